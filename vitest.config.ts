@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["tests/**/*.test.ts"],
+    exclude: ["tests/slow/**"],
+    testTimeout: 120_000,
+    reporters: ["default", ["json", { outputFile: "build/test-results.json" }]],
+  },
+});
