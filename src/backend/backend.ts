@@ -1,0 +1,93 @@
+/**
+ * The seam between the facade and what computes. Every backend offers these kernels over one linear memory,
+ * with the same bits as result. Pointers are byte addresses, strides (`ld…`, `stride…`) count elements, matrices are
+ * row-major float32. Kernels never allocate and keep no state; assembly/README.md holds the contract of each.
+ */
+export interface Kernels {
+  /** C = activation(alpha·op(A)·op(B) + beta·C + bias), for each of `batch` matrices. */
+  gemm_f32(
+    batch: number,
+    m: number,
+    n: number,
+    k: number,
+    alpha: number,
+    aPtr: number,
+    strideA: number,
+    lda: number,
+    transposeA: number,
+    bPtr: number,
+    strideB: number,
+    ldb: number,
+    transposeB: number,
+    beta: number,
+    cPtr: number,
+    strideC: number,
+    ldc: number,
+    biasPtr: number,
+    activation: number,
+    scratchPtr: number,
+  ): void;
+  /** Bytes of scratch that `gemm_f32` needs for these arguments. */
+  gemm_scratch_bytes(m: number, n: number, k: number, transposeA: number, transposeB: number, beta: number): number;
+
+  /** Updates every segment of a table (see optim/segments.ts); 0, or 1 + the index of a refused segment. */
+  rmsprop_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
+  sgd_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
+
+  /** y = activation(x), element by element. `yPtr` may equal `xPtr`. */
+  activation_f32(activation: number, count: number, xPtr: number, yPtr: number): void;
+  /** dx = dy · activation′, from the activation's output y. `dxPtr` may equal `dyPtr`. */
+  activation_backward_f32(activation: number, count: number, yPtr: number, dyPtr: number, dxPtr: number): void;
+  /** y = eˣ, and y = log x, element by element. `yPtr` may equal `xPtr`. */
+  exp_f32(count: number, xPtr: number, yPtr: number): void;
+  log_f32(count: number, xPtr: number, yPtr: number): void;
+  /** out[j] = Σᵢ x[i, j], rows in ascending order. */
+  column_sums_f32(rows: number, columns: number, xPtr: number, outPtr: number): void;
+  /** y = x · mask / (1 − rate); the mask is a function of seed and element index alone. */
+  dropout_f32(count: number, xPtr: number, yPtr: number, seed: number, threshold: number, scale: number): void;
+
+  /** Mean loss over the rows; writes the gradient of the mean unless `gradPtr` is 0. */
+  softmax_cross_entropy_f32(
+    rows: number,
+    columns: number,
+    logitsPtr: number,
+    targetsPtr: number,
+    targetsAreIndices: number,
+    gradPtr: number,
+  ): number;
+  /** Mean loss over the elements; writes the gradient of the mean unless `gradPtr` is 0. */
+  mean_squared_error_f32(count: number, yPtr: number, targetsPtr: number, gradPtr: number): number;
+  binary_cross_entropy_f32(count: number, logitsPtr: number, targetsPtr: number, gradPtr: number): number;
+  huber_f32(count: number, yPtr: number, targetsPtr: number, gradPtr: number, delta: number): number;
+  /** Rows whose arg max (or, for one column, whose sign) agrees with the target. */
+  count_correct_f32(
+    rows: number,
+    columns: number,
+    yPtr: number,
+    targetsPtr: number,
+    targetsAreIndices: number,
+    threshold: number,
+  ): number;
+}
+
+/** Ids of the activations, shared with assembly/nn/activation.ts. */
+export const ACTIVATION = { identity: 0, relu: 1, tanh: 2, sigmoid: 3 } as const;
+
+/** @see ACTIVATION */
+export type Activation = keyof typeof ACTIVATION;
+
+/** A growable block of bytes. After `grow` returns true, `buffer` is another object and old views are stale. */
+export interface LinearMemory {
+  readonly buffer: ArrayBufferLike;
+  /** Grows to at least `bytes` in all; false when that cannot be had, and then nothing changed. */
+  grow(bytes: number): boolean;
+}
+
+/** What was chosen to compute with. */
+export interface Backend {
+  readonly name: "wasm" | "js";
+  readonly variant: string;
+  readonly reason: string;
+  readonly kernels: Kernels;
+  readonly memory: LinearMemory;
+}

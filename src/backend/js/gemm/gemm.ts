@@ -1,0 +1,111 @@
+import { ACTIVATION, type Kernels } from "../../backend.js";
+import { activate } from "../nn/activation.js";
+import type { Views } from "../views.js";
+
+const f = Math.fround;
+
+/** The twin of assembly/gemm/gemm.ts: the same sums in the same order, a 2 × 4 tile of them at a time. */
+export function gemmKernels(views: Views): Pick<Kernels, "gemm_f32" | "gemm_scratch_bytes"> {
+  return {
+    gemm_f32(
+      batch,
+      m,
+      n,
+      k,
+      alpha,
+      aPtr,
+      strideA,
+      lda,
+      transposeA,
+      bPtr,
+      strideB,
+      ldb,
+      transposeB,
+      beta,
+      cPtr,
+      strideC,
+      ldc,
+      biasPtr,
+      activation,
+    ) {
+      const x = views.f32;
+      const aRow = transposeA ? 1 : lda;
+      const aStep = transposeA ? lda : 1;
+      const bColumn = transposeB ? ldb : 1;
+      const bStep = transposeB ? 1 : ldb;
+      const scale = f(alpha);
+      const keep = f(beta);
+      const bias = biasPtr >>> 2;
+
+      /** activation(alpha·sum + beta·c + bias), each operation rounded. */
+      const finish = (sum: number, c: number, j: number): void => {
+        let value = f(scale * sum);
+        if (keep !== 0) value = f(value + f(keep * x[c + j]!));
+        if (bias) value = f(value + x[bias + j]!);
+        x[c + j] = activation === ACTIVATION.identity ? value : activate(activation, value);
+      };
+
+      for (let q = 0; q < batch; q++) {
+        const a = (aPtr >>> 2) + q * strideA;
+        const b = (bPtr >>> 2) + q * strideB;
+        const c = (cPtr >>> 2) + q * strideC;
+        const pairs = m & ~1;
+        const quads = n & ~3;
+        for (let i = 0; i < pairs; i += 2) {
+          for (let j = 0; j < quads; j += 4) {
+            let s00 = 0,
+              s01 = 0,
+              s02 = 0,
+              s03 = 0,
+              s10 = 0,
+              s11 = 0,
+              s12 = 0,
+              s13 = 0;
+            let ap = a + i * aRow;
+            let bp = b + j * bColumn;
+            for (let p = 0; p < k; p++) {
+              const a0 = x[ap]!;
+              const a1 = x[ap + aRow]!;
+              const b0 = x[bp]!;
+              const b1 = x[bp + bColumn]!;
+              const b2 = x[bp + 2 * bColumn]!;
+              const b3 = x[bp + 3 * bColumn]!;
+              s00 = f(s00 + f(a0 * b0));
+              s01 = f(s01 + f(a0 * b1));
+              s02 = f(s02 + f(a0 * b2));
+              s03 = f(s03 + f(a0 * b3));
+              s10 = f(s10 + f(a1 * b0));
+              s11 = f(s11 + f(a1 * b1));
+              s12 = f(s12 + f(a1 * b2));
+              s13 = f(s13 + f(a1 * b3));
+              ap += aStep;
+              bp += bStep;
+            }
+            const c0 = c + i * ldc;
+            const c1 = c0 + ldc;
+            finish(s00, c0, j);
+            finish(s01, c0, j + 1);
+            finish(s02, c0, j + 2);
+            finish(s03, c0, j + 3);
+            finish(s10, c1, j);
+            finish(s11, c1, j + 1);
+            finish(s12, c1, j + 2);
+            finish(s13, c1, j + 3);
+          }
+        }
+        for (let i = 0; i < m; i++) {
+          for (let j = i < pairs ? quads : 0; j < n; j++) {
+            let sum = 0;
+            for (let p = 0; p < k; p++)
+              sum = f(sum + f(x[a + i * aRow + p * aStep]! * x[b + p * bStep + j * bColumn]!));
+            finish(sum, c + i * ldc, j);
+          }
+        }
+      }
+    },
+
+    gemm_scratch_bytes() {
+      return 0;
+    },
+  };
+}

@@ -1,0 +1,97 @@
+import { BackendError } from "../errors.js";
+import { type Allocator, Arena, AttachedHeap } from "./arena.js";
+import type { Backend, Kernels } from "./backend.js";
+import { createJsKernels } from "./js/kernels.js";
+import { JsMemory } from "./js/memory.js";
+import type { Features } from "./probe.js";
+import { selfTest } from "./self-test.js";
+import { WasmMemory } from "./wasm/memory.js";
+
+/** The compiled binaries, by the code they were generated for. */
+export type WasmVariant = "simd" | "relaxed";
+
+/** Turns a binary into kernels over a memory. An entry point brings it; `undefined` where there is no Wasm at all. */
+export interface WasmSource {
+  instantiate(variant: WasmVariant, memory: WebAssembly.Memory): Promise<Kernels>;
+  instantiateSync(variant: WasmVariant, memory: WebAssembly.Memory): Kernels;
+}
+
+/** How much linear memory to start with, and how far it may grow. */
+export interface MemorySize {
+  initialBytes?: number;
+  maximumBytes?: number;
+}
+
+/** Linear memory: its size, or somebody else's heap to work in. */
+export type MemoryOptions =
+  | MemorySize
+  | { attach: WebAssembly.Memory; allocate(bytes: number): number; free(address: number): void };
+
+/** What `selectBackend` decides by; checked by the caller. */
+export interface SelectOptions {
+  backend: "auto" | "wasm" | "js";
+  arithmetic: "reproducible" | "relaxed";
+  memory: MemoryOptions;
+}
+
+/** A module to instantiate: synchronously or not is the driver's business. */
+export interface InstantiateRequest {
+  readonly variant: WasmVariant;
+  readonly memory: WebAssembly.Memory;
+}
+
+const DEFAULT_INITIAL_BYTES = 1 << 20;
+const DEFAULT_MAXIMUM_BYTES = 2 ** 32;
+
+/**
+ * Tries the backends from the fastest down and returns the first that compiles, instantiates and passes its self-test.
+ * Yields each module that it needs; the driver sends back its kernels, or throws into the generator.
+ */
+export function* selectBackend(
+  options: SelectOptions,
+  features: Features,
+  hasWasm: boolean,
+): Generator<InstantiateRequest, Backend & { allocator: Allocator }, Kernels> {
+  const refusals: string[] = [];
+  if (options.backend === "js") refusals.push('backend: "js" was asked for');
+  else if (!hasWasm) refusals.push("this entry point carries no Wasm");
+  else if (typeof WebAssembly !== "object") refusals.push("WebAssembly does not exist in this runtime");
+  else if (!features.simd) refusals.push("this engine has no Wasm SIMD");
+  else {
+    for (const variant of variants(options, features, refusals)) {
+      try {
+        const memory = wasmMemory(options.memory);
+        const allocator = "attach" in options.memory ? new AttachedHeap(options.memory) : new Arena(memory);
+        const kernels = yield { variant, memory: memory.handle };
+        selfTest(kernels, memory, allocator, variant === "relaxed");
+        const reason = [...refusals, `${variant} passed its self-test`].join("; ");
+        return { name: "wasm", variant, reason, kernels, memory, allocator };
+      } catch (error) {
+        refusals.push(`${variant} was refused: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+  }
+  const reason = refusals.join("; ");
+  if (options.backend === "wasm") throw new BackendError(`backend is "wasm", but it cannot run here: ${reason}`);
+  if ("attach" in options.memory) {
+    throw new BackendError(`memory.attach needs the Wasm backend, but it cannot run here: ${reason}`);
+  }
+  const memory = new JsMemory(...sizes(options.memory));
+  const kernels = createJsKernels(memory);
+  return { name: "js", variant: "scalar-js", reason, kernels, memory, allocator: new Arena(memory) };
+}
+
+function variants(options: SelectOptions, features: Features, refusals: string[]): WasmVariant[] {
+  if (options.arithmetic === "reproducible") return ["simd"];
+  if (features.relaxedSimd) return ["relaxed", "simd"];
+  refusals.push("relaxed was refused: this engine has no relaxed SIMD");
+  return ["simd"];
+}
+
+function wasmMemory(options: MemoryOptions): WasmMemory {
+  return "attach" in options ? new WasmMemory(options.attach) : WasmMemory.create(...sizes(options));
+}
+
+function sizes({ initialBytes, maximumBytes = DEFAULT_MAXIMUM_BYTES }: MemorySize): [number, number] {
+  return [Math.min(initialBytes ?? DEFAULT_INITIAL_BYTES, maximumBytes), maximumBytes];
+}

@@ -1,0 +1,32 @@
+import type { LinearMemory } from "../backend.js";
+
+const PAGE_BYTES = 65536;
+
+/** Linear memory of the Wasm backend: a WebAssembly.Memory that the host owns and every kernel module imports. */
+export class WasmMemory implements LinearMemory {
+  readonly handle: WebAssembly.Memory;
+
+  constructor(handle: WebAssembly.Memory) {
+    this.handle = handle;
+  }
+
+  static create(initialBytes: number, maximumBytes: number): WasmMemory {
+    const maximum = Math.floor(maximumBytes / PAGE_BYTES);
+    const initial = Math.min(Math.ceil(initialBytes / PAGE_BYTES), maximum);
+    return new WasmMemory(new WebAssembly.Memory({ initial, maximum }));
+  }
+
+  get buffer(): ArrayBufferLike {
+    return this.handle.buffer;
+  }
+
+  grow(bytes: number): boolean {
+    const pages = Math.ceil((bytes - this.handle.buffer.byteLength) / PAGE_BYTES);
+    try {
+      if (pages > 0) this.handle.grow(pages);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import { OptionError } from "./errors.js";
+
+/** A value as an error message shows it: short, and with its type where the value alone would mislead. */
+export function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (value === null || typeof value !== "object") return String(value);
+  if (ArrayBuffer.isView(value) || Array.isArray(value)) {
+    return `${value.constructor.name}(${(value as unknown as ArrayLike<unknown>).length})`;
+  }
+  return value.constructor?.name ?? "object";
+}
+
+/** Float32Array of any realm: `instanceof` fails for values from another one (node:vm, iframes). */
+export function isFloat32Array(value: unknown): value is Float32Array {
+  return Object.prototype.toString.call(value) === "[object Float32Array]";
+}
+
+/** Any typed array of numbers (not BigInt), of any realm. */
+export function isNumericArray(value: unknown): value is ArrayLike<number> {
+  if (Array.isArray(value)) return true;
+  return (
+    ArrayBuffer.isView(value) && /^\[object (?!Big|DataView).*Array\]$/.test(Object.prototype.toString.call(value))
+  );
+}
+
+/** Throws OptionError unless `value` is a number in [low, high]; NaN never is. */
+export function checkNumber(name: string, value: unknown, low: number, high: number): void {
+  if (typeof value === "number" && value >= low && value <= high) return;
+  const range = high === Number.POSITIVE_INFINITY ? `>= ${low}` : `from ${low} to ${high}`;
+  throw new OptionError(`${name} is ${describe(value)}, expected a number ${range}`);
+}
+
+/** Throws OptionError unless `value` is a finite number in [low, ∞). */
+export function checkFinite(name: string, value: unknown, low: number): void {
+  if (typeof value === "number" && value >= low && value < Number.POSITIVE_INFINITY) return;
+  throw new OptionError(`${name} is ${describe(value)}, expected a finite number >= ${low}`);
+}
+
+/** Throws OptionError unless `value` is an integer in [low, high]. */
+export function checkInteger(name: string, value: unknown, low: number, high: number = Number.MAX_SAFE_INTEGER): void {
+  if (typeof value === "number" && Number.isInteger(value) && value >= low && value <= high) return;
+  const range = high === Number.MAX_SAFE_INTEGER ? `>= ${low}` : `from ${low} to ${high}`;
+  throw new OptionError(`${name} is ${describe(value)}, expected an integer ${range}`);
+}
+
+/** Throws OptionError unless `value` is true or false. */
+export function checkBoolean(name: string, value: unknown): void {
+  if (typeof value === "boolean") return;
+  throw new OptionError(`${name} is ${describe(value)}, expected true or false`);
+}
+
+/** Throws OptionError unless `value` is one of `choices`. */
+export function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
+  if (typeof value === "string" && choices.includes(value)) return;
+  throw new OptionError(`${name} is ${describe(value)}, expected one of ${choices.map((c) => `"${c}"`).join(", ")}`);
+}
+
+/** Throws OptionError unless `value` is an object whose every key is known; a misspelt option is not ignored. Allocates nothing. */
+export function checkKeys(name: string, value: unknown, known: readonly string[]): void {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new OptionError(`${name} is ${describe(value)}, expected an object`);
+  }
+  for (const key in value) {
+    if (!known.includes(key)) throw new OptionError(`${name}.${key} is not an option; known are ${known.join(", ")}`);
+  }
+}

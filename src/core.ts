@@ -1,0 +1,184 @@
+import type { Allocator } from "./backend/arena.js";
+import type { Backend, Kernels, LinearMemory } from "./backend/backend.js";
+import { type Features, probeFeatures } from "./backend/probe.js";
+import { type MemoryOptions, type SelectOptions, selectBackend, type WasmSource } from "./backend/select.js";
+import { checkBoolean, checkChoice, checkInteger, checkKeys } from "./checks.js";
+import { DisposedError, OptionError } from "./errors.js";
+import { type Shape, sizeOf, Tensor, type TensorSource } from "./tensor.js";
+
+/** How a core is made; every option may be left out. */
+export interface CoreOptions {
+  /** `"auto"` (default): the fastest backend that passes its self-test. `"wasm"` throws BackendError where Wasm cannot run. */
+  backend?: "auto" | "wasm" | "js";
+  /** `"reproducible"` (default): the same bits everywhere. `"relaxed"` may fuse multiply and add, where the engine can. */
+  arithmetic?: "reproducible" | "relaxed";
+  /** Ask V8 to widen the kernels to 256 bits; same bits. */
+  wide?: boolean;
+  /** Threads including the caller; default 1. */
+  threads?: number;
+  /** Sizes of the linear memory (default 1 MiB, growing up to 4 GiB), or somebody else's heap to work in. */
+  memory?: MemoryOptions;
+}
+
+/** Bytes of linear memory. */
+export interface MemoryUse {
+  /** Held by tensors, optimizer state and scratch. */
+  readonly bytesInUse: number;
+  /** Reserved from the runtime; never shrinks. */
+  readonly bytesReserved: number;
+}
+
+/**
+ * A backend, its linear memory and everything that lives in it. Made by `createCore` or `createCoreSync`.
+ * Cores share nothing with each other.
+ */
+export class Core {
+  /** `"wasm"` or `"js"`. */
+  readonly backend: "wasm" | "js";
+  /** Which binary runs: `"simd"`, `"relaxed"` or `"scalar-js"`. */
+  readonly variant: string;
+  /** Why this backend and not a faster one. */
+  readonly reason: string;
+  /** What was probed. */
+  readonly features: Features;
+  /** @internal */
+  readonly kernels: Kernels;
+  /** @internal */
+  readonly linearMemory: LinearMemory;
+  readonly #allocator: Allocator;
+  #scratch = { ptr: 0, bytes: 0 };
+  #disposed = false;
+
+  /** Use `createCore`. @internal */
+  constructor(backend: Backend & { allocator: Allocator }, features: Features) {
+    this.backend = backend.name;
+    this.variant = backend.variant;
+    this.reason = backend.reason;
+    this.features = features;
+    this.kernels = backend.kernels;
+    this.linearMemory = backend.memory;
+    this.#allocator = backend.allocator;
+  }
+
+  get memory(): MemoryUse {
+    return {
+      bytesInUse: this.#disposed ? 0 : this.#allocator.bytesInUse,
+      bytesReserved: this.#disposed ? 0 : this.linearMemory.buffer.byteLength,
+    };
+  }
+
+  /**
+   * A new float32 tensor, zeros unless a source is given.
+   *
+   * @param shape dimensions, integers >= 0; `[]` is a scalar
+   * @param source as many numbers as the shape has elements (flat or nested), or a function of the flat index
+   * @throws ShapeError, OptionError, OutOfMemoryError, DisposedError; nothing is then allocated
+   * @example
+   * const x = core.tensor([2, 3], [1, 2, 3, 4, 5, 6]);
+   */
+  tensor(shape: Shape, source?: TensorSource): Tensor {
+    this.assertLive();
+    const size = sizeOf(shape);
+    const tensor = new Tensor(this, shape, this.allocate(size * 4));
+    try {
+      if (source === undefined) tensor.data.fill(0);
+      else tensor.set(source);
+    } catch (error) {
+      tensor.dispose();
+      throw error;
+    }
+    return tensor;
+  }
+
+  /** Drops the memory and everything in it. A second call does nothing; any other use afterwards throws DisposedError. */
+  dispose(): void {
+    this.#disposed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** @internal */
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** @internal */
+  assertLive(): void {
+    if (this.#disposed) throw new DisposedError("core was used after dispose()");
+  }
+
+  /** Bytes of linear memory, their content unspecified. @internal */
+  allocate(bytes: number): number {
+    this.assertLive();
+    return this.#allocator.allocate(bytes);
+  }
+
+  /** @internal */
+  release(ptr: number): void {
+    if (!this.#disposed) this.#allocator.free(ptr);
+  }
+
+  /** The core's one scratch block, at least `bytes` long; its content lasts until the next call. @internal */
+  scratch(bytes: number): number {
+    if (bytes > this.#scratch.bytes) {
+      const ptr = this.#allocator.allocate(bytes);
+      this.#allocator.free(this.#scratch.ptr);
+      this.#scratch = { ptr, bytes };
+    }
+    return this.#scratch.ptr;
+  }
+}
+
+/** `createCore` of an entry point that brings this Wasm. */
+export async function createCoreFrom(source: WasmSource | undefined, options: CoreOptions = {}): Promise<Core> {
+  const features = probeFeatures();
+  const selection = selectBackend(resolve(options), features, source !== undefined);
+  let step = selection.next();
+  while (!step.done) {
+    const { variant, memory } = step.value;
+    try {
+      step = selection.next(await source!.instantiate(variant, memory));
+    } catch (error) {
+      step = selection.throw(error);
+    }
+  }
+  return new Core(step.value, features);
+}
+
+/** `createCoreSync` of an entry point that brings this Wasm. */
+export function createCoreSyncFrom(source: WasmSource | undefined, options: CoreOptions = {}): Core {
+  const features = probeFeatures();
+  const selection = selectBackend(resolve(options), features, source !== undefined);
+  let step = selection.next();
+  while (!step.done) {
+    const { variant, memory } = step.value;
+    try {
+      step = selection.next(source!.instantiateSync(variant, memory));
+    } catch (error) {
+      step = selection.throw(error);
+    }
+  }
+  return new Core(step.value, features);
+}
+
+function resolve(options: CoreOptions): SelectOptions {
+  checkKeys("options", options, ["backend", "arithmetic", "wide", "threads", "memory"]);
+  const { backend = "auto", arithmetic = "reproducible", wide = false, threads = 1, memory = {} } = options;
+  checkChoice("backend", backend, ["auto", "wasm", "js"]);
+  checkChoice("arithmetic", arithmetic, ["reproducible", "relaxed"]);
+  checkBoolean("wide", wide);
+  checkInteger("threads", threads, 1, 256);
+  if (typeof memory === "object" && memory !== null && "attach" in memory) {
+    checkKeys("memory", memory, ["attach", "allocate", "free"]);
+    if (typeof memory.allocate !== "function" || typeof memory.free !== "function") {
+      throw new OptionError("memory.attach needs memory.allocate and memory.free, both functions");
+    }
+  } else {
+    checkKeys("memory", memory, ["initialBytes", "maximumBytes"]);
+    checkInteger("memory.maximumBytes", memory.maximumBytes ?? 2 ** 32, 65536, 2 ** 32);
+    checkInteger("memory.initialBytes", memory.initialBytes ?? 0, 0, memory.maximumBytes ?? 2 ** 32);
+  }
+  return { backend, arithmetic, memory };
+}

@@ -1,0 +1,211 @@
+import { expect, it } from "vitest";
+import { ACTIVATION } from "../../src/backend/backend.js";
+import { conform, createKernels, describeConformance, type Operands } from "../helpers/conformance.js";
+import { randomSource, randomValues, SPECIAL_VALUES } from "../helpers/random.js";
+
+interface Case {
+  m: number;
+  n: number;
+  k: number;
+  batch?: number;
+  alpha?: number;
+  beta?: number;
+  transposeA?: boolean;
+  transposeB?: boolean;
+  bias?: boolean;
+  activation?: keyof typeof ACTIVATION;
+  /** Elements between the end of a row and the start of the next. */
+  gap?: number;
+  fill?: (length: number, seed: number) => Float32Array;
+}
+
+const { gemm_scratch_bytes } = createKernels("simd");
+
+/** Runs a case on every backend and returns what went in and what came out. */
+function run(c: Case): { before: Operands; after: Operands } {
+  const { m, n, k, batch = 1, alpha = 1, beta = 0, transposeA = false, transposeB = false, gap = 0 } = c;
+  const fill = c.fill ?? randomValues;
+  const [aRows, aColumns] = transposeA ? [k, m] : [m, k];
+  const [bRows, bColumns] = transposeB ? [n, k] : [k, n];
+  const [lda, ldb, ldc] = [aColumns + gap, bColumns + gap, n + gap];
+  const before: Operands = {
+    a: fill(batch * aRows * lda, 1),
+    b: fill(batch * bRows * ldb, 2),
+    c: fill(batch * m * ldc, 3),
+    bias: fill(n, 4),
+    scratch: new Float32Array(gemm_scratch_bytes(m, n, k, +transposeA, +transposeB, beta) / 4),
+  };
+  const { operands: after } = conform(JSON.stringify(c), before, (kernels, ptr) => {
+    const [a, b] = [ptr["a"]!, ptr["b"]!];
+    const bias = c.bias ? ptr["bias"]! : 0;
+    const activation = ACTIVATION[c.activation ?? "identity"];
+    // biome-ignore format: operand by operand
+    kernels.gemm_f32(
+      batch, m, n, k, alpha, a, aRows * lda, lda, +transposeA, b, bRows * ldb, ldb, +transposeB,
+      beta, ptr["c"]!, m * ldc, ldc, bias, activation, ptr["scratch"]!,
+    );
+  });
+  return { before, after };
+}
+
+/** The product in float64, with the sum of |a·b| that bounds its float32 error. */
+function reference(c: Case, { a, b }: Operands): (q: number, i: number, j: number) => { sum: number; bound: number } {
+  const { m, n, k, transposeA = false, transposeB = false, gap = 0 } = c;
+  const [aRows, lda] = transposeA ? [k, m + gap] : [m, k + gap];
+  const [bRows, ldb] = transposeB ? [n, k + gap] : [k, n + gap];
+  return (q, i, j) => {
+    let sum = 0;
+    let magnitude = 0;
+    for (let p = 0; p < k; p++) {
+      const x = a![q * aRows * lda + (transposeA ? p * lda + i : i * lda + p)]!;
+      const y = b![q * bRows * ldb + (transposeB ? j * ldb + p : p * ldb + j)]!;
+      sum += x * y;
+      magnitude += Math.abs(x * y);
+    }
+    const unit = (k + 4) * 2 ** -24;
+    return { sum, bound: (unit / (1 - unit)) * magnitude };
+  };
+}
+
+const transposes = [
+  { transposeA: false, transposeB: false },
+  { transposeA: false, transposeB: true },
+  { transposeA: true, transposeB: false },
+  { transposeA: true, transposeB: true },
+];
+
+function specialValues(length: number, seed: number): Float32Array {
+  const next = randomSource(seed);
+  const special = () => SPECIAL_VALUES[Math.floor(next() * SPECIAL_VALUES.length)]!;
+  return randomValues(length, seed).map((x) => (next() < 0.03 ? special() : x));
+}
+
+/** Integers so small that every product and sum is exact in float32. */
+function smallIntegers(length: number, seed: number): Float32Array {
+  return randomValues(length, seed, 8).map(Math.trunc);
+}
+
+describeConformance("gemm_f32", () => {
+  const sizes = [0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 17];
+  it.each(transposes)("gives the same bits for every small shape: %o", (transpose) => {
+    for (const m of sizes) for (const n of sizes) for (const k of [0, 1, 2, 5, 8]) run({ m, n, k, ...transpose });
+  });
+
+  it.each(transposes)("gives the same bits across blocks and tiles: %o", (transpose) => {
+    const shapes = [
+      [95, 33, 511],
+      [97, 65, 513],
+      [100, 1030, 3],
+      [3, 129, 1030],
+      [193, 67, 31],
+      [66, 130, 66],
+      [257, 129, 511],
+    ];
+    for (const [m, n, k] of shapes) run({ m: m!, n: n!, k: k!, ...transpose });
+  });
+
+  it.each(transposes)("scales, accumulates, adds a bias and applies an activation: %o", (transpose) => {
+    for (const activation of ["identity", "relu", "tanh", "sigmoid"] as const) {
+      for (const [alpha, beta] of [
+        [1, 0],
+        [-0.75, 1],
+        [2, 0.3],
+        [0, 1],
+      ]) {
+        for (const bias of [false, true]) {
+          for (const [m, n, k] of [
+            [5, 11, 9],
+            [9, 20, 600],
+            [100, 1027, 5],
+            [98, 9, 1030],
+            [4, 3, 0],
+          ]) {
+            run({ m: m!, n: n!, k: k!, alpha: alpha!, beta: beta!, bias, activation, ...transpose });
+          }
+        }
+      }
+    }
+  });
+
+  it.each(transposes)("passes NaN, infinities, signed zeros and subnormals through: %o", (transpose) => {
+    for (const [m, n, k] of [
+      [7, 9, 5],
+      [12, 24, 33],
+      [70, 70, 70],
+    ]) {
+      run({ m: m!, n: n!, k: k!, fill: specialValues, beta: 0.5, bias: true, activation: "relu", ...transpose });
+    }
+  });
+
+  it.each(transposes)("leaves the gaps between rows alone: %o", (transpose) => {
+    for (const [m, n, k] of [
+      [5, 6, 7],
+      [9, 17, 33],
+      [65, 66, 67],
+    ]) {
+      const { before, after } = run({ m: m!, n: n!, k: k!, gap: 3, ...transpose });
+      for (let i = 0; i < m!; i++) {
+        for (let j = n!; j < n! + 3; j++) expect(after["c"]![i * (n! + 3) + j]).toBe(before["c"]![i * (n! + 3) + j]);
+      }
+    }
+  });
+
+  it("multiplies batches", () => {
+    for (const transpose of transposes) run({ m: 5, n: 9, k: 6, batch: 4, bias: true, ...transpose });
+  });
+
+  it("never reads C when beta is 0", () => {
+    const nan = (length: number, seed: number) =>
+      seed === 3 ? new Float32Array(length).fill(NaN) : randomValues(length, seed);
+    for (const k of [3, 600]) {
+      const { after } = run({ m: 6, n: 10, k, fill: nan });
+      expect(after["c"]!.every(Number.isFinite)).toBe(true);
+    }
+  });
+
+  it.each(transposes)("is exact on exact data: %o", (transpose) => {
+    for (const [m, n, k] of [
+      [1, 1, 1],
+      [9, 13, 17],
+      [97, 65, 700],
+      [130, 1030, 40],
+    ]) {
+      const c = { m: m!, n: n!, k: k!, fill: smallIntegers, ...transpose };
+      const { before, after } = run(c);
+      const exact = reference(c, before);
+      for (let i = 0; i < m!; i++) {
+        for (let j = 0; j < n!; j++) expect(after["c"]![i * n! + j]).toBe(exact(0, i, j).sum + 0);
+      }
+    }
+  });
+
+  it.each(transposes)("is within its error bound of float64: %o", (transpose) => {
+    for (const [m, n, k] of [
+      [17, 23, 31],
+      [64, 64, 64],
+      [97, 33, 1100],
+    ]) {
+      const c = { m: m!, n: n!, k: k!, batch: 2, ...transpose };
+      const { before, after } = run(c);
+      const exact = reference(c, before);
+      for (let q = 0; q < 2; q++) {
+        for (let i = 0; i < m!; i++) {
+          for (let j = 0; j < n!; j++) {
+            const { sum, bound } = exact(q, i, j);
+            expect(Math.abs(after["c"]![(q * m! + i) * n! + j]! - sum)).toBeLessThanOrEqual(bound);
+          }
+        }
+      }
+    }
+  });
+
+  it("gives a row the same bits whatever stands beside it", () => {
+    const whole = run({ m: 100, n: 70, k: 300 });
+    const a = whole.before["a"]!;
+    const b = whole.before["b"]!;
+    const fill = (length: number, seed: number) =>
+      seed === 1 ? a.slice(37 * 300, 38 * 300) : seed === 2 ? b : new Float32Array(length);
+    const alone = run({ m: 1, n: 70, k: 300, fill });
+    expect(alone.after["c"]).toEqual(whole.after["c"]!.slice(37 * 70, 38 * 70));
+  });
+});

@@ -1,0 +1,118 @@
+import { readFileSync } from "node:fs";
+import { instantiateSync } from "@assemblyscript/loader";
+import { describe, expect, it } from "vitest";
+import type { Kernels, LinearMemory } from "../../src/backend/backend.js";
+import { createJsKernels } from "../../src/backend/js/kernels.js";
+import { JsMemory } from "../../src/backend/js/memory.js";
+import { inlinedWasm } from "../../src/backend/wasm/inlined.js";
+import { WasmMemory } from "../../src/backend/wasm/memory.js";
+import { expectSameBits } from "./bits.js";
+
+/** The kernels of one backend over a memory of their own. */
+export function createKernels(name: BackendName): Kernels {
+  return BACKENDS[name]!().kernels;
+}
+
+/** Everything that promises the same bits. A backend that cannot start throws, and so fails every test. */
+const BACKENDS: Record<string, () => { memory: LinearMemory; kernels: Kernels }> = {
+  js() {
+    const memory = new JsMemory(65536, 2 ** 32);
+    return { memory, kernels: createJsKernels(memory) };
+  },
+  simd() {
+    const memory = WasmMemory.create(65536, 2 ** 32);
+    return { memory, kernels: inlinedWasm.instantiateSync("simd", memory.handle) };
+  },
+  debug() {
+    const memory = WasmMemory.create(65536, 2 ** 32);
+    const bytes = readFileSync(new URL("../../build/wasm/debug.wasm", import.meta.url));
+    const { instance } = instantiateSync(bytes, { env: { memory: memory.handle } });
+    return { memory, kernels: instance.exports as unknown as Kernels };
+  },
+};
+
+export type BackendName = "js" | "simd" | "debug";
+export const backendNames = Object.keys(BACKENDS) as BackendName[];
+
+/** Operands of one kernel call, by name: the call may write to any of them. What is left in `scratch` is not compared. */
+export type Operands = Record<string, Float32Array | Int32Array>;
+
+/** What a call left behind. */
+export interface Outcome {
+  result: unknown;
+  operands: Operands;
+}
+
+/** The debug binary keeps its assertion messages in the first page. */
+const BASE = 65536;
+const GUARD_BYTES = 64;
+const GUARD_BITS = 0x7fc0dead | 0; // a NaN no kernel produces
+
+/**
+ * Lays the operands out in a fresh linear memory, each between bands of NaN and at an address that is a multiple of 4
+ * but not of 16, runs `call`, checks that no band was touched, and returns copies of all operands.
+ */
+export function runKernel(
+  name: BackendName,
+  operands: Operands,
+  call: (kernels: Kernels, ptr: Record<string, number>) => unknown,
+): Outcome {
+  const { memory, kernels } = BACKENDS[name]!();
+  const ptr: Record<string, number> = {};
+  let end = BASE;
+  for (const [key, values] of Object.entries(operands)) {
+    ptr[key] = end + GUARD_BYTES + 4;
+    end = ptr[key] + values.byteLength + GUARD_BYTES;
+    end = Math.ceil(end / 64) * 64;
+  }
+  if (!memory.grow(end)) throw new Error(`cannot grow to ${end} bytes`);
+  new Int32Array(memory.buffer, BASE).fill(GUARD_BITS);
+  const bytes = () => new Uint8Array(memory.buffer);
+  for (const [key, values] of Object.entries(operands)) {
+    bytes().set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), ptr[key]!);
+  }
+  const result = call(kernels, ptr);
+  const after: Operands = {};
+  for (const [key, values] of Object.entries(operands)) {
+    const copy = bytes().slice(ptr[key]!, ptr[key]! + values.byteLength);
+    after[key] = values instanceof Int32Array ? new Int32Array(copy.buffer) : new Float32Array(copy.buffer);
+    new Int32Array(memory.buffer, ptr[key]!, values.length).fill(GUARD_BITS);
+  }
+  const touched = new Int32Array(memory.buffer, BASE).findIndex((bits) => bits !== GUARD_BITS);
+  const address = BASE + touched * 4;
+  expect(touched, `${name}: byte ${address} outside every operand was written (${JSON.stringify(ptr)})`).toBe(-1);
+  return { result, operands: after };
+}
+
+/** Runs one call on every backend, compares all operands and the result bit for bit, and returns the outcome. */
+export function conform(
+  what: string,
+  operands: Operands,
+  call: (kernels: Kernels, ptr: Record<string, number>) => unknown,
+): Outcome {
+  const reference = runKernel("js", operands, call);
+  for (const name of backendNames) {
+    if (name === "js") continue;
+    const outcome = runKernel(name, operands, call);
+    for (const [key, values] of Object.entries(outcome.operands)) {
+      if (key === "scratch") continue;
+      const expected = reference.operands[key]!;
+      if (values instanceof Int32Array) expect(values, `${what} ${name}: ${key}`).toEqual(expected);
+      else expectSameBits(values, expected, `${what} ${name}: ${key}`);
+    }
+    if (typeof reference.result === "number") {
+      expectSameBits([outcome.result as number], [reference.result], `${what} ${name}: result`);
+    }
+  }
+  return reference;
+}
+
+/** A describe block whose tests see every backend that exists; there is no way to skip one. */
+export function describeConformance(kernel: string, body: () => void): void {
+  describe(`conformance: ${kernel}`, () => {
+    it("runs on every backend", () => {
+      for (const name of backendNames) expect(() => BACKENDS[name]!(), name).not.toThrow();
+    });
+    body();
+  });
+}

@@ -1,0 +1,84 @@
+import { GROUP, GROUP_BYTES, SEGMENT, SEGMENT_BYTES } from "../../src/backend/segments.js";
+import { conform, type Operands, runKernel } from "./conformance.js";
+
+/** Hyper-parameters of a group, by field; those left out are 0. */
+export type GroupSpec = Partial<Record<keyof typeof GROUP, number>>;
+
+/** One parameter of a table: its arrays and the index of its group. */
+export interface RowSpec {
+  group: number;
+  param: Float32Array;
+  grad: Float32Array | null;
+  states: (Float32Array | null)[];
+  correction0?: number;
+  correction1?: number;
+}
+
+/** A row after the call. */
+export interface RowOutcome {
+  param: Float32Array;
+  grad: Float32Array | null;
+  states: (Float32Array | null)[];
+  gradScale: number;
+}
+
+/** Lays rows and groups out, runs the kernel on every backend, and returns its result and what it left behind. */
+export function conformTable(
+  what: string,
+  kernel: "rmsprop_f32" | "sgd_f32",
+  rows: RowSpec[],
+  groups: GroupSpec[],
+  checkFinite = 0,
+): { result: number; rows: RowOutcome[] } {
+  const rowWords = SEGMENT_BYTES / 4;
+  const groupWords = GROUP_BYTES / 4;
+  const words = new Float32Array(rows.length * rowWords + groups.length * groupWords);
+  const operands: Operands = { table: words };
+  rows.forEach((row, i) => {
+    operands[`param${i}`] = row.param;
+    if (row.grad) operands[`grad${i}`] = row.grad;
+    row.states.forEach((state, k) => {
+      if (state) operands[`state${k}of${i}`] = state;
+    });
+  });
+  let addresses: Record<string, number> = {};
+  runKernel("js", operands, (_, ptr) => {
+    addresses = ptr; // the layout is the same in every run
+  });
+
+  const integers = new Uint32Array(words.buffer);
+  const groupStart = rows.length * rowWords;
+  rows.forEach((row, i) => {
+    const at = i * rowWords;
+    integers[at + SEGMENT.param] = addresses[`param${i}`]!;
+    integers[at + SEGMENT.grad] = row.grad ? addresses[`grad${i}`]! : 0;
+    integers[at + SEGMENT.count] = row.param.length;
+    integers[at + SEGMENT.group] = addresses.table! + (groupStart + row.group * groupWords) * 4;
+    row.states.forEach((state, k) => {
+      integers[at + SEGMENT.state + k] = state ? addresses[`state${k}of${i}`]! : 0;
+    });
+    words[at + SEGMENT.correction0] = row.correction0 ?? 1;
+    words[at + SEGMENT.correction1] = row.correction1 ?? 1;
+    words[at + SEGMENT.gradScale] = Number.NaN; // the kernel's to write
+  });
+  groups.forEach((group, i) => {
+    const at = groupStart + i * groupWords;
+    for (const [field, word] of Object.entries(GROUP)) {
+      const value = group[field as keyof typeof GROUP] ?? 0;
+      if (field === "mode") integers[at + word] = value;
+      else words[at + word] = value;
+    }
+  });
+
+  const outcome = conform(what, operands, (kernels, ptr) => kernels[kernel](ptr.table!, rows.length, checkFinite));
+  const after = outcome.operands as Record<string, Float32Array>;
+  return {
+    result: outcome.result as number,
+    rows: rows.map((row, i) => ({
+      param: after[`param${i}`]!,
+      grad: row.grad && after[`grad${i}`]!,
+      states: row.states.map((state, k) => state && after[`state${k}of${i}`]!),
+      gradScale: after.table![i * rowWords + SEGMENT.gradScale]!,
+    })),
+  };
+}

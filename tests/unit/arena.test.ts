@@ -1,0 +1,95 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Arena, AttachedHeap } from "../../src/backend/arena.js";
+import { JsMemory } from "../../src/backend/js/memory.js";
+import { OutOfMemoryError } from "../../src/errors.js";
+
+describe("Arena", () => {
+  it("hands out disjoint blocks on cache lines, whatever is allocated and freed", () => {
+    const step = fc.oneof(
+      fc.nat(5000).map((bytes) => ({ bytes })),
+      fc.nat(50).map((free) => ({ free })),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+        const arena = new Arena(new JsMemory(256, 2 ** 24));
+        const live: { address: number; bytes: number }[] = [];
+        for (const s of steps) {
+          if ("bytes" in s) {
+            const address = arena.allocate(s.bytes);
+            expect(address % 64).toBe(0);
+            expect(address).toBeGreaterThan(0);
+            for (const other of live) {
+              expect(address + s.bytes <= other.address || other.address + other.bytes <= address).toBe(true);
+            }
+            live.push({ address, bytes: Math.max(s.bytes, 1) });
+          } else if (live.length > 0) arena.free(live.splice(s.free % live.length, 1)[0]!.address);
+        }
+        for (const { address } of live) arena.free(address);
+        expect(arena.bytesInUse).toBe(0);
+        // Everything has merged into one block again: the whole is to be had at the first address.
+        expect(arena.allocate(64)).toBe(64);
+      }),
+    );
+  });
+
+  it("reuses what was freed before it grows", () => {
+    const memory = new JsMemory(4096, 4096);
+    const arena = new Arena(memory);
+    for (let i = 0; i < 100; i++) {
+      const a = arena.allocate(1000);
+      const b = arena.allocate(2000);
+      arena.free(a);
+      arena.free(b);
+      arena.free(arena.allocate(3500));
+    }
+    expect(memory.buffer.byteLength).toBe(4096);
+  });
+
+  it("grows, and keeps what was there", () => {
+    const memory = new JsMemory(128, 2 ** 20);
+    const arena = new Arena(memory);
+    const address = arena.allocate(64);
+    new Uint8Array(memory.buffer)[address] = 7;
+    arena.allocate(100_000);
+    expect(new Uint8Array(memory.buffer)[address]).toBe(7);
+  });
+
+  it("throws OutOfMemoryError past the maximum, and is as it was before", () => {
+    const arena = new Arena(new JsMemory(128, 1024));
+    const address = arena.allocate(512);
+    expect(() => arena.allocate(1024)).toThrow(OutOfMemoryError);
+    expect(() => arena.allocate(1e15)).toThrow(/cannot grow/);
+    expect(arena.bytesInUse).toBe(512);
+    arena.free(address);
+    expect(arena.allocate(900)).toBe(address);
+  });
+
+  it("ignores an address that is not in use", () => {
+    const arena = new Arena(new JsMemory(1024, 1024));
+    const address = arena.allocate(64);
+    arena.free(address);
+    arena.free(address);
+    arena.free(12345);
+    expect(arena.bytesInUse).toBe(0);
+    expect(arena.allocate(64)).not.toBe(arena.allocate(64));
+  });
+});
+
+describe("AttachedHeap", () => {
+  it("passes on to the heap it was given, and counts", () => {
+    const freed: number[] = [];
+    const heap = new AttachedHeap({ allocate: (bytes) => 4096 + bytes, free: (address) => freed.push(address) });
+    const address = heap.allocate(100);
+    expect(address).toBe(4196);
+    expect(heap.bytesInUse).toBe(100);
+    heap.free(address);
+    heap.free(address);
+    expect(freed).toEqual([4196]);
+    expect(heap.bytesInUse).toBe(0);
+  });
+
+  it("throws OutOfMemoryError when the heap gives nothing", () => {
+    expect(() => new AttachedHeap({ allocate: () => 0, free: () => {} }).allocate(8)).toThrow(OutOfMemoryError);
+  });
+});

@@ -1,0 +1,151 @@
+import { describe, expect, it, vi } from "vitest";
+import type { Kernels } from "../../src/backend/backend.js";
+import { createCoreFrom, createCoreSyncFrom } from "../../src/core.js";
+import { createCore, createCoreSync } from "../../src/entry/inline.js";
+import { createCoreSync as createJsCoreSync } from "../../src/entry/js.js";
+import { BackendError, DisposedError, matmul, OptionError, OutOfMemoryError } from "../../src/index.js";
+import { backends, expectUnchanged, makeCore } from "../helpers/cores.js";
+
+describe("createCore", () => {
+  it("takes Wasm SIMD where it works, and says so", async () => {
+    for (const core of [await createCore(), createCoreSync()]) {
+      expect(core.backend).toBe("wasm");
+      expect(core.variant).toBe("simd");
+      expect(core.reason).toBe("simd passed its self-test");
+      expect(core.features.simd).toBe(true);
+      expect(core.features.wide).toBe(false);
+    }
+  });
+
+  it("takes JavaScript when asked, and where the entry point carries no Wasm", () => {
+    const asked = createCoreSync({ backend: "js" });
+    expect([asked.backend, asked.variant]).toEqual(["js", "scalar-js"]);
+    expect(asked.reason).toMatch(/was asked for/);
+    const bare = createJsCoreSync();
+    expect(bare.backend).toBe("js");
+    expect(bare.reason).toMatch(/carries no Wasm/);
+    expect(() => createJsCoreSync({ backend: "wasm" })).toThrow(BackendError);
+  });
+
+  it("falls back to JavaScript where Wasm is missing, and says why", async () => {
+    vi.stubGlobal("WebAssembly", undefined);
+    try {
+      const core = await createCore();
+      expect(core.backend).toBe("js");
+      expect(core.reason).toMatch(/WebAssembly does not exist/);
+      expect(core.features.simd).toBe(false);
+      await expect(createCore({ backend: "wasm" })).rejects.toThrow(/WebAssembly does not exist/);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
+  it("falls back when compilation is refused, synchronously or not", async () => {
+    const refuse = () => {
+      throw new Error("Wasm code generation disallowed by embedder");
+    };
+    const source = { instantiate: async () => refuse(), instantiateSync: refuse };
+    for (const core of [await createCoreFrom(source), createCoreSyncFrom(source)]) {
+      expect(core.backend).toBe("js");
+      expect(core.reason).toMatch(/simd was refused: Wasm code generation disallowed by embedder/);
+    }
+    await expect(createCoreFrom(source, { backend: "wasm" })).rejects.toThrow(BackendError);
+    expect(() => createCoreSyncFrom(source, { backend: "wasm" })).toThrow(/disallowed by embedder/);
+  });
+
+  it("falls back when a binary computes something else", () => {
+    const wrong = { gemm_scratch_bytes: () => 0, gemm_f32: () => {} } as unknown as Kernels;
+    const core = createCoreSyncFrom({ instantiate: async () => wrong, instantiateSync: () => wrong });
+    expect(core.backend).toBe("js");
+    expect(core.reason).toMatch(/self-test: element 0/);
+  });
+
+  it("names the option that is wrong", () => {
+    const bad = (options: object, text: RegExp) => {
+      expect(() => createCoreSync(options)).toThrow(OptionError);
+      expect(() => createCoreSync(options)).toThrow(text);
+    };
+    bad({ backend: "webgl" }, /backend is "webgl", expected one of "auto", "wasm", "js"/);
+    bad({ arithmetic: "fast" }, /arithmetic/);
+    bad({ threads: 0 }, /threads is 0, expected an integer from 1/);
+    bad({ wide: 1 }, /wide is 1/);
+    bad({ bakend: "js" }, /options\.bakend is not an option; known are backend/);
+    bad({ memory: { maximumBytes: -1 } }, /memory\.maximumBytes is -1/);
+    bad({ memory: { initialBytes: 2 ** 21, maximumBytes: 2 ** 20 } }, /memory\.initialBytes/);
+    bad({ memory: { attach: new WebAssembly.Memory({ initial: 1 }) } }, /memory\.allocate and memory\.free/);
+    bad({ memory: 5 }, /memory is 5, expected an object/);
+  });
+});
+
+describe.each(backends)("Core on %s", (backend) => {
+  it("counts the bytes in use and gives them back", () => {
+    const core = makeCore(backend);
+    const before = core.memory.bytesInUse;
+    const tensor = core.tensor([100, 100]);
+    expect(core.memory.bytesInUse).toBeGreaterThanOrEqual(before + 40_000);
+    expect(core.memory.bytesReserved).toBeGreaterThanOrEqual(core.memory.bytesInUse);
+    tensor.dispose();
+    expect(core.memory.bytesInUse).toBe(before);
+  });
+
+  it("throws OutOfMemoryError at its maximum, and changes nothing", () => {
+    const core = makeCore(backend, { memory: { maximumBytes: 2 ** 20 } });
+    const kept = core.tensor([1000], (i) => i);
+    expectUnchanged(core, () => core.tensor([2 ** 20]), OutOfMemoryError, /cannot grow/);
+    expect(kept.data[999]).toBe(999);
+    expect(core.tensor([1000]).size).toBe(1000);
+  });
+
+  it("refuses every use after dispose", () => {
+    const core = makeCore(backend);
+    const tensor = core.tensor([2, 2], [1, 2, 3, 4]);
+    core.dispose();
+    core.dispose();
+    expect(() => core.tensor([1])).toThrow(DisposedError);
+    expect(() => tensor.data).toThrow(DisposedError);
+    expect(() => matmul(tensor, tensor)).toThrow(/a of shape \[2,2\] was used after dispose/);
+    expect(core.memory).toEqual({ bytesInUse: 0, bytesReserved: 0 });
+    tensor.dispose();
+  });
+
+  it("is disposed by a using declaration", () => {
+    const held = makeCore(backend);
+    {
+      using core = held;
+      core.tensor([1]);
+    }
+    expect(() => held.tensor([1])).toThrow(DisposedError);
+  });
+});
+
+describe("an attached memory", () => {
+  it("is worked in where its owner says, and nowhere else", () => {
+    const memory = new WebAssembly.Memory({ initial: 4 });
+    let top = 1000;
+    const freed: number[] = [];
+    const heap = {
+      attach: memory,
+      allocate(bytes: number) {
+        const address = top;
+        top += bytes;
+        return address;
+      },
+      free: (address: number) => freed.push(address),
+    };
+    const mine = new Uint8Array(memory.buffer, 0, 1000).fill(171);
+    const core = createCoreSync({ memory: heap });
+    expect(core.backend).toBe("wasm");
+    const a = core.tensor([3, 2], [1, 2, 3, 4, 5, 6]);
+    const product = matmul(a, a, { transposeB: true });
+    expect(product.data.buffer).toBe(memory.buffer);
+    expect([...product.data]).toEqual([5, 11, 17, 11, 25, 39, 17, 39, 61]);
+    expect(mine.every((byte) => byte === 171)).toBe(true);
+    a.dispose();
+    expect(freed.length).toBeGreaterThan(0);
+  });
+
+  it("cannot be attached to the JavaScript backend", () => {
+    const memory = { attach: new WebAssembly.Memory({ initial: 1 }), allocate: () => 64, free: () => {} };
+    expect(() => createCoreSync({ backend: "js", memory })).toThrow(/memory\.attach needs the Wasm backend/);
+  });
+});
