@@ -94,13 +94,6 @@
   else return a < b ? x : y;
 }
 
-/** The magnitude of `a` with the sign of `b`. */
-// @ts-ignore: decorator
-@inline export function copySign<T>(a: T, b: T): T {
-  if (isVector<T>()) return v128.bitselect(b, a, i32x4.splat(i32.MIN_VALUE));
-  else return f32.copysign(a, b);
-}
-
 // Lanes seen as 32-bit integers: a `T` that carries bits is still a `T`, and no instruction is spent on the change.
 
 // @ts-ignore: decorator
@@ -125,6 +118,18 @@
 @inline export function andBits<T>(a: T, b: T): T {
   if (isVector<T>()) return v128.and(a, b);
   else return reinterpret<f32>(reinterpret<i32>(a) & reinterpret<i32>(b));
+}
+
+// @ts-ignore: decorator
+@inline export function orBits<T>(a: T, b: T): T {
+  if (isVector<T>()) return v128.or(a, b);
+  else return reinterpret<f32>(reinterpret<i32>(a) | reinterpret<i32>(b));
+}
+
+// @ts-ignore: decorator
+@inline export function xorBits<T>(a: T, b: T): T {
+  if (isVector<T>()) return v128.xor(a, b);
+  else return reinterpret<f32>(reinterpret<i32>(a) ^ reinterpret<i32>(b));
 }
 
 // @ts-ignore: decorator

@@ -1,0 +1,40 @@
+import { ACTIVATION, type NetworkKernels } from "../../backend.js";
+import { sigmoid, tanh } from "../math.js";
+import type { Views } from "../views.js";
+
+/** activation(x) of one float32. */
+export function activate(activation: number, x: number): number {
+  // Not Math.max, which would turn −0 into +0.
+  if (activation === ACTIVATION.relu) return x < 0 ? 0 : x;
+  if (activation === ACTIVATION.tanh) return tanh(x);
+  if (activation === ACTIVATION.sigmoid) return sigmoid(x);
+  return x;
+}
+
+/** dy · activation′ of one element, from y = activation(x). */
+function backward(activation: number, y: number, dy: number): number {
+  const f = Math.fround;
+  if (activation === ACTIVATION.relu) return y > 0 ? dy : 0;
+  if (activation === ACTIVATION.tanh) return f(dy * f(1 - f(y * y)));
+  if (activation === ACTIVATION.sigmoid) return f(f(dy * y) * f(1 - y));
+  return dy;
+}
+
+/** Twin of assembly/nn/activation.ts. */
+export function activationKernels(views: Views): Pick<NetworkKernels, "activation_f32" | "activation_backward_f32"> {
+  return {
+    activation_f32(activation, count, xPtr, yPtr) {
+      const { f32 } = views;
+      const x = xPtr >>> 2;
+      const y = yPtr >>> 2;
+      for (let i = 0; i < count; i++) f32[y + i] = activate(activation, f32[x + i]!);
+    },
+    activation_backward_f32(activation, count, yPtr, dyPtr, dxPtr) {
+      const { f32 } = views;
+      const y = yPtr >>> 2;
+      const dy = dyPtr >>> 2;
+      const dx = dxPtr >>> 2;
+      for (let i = 0; i < count; i++) f32[dx + i] = backward(activation, f32[y + i]!, f32[dy + i]!);
+    },
+  };
+}
