@@ -13,4 +13,18 @@ export {
   ShapeError,
 } from "./errors.js";
 export { type MatmulOptions, matmul } from "./linalg/matmul.js";
+export { type MinimizeOptions, type MinimizeResult, type MinimizeStep, minimize } from "./optim/minimize.js";
+export type { GroupOptions, Optimizer, Schedule, StepOptions } from "./optim/optimizer.js";
+export type {
+  Gradient,
+  GradientSet,
+  Gradients,
+  Parameter,
+  ParameterGroup,
+  ParameterSet,
+  ParametersOf,
+} from "./optim/parameters.js";
+export { RMSProp, type RMSPropGroupOptions, type RMSPropOptions } from "./optim/rmsprop.js";
+export { SGD, type SGDGroupOptions, type SGDOptions } from "./optim/sgd.js";
+export type { OptimizerState, ParameterState } from "./optim/state.js";
 export type { NestedArray, Shape, Tensor, TensorSource } from "./tensor.js";

@@ -1,35 +1,52 @@
 import { readFileSync } from "node:fs";
 import { instantiateSync } from "@assemblyscript/loader";
 import { describe, expect, it } from "vitest";
-import type { Kernels, LinearMemory } from "../../src/backend/backend.js";
+import type { Kernels, LinearMemory, NetworkKernels } from "../../src/backend/backend.js";
 import { createJsKernels } from "../../src/backend/js/kernels.js";
+import { exp, log } from "../../src/backend/js/math.js";
 import { JsMemory } from "../../src/backend/js/memory.js";
-import { inlinedWasm } from "../../src/backend/wasm/inlined.js";
+import { createJsNetworkKernels } from "../../src/backend/js/nn/kernels.js";
 import { WasmMemory } from "../../src/backend/wasm/memory.js";
 import { expectSameBits } from "./bits.js";
 
-/** The kernels of one backend over a memory of their own. */
-export function createKernels(name: BackendName): Kernels {
-  return BACKENDS[name]!().kernels;
+/** All kernels there are; exp and log stand alone only for the tests of their accuracy. */
+export type AllKernels = Kernels &
+  NetworkKernels & {
+    exp_f32(count: number, xPtr: number, yPtr: number): void;
+    log_f32(count: number, xPtr: number, yPtr: number): void;
+  };
+
+interface TestBackend {
+  memory: LinearMemory;
+  kernels: AllKernels;
 }
 
 /** Everything that promises the same bits. A backend that cannot start throws, and so fails every test. */
-const BACKENDS: Record<string, () => { memory: LinearMemory; kernels: Kernels }> = {
+const BACKENDS: Record<string, () => TestBackend> = {
   js() {
     const memory = new JsMemory(65536, 2 ** 32);
-    return { memory, kernels: createJsKernels(memory) };
+    const map = (of: (x: number) => number) => (count: number, xPtr: number, yPtr: number) =>
+      new Float32Array(memory.buffer, yPtr, count).set(new Float32Array(memory.buffer, xPtr, count).map(of));
+    const elementary = { exp_f32: map(exp), log_f32: map(log) };
+    return { memory, kernels: { ...createJsKernels(memory), ...createJsNetworkKernels(memory), ...elementary } };
   },
-  simd() {
-    const memory = WasmMemory.create(65536, 2 ** 32);
-    return { memory, kernels: inlinedWasm.instantiateSync("simd", memory.handle) };
-  },
-  debug() {
-    const memory = WasmMemory.create(65536, 2 ** 32);
-    const bytes = readFileSync(new URL("../../build/wasm/debug.wasm", import.meta.url));
-    const { instance } = instantiateSync(bytes, { env: { memory: memory.handle } });
-    return { memory, kernels: instance.exports as unknown as Kernels };
-  },
+  simd: () => instantiate("simd", "nn", "elementary"),
+  debug: () => instantiate("debug"),
 };
+
+function instantiate(...binaries: string[]): TestBackend {
+  const memory = WasmMemory.create(65536, 2 ** 32);
+  const exports = binaries.map((name) => {
+    const bytes = readFileSync(new URL(`../../build/wasm/${name}.wasm`, import.meta.url));
+    return instantiateSync(bytes, { env: { memory: memory.handle } }).instance.exports;
+  });
+  return { memory, kernels: Object.assign({}, ...exports) as AllKernels };
+}
+
+/** One backend with a memory of its own. */
+export function createBackend(name: BackendName): TestBackend {
+  return BACKENDS[name]!();
+}
 
 export type BackendName = "js" | "simd" | "debug";
 export const backendNames = Object.keys(BACKENDS) as BackendName[];
@@ -55,9 +72,9 @@ const GUARD_BITS = 0x7fc0dead | 0; // a NaN no kernel produces
 export function runKernel(
   name: BackendName,
   operands: Operands,
-  call: (kernels: Kernels, ptr: Record<string, number>) => unknown,
+  call: (kernels: AllKernels, ptr: Record<string, number>) => unknown,
 ): Outcome {
-  const { memory, kernels } = BACKENDS[name]!();
+  const { memory, kernels } = createBackend(name);
   const ptr: Record<string, number> = {};
   let end = BASE;
   for (const [key, values] of Object.entries(operands)) {
@@ -88,7 +105,7 @@ export function runKernel(
 export function conform(
   what: string,
   operands: Operands,
-  call: (kernels: Kernels, ptr: Record<string, number>) => unknown,
+  call: (kernels: AllKernels, ptr: Record<string, number>) => unknown,
 ): Outcome {
   const reference = runKernel("js", operands, call);
   for (const name of backendNames) {

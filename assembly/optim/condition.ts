@@ -1,0 +1,97 @@
+// What every optimizer does before its own formula: the norms of the gradients, and the conditioning of gradient and
+// parameter, element by element.
+
+import { add, mul, neg, pmax, pmin, sub } from "../simd";
+import { Mode, groupOf, segmentAt } from "./segments";
+
+/** Elements summed together; sums of blocks are added in ascending order. */
+const BLOCK: usize = 65536;
+
+/** Σ x² of one block: element i goes to partial sum i mod 8, the last count mod 8 are added one by one. */
+function blockSumOfSquares(ptr: usize, count: usize): f64 {
+  let s0 = f64x2.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  const end = ptr + (count << 2);
+  for (const vectorsEnd = ptr + ((count >> 3) << 5); ptr != vectorsEnd; ptr += 32) {
+    const x0 = f64x2.promote_low_f32x4(v128.load64_zero(ptr));
+    const x1 = f64x2.promote_low_f32x4(v128.load64_zero(ptr, 8));
+    const x2 = f64x2.promote_low_f32x4(v128.load64_zero(ptr, 16));
+    const x3 = f64x2.promote_low_f32x4(v128.load64_zero(ptr, 24));
+    s0 = f64x2.add(s0, f64x2.mul(x0, x0));
+    s1 = f64x2.add(s1, f64x2.mul(x1, x1));
+    s2 = f64x2.add(s2, f64x2.mul(x2, x2));
+    s3 = f64x2.add(s3, f64x2.mul(x3, x3));
+  }
+  s0 = f64x2.add(f64x2.add(s0, s1), f64x2.add(s2, s3));
+  let sum = f64x2.extract_lane(s0, 0) + f64x2.extract_lane(s0, 1);
+  for (; ptr != end; ptr += 4) {
+    const x = <f64>load<f32>(ptr);
+    sum += x * x;
+  }
+  return sum;
+}
+
+/** Σ x² in float64 (squares of float32 are exact there); the order of addition is a function of `count` alone. */
+function sumOfSquares(ptr: usize, count: usize): f64 {
+  let sum: f64 = 0;
+  for (; count > BLOCK; count -= BLOCK) {
+    sum += blockSumOfSquares(ptr, BLOCK);
+    ptr += BLOCK << 2;
+  }
+  return sum + blockSumOfSquares(ptr, count);
+}
+
+/** What brings a gradient with this sum of squares down to the norm `bound`. A NaN norm gives NaN. */
+function clipFactor(sumOfSquares: f64, bound: f64): f32 {
+  const norm = sqrt(sumOfSquares);
+  return norm <= bound ? 1 : <f32>(bound / norm);
+}
+
+/**
+ * Writes each row's `gradScale`. Returns 0, or with `checkFinite` 1 + the index of the first row whose gradient is not
+ * finite everywhere: squares of finite float32 cannot overflow float64, so the sum of squares tells.
+ */
+export function measure(segmentsPtr: usize, segmentCount: u32, checkFinite: i32): u32 {
+  let total: f64 = 0;
+  for (let i: u32 = 0; i < segmentCount; i++) {
+    const row = segmentAt(segmentsPtr, i);
+    if (!row.gradPtr) continue;
+    const group = groupOf(row);
+    const mode = group.mode;
+    let scale: f32 = mode & Mode.Maximize ? -1 : 1;
+    if (checkFinite | (mode & Mode.Measure)) {
+      const sum = sumOfSquares(row.gradPtr, row.count);
+      if (checkFinite && !(sum < Infinity)) return i + 1;
+      if (mode & Mode.ClipNorm) scale *= clipFactor(sum, group.clipNorm);
+      total += sum;
+    }
+    row.gradScale = scale;
+  }
+  for (let i: u32 = 0; i < segmentCount; i++) {
+    const row = segmentAt(segmentsPtr, i);
+    if (!row.gradPtr) continue;
+    const group = groupOf(row);
+    if (group.mode & Mode.ClipGlobalNorm) row.gradScale *= clipFactor(total, group.clipNorm);
+  }
+  return 0;
+}
+
+/** The gradient, clamped to ±bound (NaN stays NaN) and multiplied by `scale`. */
+// @ts-ignore: decorator
+@inline export function rescale<T>(g: T, bound: T, scale: T): T {
+  return mul<T>(pmin<T>(pmax<T>(g, neg<T>(bound)), bound), scale);
+}
+
+/** Weight decay as a part of the gradient: g + wd·p. */
+// @ts-ignore: decorator
+@inline export function decayGradient<T>(g: T, p: T, weightDecay: T): T {
+  return add<T>(g, mul<T>(weightDecay, p));
+}
+
+/** Weight decay beside the gradient: p − (lr·wd)·p. */
+// @ts-ignore: decorator
+@inline export function decayParameter<T>(p: T, decoupledDecay: T): T {
+  return sub<T>(p, mul<T>(decoupledDecay, p));
+}

@@ -1,0 +1,160 @@
+// Twin of assembly/optim/condition.ts. Stores to a Float32Array round, so only what is inside them needs Math.fround.
+
+import type { Kernels } from "../../backend.js";
+import { GROUP, MODE, SEGMENT, SEGMENT_BYTES } from "../../segments.js";
+import type { Views } from "../views.js";
+
+const f = Math.fround;
+
+const ROW = SEGMENT_BYTES / 4;
+const BLOCK = 65536;
+
+/** Σ x² of one block that starts at index `x`. */
+function blockSumOfSquares(f32: Float32Array, x: number, count: number): number {
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  let s4 = 0;
+  let s5 = 0;
+  let s6 = 0;
+  let s7 = 0;
+  const end = x + count;
+  for (const vectorsEnd = x + count - (count % 8); x < vectorsEnd; x += 8) {
+    s0 += f32[x]! * f32[x]!;
+    s1 += f32[x + 1]! * f32[x + 1]!;
+    s2 += f32[x + 2]! * f32[x + 2]!;
+    s3 += f32[x + 3]! * f32[x + 3]!;
+    s4 += f32[x + 4]! * f32[x + 4]!;
+    s5 += f32[x + 5]! * f32[x + 5]!;
+    s6 += f32[x + 6]! * f32[x + 6]!;
+    s7 += f32[x + 7]! * f32[x + 7]!;
+  }
+  let sum = s0 + s2 + (s4 + s6) + (s1 + s3 + (s5 + s7));
+  for (; x < end; x++) sum += f32[x]! * f32[x]!;
+  return sum;
+}
+
+function sumOfSquares(f32: Float32Array, x: number, count: number): number {
+  let sum = 0;
+  for (; count > BLOCK; count -= BLOCK) {
+    sum += blockSumOfSquares(f32, x, BLOCK);
+    x += BLOCK;
+  }
+  return sum + blockSumOfSquares(f32, x, count);
+}
+
+function clipFactor(sumOfSquares: number, bound: number): number {
+  const norm = Math.sqrt(sumOfSquares);
+  return norm <= bound ? 1 : f(bound / norm);
+}
+
+function measure(views: Views, segments: number, segmentCount: number, checkFinite: number): number {
+  const { f32, i32 } = views;
+  const end = segments + segmentCount * ROW;
+  let total = 0;
+  for (let row = segments; row < end; row += ROW) {
+    const gradPtr = i32[row + SEGMENT.grad]!;
+    if (gradPtr === 0) continue;
+    const group = i32[row + SEGMENT.group]! >>> 2;
+    const mode = i32[group + GROUP.mode]!;
+    let scale = mode & MODE.maximize ? -1 : 1;
+    if (checkFinite !== 0 || mode & MODE.measure) {
+      const sum = sumOfSquares(f32, gradPtr >>> 2, i32[row + SEGMENT.count]!);
+      if (checkFinite !== 0 && !(sum < Number.POSITIVE_INFINITY)) return 1 + (row - segments) / ROW;
+      if (mode & MODE.clipNorm) scale *= clipFactor(sum, f32[group + GROUP.clipNorm]!);
+      total += sum;
+    }
+    f32[row + SEGMENT.gradScale] = scale;
+  }
+  for (let row = segments; row < end; row += ROW) {
+    if (i32[row + SEGMENT.grad] === 0) continue;
+    const group = i32[row + SEGMENT.group]! >>> 2;
+    if (i32[group + GROUP.mode]! & MODE.clipGlobalNorm) {
+      f32[row + SEGMENT.gradScale]! *= clipFactor(total, f32[group + GROUP.clipNorm]!);
+    }
+  }
+  return 0;
+}
+
+/** Elements that go through a kernel's stages together: few enough for the first-level cache. */
+export const CHUNK = 256;
+
+/**
+ * What an optimizer does with `count` ≤ CHUNK elements from `start` on: `g` holds their gradient, conditioned, from
+ * index `at` on; `row` and `group` are the word indices of their row and its group.
+ */
+export type Update = (
+  f32: Float32Array,
+  i32: Int32Array,
+  row: number,
+  group: number,
+  start: number,
+  count: number,
+  g: Float32Array,
+  at: number,
+) => void;
+
+/** Index of element `start` of the array whose address is the word `field`. */
+export function indexOf(i32: Int32Array, field: number, start: number): number {
+  return (i32[field]! >>> 2) + start;
+}
+
+/** What every optimizer's kernel does: measures the gradients, then conditions and updates them chunk by chunk. */
+export function walker(views: Views, update: Update): Kernels["rmsprop_f32"] {
+  const g = new Float32Array(CHUNK);
+  return (segmentsPtr, segmentCount, checkFinite) => {
+    const segments = segmentsPtr >>> 2;
+    const refused = measure(views, segments, segmentCount, checkFinite);
+    if (refused !== 0) return refused;
+    const { f32, i32 } = views;
+    for (let row = segments; row < segments + segmentCount * ROW; row += ROW) {
+      if (i32[row + SEGMENT.grad] === 0) continue;
+      const group = i32[row + SEGMENT.group]! >>> 2;
+      const conditioned = (i32[group + GROUP.mode]! & MODE.condition) !== 0;
+      const size = i32[row + SEGMENT.count]!;
+      for (let start = 0; start < size; start += CHUNK) {
+        const count = Math.min(CHUNK, size - start);
+        if (conditioned) {
+          condition(f32, i32, row, group, start, count, g);
+          update(f32, i32, row, group, start, count, g, 0);
+        } else update(f32, i32, row, group, start, count, f32, indexOf(i32, row + SEGMENT.grad, start));
+      }
+    }
+    return 0;
+  };
+}
+
+/** Fills `g` with the gradient that the formula sees, and decays the parameters where that is decoupled. */
+function condition(
+  f32: Float32Array,
+  i32: Int32Array,
+  row: number,
+  group: number,
+  start: number,
+  count: number,
+  g: Float32Array,
+): void {
+  const mode = i32[group + GROUP.mode]!;
+  const params = indexOf(i32, row + SEGMENT.param, start);
+  const grads = indexOf(i32, row + SEGMENT.grad, start);
+  if (mode & MODE.rescale) {
+    const bound = f32[group + GROUP.clipValue]!;
+    const scale = f32[row + SEGMENT.gradScale]!;
+    for (let i = 0; i < count; i++) g[i] = clamp(f32[grads + i]!, bound) * scale;
+  } else for (let i = 0; i < count; i++) g[i] = f32[grads + i]!;
+  if (mode & MODE.coupledDecay) {
+    const weightDecay = f32[group + GROUP.weightDecay]!;
+    for (let i = 0; i < count; i++) g[i]! += f(weightDecay * f32[params + i]!);
+  }
+  if (mode & MODE.decoupledDecay) {
+    const decoupledDecay = f32[group + GROUP.decoupledDecay]!;
+    for (let i = 0; i < count; i++) f32[params + i]! -= f(decoupledDecay * f32[params + i]!);
+  }
+}
+
+/** x within ±bound; NaN stays NaN. */
+function clamp(x: number, bound: number): number {
+  const raised = x < -bound ? -bound : x;
+  return bound < raised ? bound : raised;
+}

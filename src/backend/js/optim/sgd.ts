@@ -1,0 +1,48 @@
+import type { Kernels } from "../../backend.js";
+import { GROUP, MODE, SEGMENT } from "../../segments.js";
+import type { Views } from "../views.js";
+import { CHUNK, indexOf, walker } from "./condition.js";
+
+const f = Math.fround;
+
+/** b ← momentum·b + factor·g, and d = b, or with Nesterov g + momentum·b. */
+function addMomentum(
+  f32: Float32Array,
+  b: number,
+  g: Float32Array,
+  at: number,
+  d: Float32Array,
+  count: number,
+  momentum: number,
+  factor: number,
+  nesterov: boolean,
+): void {
+  for (let i = 0; i < count; i++) {
+    const buffer = f(f(momentum * f32[b + i]!) + f(factor * g[at + i]!));
+    f32[b + i] = buffer;
+    d[i] = nesterov ? g[at + i]! + f(momentum * buffer) : buffer;
+  }
+}
+
+/** p ← p − lr·d. */
+function descend(f32: Float32Array, p: number, d: Float32Array, at: number, count: number, learningRate: number): void {
+  for (let i = 0; i < count; i++) f32[p + i]! -= f(learningRate * d[at + i]!);
+}
+
+/** Twin of assembly/optim/sgd.ts. */
+export function sgdKernels(views: Views): Pick<Kernels, "sgd_f32"> {
+  const d = new Float32Array(CHUNK);
+  return {
+    sgd_f32: walker(views, (f32, i32, row, group, start, count, g, at) => {
+      const mode = i32[group + GROUP.mode]!;
+      const learningRate = f32[group + GROUP.learningRate]!;
+      const p = indexOf(i32, row + SEGMENT.param, start);
+      if (mode & MODE.momentum) {
+        const b = indexOf(i32, row + SEGMENT.state, start);
+        const factor = f32[row + SEGMENT.correction0]!;
+        addMomentum(f32, b, g, at, d, count, f32[group + GROUP.momentum]!, factor, (mode & MODE.nesterov) !== 0);
+        descend(f32, p, d, 0, count, learningRate);
+      } else descend(f32, p, g, at, count, learningRate);
+    }),
+  };
+}

@@ -1,0 +1,71 @@
+import { MODE } from "../backend/segments.js";
+import { checkBoolean, checkFinite, describe } from "../checks.js";
+import { OptionError } from "../errors.js";
+import type { GroupScalars } from "./segments.js";
+
+/** What may be done with gradients and parameters before an optimizer's own formula; common to all of them. */
+export interface ConditioningOptions {
+  /** λ ≥ 0. Coupled (default): g ← g + λ·θ. Default 0. */
+  weightDecay?: number;
+  /** Decay beside the gradient: θ ← θ − lr·λ·θ, before the update. Default false. */
+  decoupledWeightDecay?: boolean;
+  /** Bound > 0 of every gradient element: clamped to ±clipValue. At most one of the three clips. */
+  clipValue?: number;
+  /** Bound > 0 of each parameter's gradient norm: g ← g·min(1, clipNorm/‖g‖). */
+  clipNorm?: number;
+  /** Bound > 0 of the norm over all gradients of the step. */
+  globalClipNorm?: number;
+  /** Ascend: g ← −g. Default false. */
+  maximize?: boolean;
+}
+
+export const CONDITIONING_KEYS = [
+  "weightDecay",
+  "decoupledWeightDecay",
+  "clipValue",
+  "clipNorm",
+  "globalClipNorm",
+  "maximize",
+] as const satisfies readonly (keyof ConditioningOptions)[];
+
+const CLIPS = ["clipValue", "clipNorm", "globalClipNorm"] as const;
+
+/** What the kernels need to know of these options. */
+export interface Conditioning {
+  readonly mode: number;
+  readonly scalars: GroupScalars;
+}
+
+/** Checks the options of one group, called in messages what `name` says, and turns them into mode bits and scalars. */
+export function resolveConditioning(options: ConditioningOptions, name: (key: string) => string): Conditioning {
+  const { weightDecay = 0, decoupledWeightDecay = false, maximize = false } = options;
+  checkFinite(name("weightDecay"), weightDecay, 0);
+  checkBoolean(name("decoupledWeightDecay"), decoupledWeightDecay);
+  checkBoolean(name("maximize"), maximize);
+  const given = CLIPS.filter((key) => options[key] !== undefined);
+  for (const key of given) checkPositive(name(key), options[key]);
+  if (given.length > 1) {
+    throw new OptionError(
+      `${name(given[0]!)} and ${name(given[1]!)} are both given, expected at most one kind of clipping`,
+    );
+  }
+  let mode = 0;
+  if (weightDecay > 0) mode |= decoupledWeightDecay ? MODE.decoupledDecay : MODE.coupledDecay;
+  if (maximize) mode |= MODE.rescale | MODE.maximize;
+  if (given.length > 0) mode |= MODE.rescale;
+  if (options.clipNorm !== undefined) mode |= MODE.measure | MODE.clipNorm;
+  if (options.globalClipNorm !== undefined) mode |= MODE.measure | MODE.clipGlobalNorm;
+  return {
+    mode,
+    scalars: {
+      weightDecay,
+      clipValue: options.clipValue ?? Number.POSITIVE_INFINITY,
+      clipNorm: options.clipNorm ?? options.globalClipNorm ?? Number.POSITIVE_INFINITY,
+    },
+  };
+}
+
+function checkPositive(name: string, value: unknown): void {
+  if (typeof value === "number" && value > 0) return;
+  throw new OptionError(`${name} is ${describe(value)}, expected a number > 0`);
+}

@@ -1,0 +1,116 @@
+import { GROUP, GROUP_BYTES, SEGMENT, SEGMENT_BYTES } from "../backend/segments.js";
+import type { Core } from "../core.js";
+import type { Tensor } from "../tensor.js";
+
+/** Hyper-parameters of a group that stay as they are from step to step. */
+export type GroupScalars = Partial<
+  Record<Exclude<keyof typeof GROUP, "mode" | "learningRate" | "decoupledDecay">, number>
+>;
+
+/** Words of a row or block that change from step to step are written only when they do; this is what they hold. */
+interface Written {
+  gradPtr: number;
+  correction0: number;
+  correction1: number;
+}
+
+/**
+ * The segment table of an optimizer in linear memory: one row for each parameter, then one block for each group. It is
+ * written once, and a step that brings the same gradient tensors and learning rate writes nothing.
+ */
+export class SegmentTable {
+  readonly ptr: number;
+  readonly rowCount: number;
+  /** The groups' learning rates for the next step; an array, because V8 boxes numbers that are handed on one by one. */
+  readonly learningRates: Float64Array;
+  readonly #core: Core;
+  readonly #rows: Written[];
+  readonly #writtenRates: Float64Array;
+  readonly #weightDecays: Float64Array;
+  #f32: Float32Array = new Float32Array(0);
+  #u32: Uint32Array = new Uint32Array(0);
+
+  /** Throws OutOfMemoryError. */
+  constructor(core: Core, rowCount: number, groupCount: number) {
+    this.#core = core;
+    this.rowCount = rowCount;
+    this.#rows = Array.from({ length: rowCount }, () => ({ gradPtr: 0, correction0: 1, correction1: 1 }));
+    this.learningRates = new Float64Array(groupCount);
+    this.#writtenRates = new Float64Array(groupCount).fill(Number.NaN);
+    this.#weightDecays = new Float64Array(groupCount);
+    const bytes = rowCount * SEGMENT_BYTES + groupCount * GROUP_BYTES;
+    this.ptr = core.allocate(bytes);
+    this.#renew();
+    this.#u32.fill(0, this.ptr / 4, (this.ptr + bytes) / 4);
+  }
+
+  dispose(): void {
+    this.#core.release(this.ptr);
+  }
+
+  /** Writes a row; a state array that the group does without is `undefined`. */
+  writeRow(row: number, param: Tensor, group: number, states: readonly (Tensor | undefined)[]): void {
+    this.#renew();
+    const at = this.#rowWord(row);
+    this.#u32[at + SEGMENT.param] = param.ptr;
+    this.#u32[at + SEGMENT.count] = param.size;
+    this.#u32[at + SEGMENT.group] = this.#groupWord(group) * 4;
+    for (let k = 0; k < states.length; k++) this.#u32[at + SEGMENT.state + k] = states[k]?.ptr ?? 0;
+    this.#f32[at + SEGMENT.correction0] = 1;
+    this.#f32[at + SEGMENT.correction1] = 1;
+  }
+
+  /** Writes a group's block; each scalar is rounded to float32 here, and nowhere else. */
+  writeGroup(group: number, mode: number, scalars: GroupScalars): void {
+    this.#renew();
+    const at = this.#groupWord(group);
+    this.#u32[at + GROUP.mode] = mode;
+    this.#weightDecays[group] = scalars.weightDecay ?? 0;
+    for (const field of Object.keys(scalars) as (keyof GroupScalars)[]) this.#f32[at + GROUP[field]] = scalars[field]!;
+  }
+
+  /** 0 stands for no gradient. */
+  setGradient(row: number, gradPtr: number): void {
+    const written = this.#rows[row]!;
+    if (written.gradPtr === gradPtr) return;
+    this.#renew();
+    this.#u32[this.#rowWord(row) + SEGMENT.grad] = gradPtr;
+    written.gradPtr = gradPtr;
+  }
+
+  setCorrections(row: number, corrections: Float64Array): void {
+    const written = this.#rows[row]!;
+    if (written.correction0 === corrections[0] && written.correction1 === corrections[1]) return;
+    this.#renew();
+    written.correction0 = corrections[0]!;
+    written.correction1 = corrections[1]!;
+    this.#f32.set(corrections, this.#rowWord(row) + SEGMENT.correction0);
+  }
+
+  /** Writes the group's `learningRates`, and what is derived from it. */
+  setLearningRate(group: number): void {
+    const learningRate = this.learningRates[group]!;
+    if (this.#writtenRates[group] === learningRate) return;
+    this.#renew();
+    const at = this.#groupWord(group);
+    this.#f32[at + GROUP.learningRate] = learningRate;
+    this.#f32[at + GROUP.decoupledDecay] = learningRate * this.#weightDecays[group]!;
+    this.#writtenRates[group] = learningRate;
+  }
+
+  #rowWord(row: number): number {
+    return (this.ptr + row * SEGMENT_BYTES) / 4;
+  }
+
+  #groupWord(group: number): number {
+    return (this.ptr + this.rowCount * SEGMENT_BYTES + group * GROUP_BYTES) / 4;
+  }
+
+  /** Views of the whole memory as it is now. */
+  #renew(): void {
+    const { buffer } = this.#core.linearMemory;
+    if (this.#f32.buffer === buffer) return;
+    this.#f32 = new Float32Array(buffer);
+    this.#u32 = new Uint32Array(buffer);
+  }
+}

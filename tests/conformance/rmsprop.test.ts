@@ -1,0 +1,298 @@
+import { expect, it } from "vitest";
+import { MODE } from "../../src/backend/segments.js";
+import { expectSameBits } from "../helpers/bits.js";
+import { describeConformance } from "../helpers/conformance.js";
+import { randomValues, SPECIAL_VALUES } from "../helpers/random.js";
+import { conformTable, type GroupSpec, type RowOutcome, type RowSpec } from "../helpers/segments.js";
+
+const SIZES = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 127, 1021];
+const U = 2 ** -24;
+const F = Math.fround;
+
+const SCALARS: GroupSpec = {
+  learningRate: 0.01,
+  weightDecay: 0.03,
+  decoupledDecay: 0.01 * 0.03,
+  clipValue: Number.POSITIVE_INFINITY,
+  clipNorm: 2.5,
+  decay: 0.9,
+  decayComplement: 1 - 0.9,
+  epsInside: 1e-3,
+  epsOutside: 0,
+  momentum: 0.8,
+  meanDecay: 0.7,
+  meanDecayComplement: 1 - 0.7,
+};
+
+// One list of choices for each option; a set of options takes one choice of each.
+const CHOICES: GroupSpec[][] = [
+  [{ mode: 0 }, { mode: MODE.rescale | MODE.maximize }],
+  [
+    { mode: 0 },
+    { mode: MODE.rescale, clipValue: 0.5 },
+    { mode: MODE.rescale | MODE.clipNorm },
+    { mode: MODE.rescale | MODE.clipGlobalNorm, clipNorm: 20 },
+  ],
+  [{ mode: 0 }, { mode: MODE.coupledDecay }, { mode: MODE.decoupledDecay }],
+  [{ mode: 0 }, { mode: MODE.centered }],
+  [{ mode: 0 }, { mode: MODE.biasCorrection }],
+  [
+    { mode: 0 },
+    { mode: MODE.epsOutside, epsInside: 0, epsOutside: 1e-3 },
+    { mode: MODE.epsOutside | MODE.epsRatio, epsInside: 0, epsOutside: 1e-3 },
+  ],
+  [{ mode: 0 }, { mode: MODE.momentum }, { mode: MODE.momentum | MODE.nesterov }],
+];
+
+/** Every set of options: 864 groups. */
+const GROUPS = CHOICES.reduce<GroupSpec[]>(
+  (groups, choices) =>
+    groups.flatMap((group) =>
+      choices.map((choice) => ({ ...group, ...choice, mode: group.mode! | choice.mode! | MODE.measure })),
+    ),
+  [{ ...SCALARS, mode: 0 }],
+);
+
+/** The groups whose loops differ in the arrays they touch. */
+const LOOPS = [0, MODE.centered, MODE.momentum, MODE.centered | MODE.momentum].map((mode) => ({ ...SCALARS, mode }));
+
+function makeRow(group: number, { mode }: GroupSpec, count: number, seed: number): RowSpec {
+  return {
+    group,
+    param: randomValues(count, seed, 2),
+    grad: randomValues(count, seed + 1, 2),
+    states: [
+      randomValues(count, seed + 2).map((x) => 1 + x * x), // above every mean squared
+      mode! & MODE.centered ? randomValues(count, seed + 3, 0.3) : null,
+      mode! & MODE.momentum ? randomValues(count, seed + 4, 0.1) : null,
+    ],
+    correction0: 1 / (1 - 0.9 ** 3),
+    correction1: 1 / (1 - 0.7 ** 3),
+  };
+}
+
+/** The formula of one element as docs and docstrings state it, in arithmetic that rounds by `F`. */
+function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number, round = F) {
+  const s = (field: keyof GroupSpec) => F(group[field]!);
+  const has = (bit: number) => (group.mode! & bit) !== 0;
+  let p = row.param[i]!;
+  let g = row.grad![i]!;
+  if (has(MODE.rescale)) {
+    if (g > s("clipValue")) g = s("clipValue");
+    if (g < -s("clipValue")) g = -s("clipValue");
+    g = round(g * gradScale);
+  }
+  if (has(MODE.coupledDecay)) g = round(g + round(s("weightDecay") * p));
+  if (has(MODE.decoupledDecay)) p = round(p - round(s("decoupledDecay") * p));
+  const v = round(round(s("decay") * row.states[0]![i]!) + round(s("decayComplement") * round(g * g)));
+  let variance = has(MODE.biasCorrection) ? round(v * F(row.correction0!)) : v;
+  let m: number | undefined;
+  if (has(MODE.centered)) {
+    m = round(round(s("meanDecay") * row.states[1]![i]!) + round(s("meanDecayComplement") * g));
+    const mean = has(MODE.biasCorrection) ? round(m * F(row.correction1!)) : m;
+    variance = round(variance - round(mean * mean));
+  }
+  let u = round(s("learningRate") * g);
+  if (has(MODE.epsRatio)) u = round(round(u * round(Math.sqrt(variance))) / round(variance + s("epsOutside")));
+  else if (has(MODE.epsOutside)) u = round(u / round(round(Math.sqrt(variance)) + s("epsOutside")));
+  else u = round(u / round(Math.sqrt(round(variance + s("epsInside")))));
+  let b: number | undefined;
+  if (has(MODE.momentum)) {
+    b = round(round(s("momentum") * row.states[2]![i]!) + u);
+    u = has(MODE.nesterov) ? round(round(s("momentum") * b) + u) : b;
+  }
+  return { param: round(p - u), states: [v, m, b] };
+}
+
+/** Compares every element of a row with the formula, bit for bit. */
+function expectFormula(row: RowSpec, group: GroupSpec, after: RowOutcome, what: string): void {
+  const expected = Array.from(row.param, (_, i) => element(row, i, group, after.gradScale));
+  const param = expected.map((x) => x.param);
+  expectSameBits(after.param, param, `${what} param`);
+  expectSameBits(after.grad!, row.grad!, `${what}: the gradient is only read`);
+  after.states.forEach((state, k) => {
+    if (state)
+      expectSameBits(
+        state,
+        expected.map((x) => x.states[k]!),
+        `${what} state ${k}`,
+      );
+  });
+}
+
+describeConformance("rmsprop_f32", () => {
+  it("every length, with and without mean and momentum, in one call", () => {
+    const rows = LOOPS.flatMap((group, k) => SIZES.map((count) => makeRow(k, group, count, 31 * count + k)));
+    const { result, rows: after } = conformTable("lengths", "rmsprop_f32", rows, LOOPS);
+    expect(result).toBe(0);
+    for (const [i, row] of rows.entries())
+      expectFormula(row, LOOPS[row.group]!, after[i]!, `length ${row.param.length}`);
+  });
+
+  it("every set of options, in one call", () => {
+    expect(GROUPS.length).toBe(864);
+    const rows = GROUPS.map((group, k) => makeRow(k, group, 8 + (k % 13), k));
+    const { rows: after } = conformTable("options", "rmsprop_f32", rows, GROUPS);
+    let total = 0;
+    for (const { grad } of rows) for (const g of grad!) total += g * g;
+    for (const [i, row] of rows.entries()) {
+      const group = GROUPS[i]!;
+      const sum = row.grad!.reduce((s, g) => s + g * g, 0);
+      const norm = Math.sqrt(group.mode! & MODE.clipGlobalNorm ? total : sum);
+      const clips = (group.mode! & (MODE.clipNorm | MODE.clipGlobalNorm)) !== 0;
+      const scale = (group.mode! & MODE.maximize ? -1 : 1) * (clips ? Math.min(1, F(group.clipNorm!) / norm) : 1);
+      expect(Math.abs(after[i]!.gradScale - scale)).toBeLessThanOrEqual(Math.abs(scale) * U * 1.001);
+      expectFormula(row, group, after[i]!, `mode ${group.mode}`);
+    }
+  });
+
+  it("special values in every operand", () => {
+    const n = SPECIAL_VALUES.length;
+    const groups = GROUPS.filter((_, k) => k % 5 === 0);
+    const rows = groups.map((group, k) => {
+      const row = makeRow(k, group, n * n, k);
+      row.grad = Float32Array.from({ length: n * n }, (_, i) => SPECIAL_VALUES[i % n]!);
+      row.param = Float32Array.from({ length: n * n }, (_, i) => SPECIAL_VALUES[(i + k) % n]!);
+      row.states = row.states.map(
+        (state, s) => state && Float32Array.from(state, (_, i) => SPECIAL_VALUES[(Math.floor(i / n) + s * k) % n]!),
+      );
+      return row;
+    });
+    const { rows: after } = conformTable("special values", "rmsprop_f32", rows, groups);
+    for (const [i, row] of rows.entries()) expectFormula(row, groups[i]!, after[i]!, `mode ${groups[i]!.mode}`);
+  });
+
+  it("passes rows without a gradient over, and leaves their state alone", () => {
+    const rows = LOOPS.flatMap((group, k) => [9, 20].map((count) => makeRow(k, group, count, k)));
+    for (const i of [0, 3, 4, 7]) rows[i]!.grad = null;
+    const { rows: after } = conformTable("absent", "rmsprop_f32", rows, LOOPS, 1);
+    for (const [i, row] of rows.entries()) {
+      if (row.grad) {
+        expectFormula(row, LOOPS[row.group]!, after[i]!, `row ${i}`);
+        continue;
+      }
+      expectSameBits(after[i]!.param, row.param, `row ${i}`);
+      for (const [k, state] of row.states.entries())
+        if (state) expectSameBits(after[i]!.states[k]!, state, `row ${i} state ${k}`);
+      expect(after[i]!.gradScale).toBeNaN();
+    }
+  });
+
+  it("an empty table", () => {
+    expect(conformTable("empty", "rmsprop_f32", [], LOOPS, 1).result).toBe(0);
+  });
+
+  it("agrees with float64 arithmetic within the bound of its roundings", () => {
+    for (const [k, group] of GROUPS.entries()) {
+      if (k % 7 !== 0) continue;
+      const row = makeRow(0, group, 33, k);
+      const after = conformTable("float64", "rmsprop_f32", [row], [group]).rows[0]!;
+      for (let i = 0; i < row.param.length; i++) {
+        const exact = element(row, i, group, after.gradScale, (x) => x);
+        // Fewer than 20 roundings lie on any path; subtracting the squared mean multiplies their effect.
+        const cancellation = group.mode! & MODE.centered ? 10 : 1;
+        const bound = 20 * U * cancellation * (Math.abs(row.param[i]!) + 1);
+        expect(Math.abs(after.param[i]! - exact.param), `mode ${group.mode} element ${i}`).toBeLessThanOrEqual(bound);
+      }
+    }
+  });
+
+  it("sums squares in blocks: 65536 + 3 elements, and norms that are exact", () => {
+    const group: GroupSpec = { ...SCALARS, mode: MODE.rescale | MODE.measure | MODE.clipNorm, clipNorm: 1 };
+    const random = makeRow(0, group, 65536 + 3, 5);
+    const sum = random.grad!.reduce((s, g) => s + g * g, 0);
+    const { rows } = conformTable("blocks", "rmsprop_f32", [random], [group]);
+    expect(Math.abs(rows[0]!.gradScale * Math.sqrt(sum) - 1)).toBeLessThanOrEqual(U * 1.01);
+    expectFormula(random, group, rows[0]!, "blocks");
+
+    // 3-4-5 and powers of two: norm 5 exactly, so the factor is F(1/5); norm 1 is not clipped.
+    for (const [grad, scale] of [
+      [[3, 0, 0, 0, 0, 0, 0, 0, 4], F(0.2)],
+      [[0, 0, 1], 1],
+      [[0, 0], 1],
+      [[0, 2], 0.5],
+    ] as const) {
+      const row = { ...makeRow(0, group, grad.length, 1), grad: Float32Array.from(grad) };
+      expect(conformTable("exact", "rmsprop_f32", [row], [group]).rows[0]!.gradScale).toBe(scale);
+    }
+  });
+
+  it("adds squares in the order that is written down: any other would round to another factor here", () => {
+    /** Element i of a block to partial sum i mod 8, these added as a tree, the rest one by one, blocks in ascending order. */
+    function sumOfSquares(x: Float32Array, block: number, partials: number): number {
+      let total = 0;
+      for (let start = 0; start < x.length; start += block) {
+        const values = x.subarray(start, start + block);
+        const whole = values.length - (values.length % partials);
+        let sums = new Array<number>(partials).fill(0);
+        for (let i = 0; i < whole; i++) sums[i % partials]! += values[i]! ** 2;
+        // By pairs two apart, as vectors of two lanes are added, then the two lanes.
+        while (sums.length > 2)
+          sums = sums.filter((_, i) => i % 4 < 2).map((sum, i) => sum + sums[i + 2 * (i >> 1) + 2]!);
+        let sum = sums.reduce((a, b) => a + b);
+        for (const value of values.subarray(whole)) sum += value ** 2;
+        total += sum;
+      }
+      return total;
+    }
+    // One large element, and small ones whose squares are lost or not, depending on what they are added to.
+    const grad = new Float32Array(3 * 65536 + 5).fill(2 ** -26.75);
+    grad[0] = 1.2345678;
+    const norm = Math.sqrt(sumOfSquares(grad, 65536, 8));
+    const others = [
+      [65536, 1],
+      [65536, 4],
+      [32768, 8],
+      [2 ** 20, 8],
+    ].map(([block, partials]) => Math.sqrt(sumOfSquares(grad, block!, partials!)));
+    for (const other of others) {
+      let clipNorm = 0.5;
+      while (clipNorm < 1 && F(clipNorm / norm) === F(clipNorm / other)) clipNorm += 2 ** -24;
+      expect(clipNorm).toBeLessThan(1);
+      const group: GroupSpec = { ...SCALARS, mode: MODE.rescale | MODE.measure | MODE.clipNorm, clipNorm };
+      const row = { ...makeRow(0, group, grad.length, 1), grad };
+      expect(conformTable("order", "rmsprop_f32", [row], [group]).rows[0]!.gradScale).toBe(F(clipNorm / norm));
+    }
+  });
+
+  it("an infinite bound never clips", () => {
+    const group = { ...SCALARS, mode: MODE.rescale | MODE.measure | MODE.clipNorm, clipNorm: Number.POSITIVE_INFINITY };
+    const row = makeRow(0, group, 9, 1);
+    row.grad![3] = Number.NEGATIVE_INFINITY;
+    expect(conformTable("infinite bound", "rmsprop_f32", [row], [group]).rows[0]!.gradScale).toBe(1);
+  });
+
+  it("NaN and infinite norms", () => {
+    const group: GroupSpec = { ...SCALARS, mode: MODE.rescale | MODE.measure | MODE.clipNorm };
+    const rows = [Number.NaN, Number.POSITIVE_INFINITY].map((x, k) => {
+      const row = makeRow(0, group, 19, k);
+      row.grad![17] = x;
+      return row;
+    });
+    const after = conformTable("norms", "rmsprop_f32", rows, [group]).rows;
+    expect(after[0]!.gradScale).toBeNaN();
+    expect(after[0]!.param.every(Number.isNaN)).toBe(true);
+    expect(after[1]!.gradScale).toBe(0);
+    expect(after[1]!.param.map((p) => +Number.isNaN(p)).reduce((a, b) => a + b)).toBe(1);
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])("refuses a gradient with %f", (bad) => {
+    for (const at of [0, 7, 8, 18]) {
+      const rows = LOOPS.map((group, k) => makeRow(k, group, 19, k));
+      rows[2]!.grad![at] = bad;
+      const { result, rows: after } = conformTable("refused", "rmsprop_f32", rows, LOOPS, 1);
+      expect(result).toBe(3);
+      rows.forEach((row, i) => {
+        expectSameBits(after[i]!.param, row.param, "param");
+        for (const [k, state] of row.states.entries()) if (state) expectSameBits(after[i]!.states[k]!, state, "state");
+      });
+      expect(conformTable("unchecked", "rmsprop_f32", rows, LOOPS, 0).result).toBe(0);
+    }
+  });
+
+  it("does not refuse the largest finite gradients", () => {
+    const row = makeRow(0, LOOPS[0]!, 1021, 1);
+    row.grad!.fill(3.4028234663852886e38);
+    expect(conformTable("largest", "rmsprop_f32", [row], LOOPS, 1).result).toBe(0);
+  });
+});
