@@ -1,9 +1,9 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
     include: ["tests/**/*.test.ts"],
-    exclude: ["tests/slow/**"],
+    exclude: [...configDefaults.exclude, "tests/slow/**"],
     testTimeout: 120_000,
     reporters: ["default", ["json", { outputFile: "build/test-results.json" }]],
   },

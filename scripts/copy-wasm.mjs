@@ -2,4 +2,4 @@
 import { copyFileSync, mkdirSync } from "node:fs";
 
 mkdirSync("dist/wasm", { recursive: true });
-for (const name of ["simd", "relaxed"]) copyFileSync(`build/wasm/${name}.wasm`, `dist/wasm/${name}.wasm`);
+for (const name of ["simd", "relaxed", "nn"]) copyFileSync(`build/wasm/${name}.wasm`, `dist/wasm/${name}.wasm`);

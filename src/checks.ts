@@ -10,6 +10,11 @@ export function describe(value: unknown): string {
   return value.constructor?.name ?? "object";
 }
 
+/** The error of an argument that is not what it should be: its name, what it was, and what was expected. */
+export function unexpected(name: string, value: unknown, expected: string): OptionError {
+  return new OptionError(`${name} is ${describe(value)}, expected ${expected}`);
+}
+
 /** Float32Array of any realm: `instanceof` fails for values from another one (node:vm, iframes). */
 export function isFloat32Array(value: unknown): value is Float32Array {
   return Object.prototype.toString.call(value) === "[object Float32Array]";
@@ -27,38 +32,38 @@ export function isNumericArray(value: unknown): value is ArrayLike<number> {
 export function checkNumber(name: string, value: unknown, low: number, high: number): void {
   if (typeof value === "number" && value >= low && value <= high) return;
   const range = high === Number.POSITIVE_INFINITY ? `>= ${low}` : `from ${low} to ${high}`;
-  throw new OptionError(`${name} is ${describe(value)}, expected a number ${range}`);
+  throw unexpected(name, value, `a number ${range}`);
 }
 
 /** Throws OptionError unless `value` is a finite number in [low, ∞). */
 export function checkFinite(name: string, value: unknown, low: number): void {
   if (typeof value === "number" && value >= low && value < Number.POSITIVE_INFINITY) return;
-  throw new OptionError(`${name} is ${describe(value)}, expected a finite number >= ${low}`);
+  throw unexpected(name, value, `a finite number >= ${low}`);
 }
 
 /** Throws OptionError unless `value` is an integer in [low, high]. */
 export function checkInteger(name: string, value: unknown, low: number, high: number = Number.MAX_SAFE_INTEGER): void {
   if (typeof value === "number" && Number.isInteger(value) && value >= low && value <= high) return;
   const range = high === Number.MAX_SAFE_INTEGER ? `>= ${low}` : `from ${low} to ${high}`;
-  throw new OptionError(`${name} is ${describe(value)}, expected an integer ${range}`);
+  throw unexpected(name, value, `an integer ${range}`);
 }
 
 /** Throws OptionError unless `value` is true or false. */
 export function checkBoolean(name: string, value: unknown): void {
   if (typeof value === "boolean") return;
-  throw new OptionError(`${name} is ${describe(value)}, expected true or false`);
+  throw unexpected(name, value, "true or false");
 }
 
 /** Throws OptionError unless `value` is one of `choices`. */
 export function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
   if (typeof value === "string" && choices.includes(value)) return;
-  throw new OptionError(`${name} is ${describe(value)}, expected one of ${choices.map((c) => `"${c}"`).join(", ")}`);
+  throw unexpected(name, value, `one of ${choices.map((c) => `"${c}"`).join(", ")}`);
 }
 
 /** Throws OptionError unless `value` is an object whose every key is known; a misspelt option is not ignored. Allocates nothing. */
 export function checkKeys(name: string, value: unknown, known: readonly string[]): void {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new OptionError(`${name} is ${describe(value)}, expected an object`);
+    throw unexpected(name, value, "an object");
   }
   for (const key in value) {
     if (!known.includes(key)) throw new OptionError(`${name}.${key} is not an option; known are ${known.join(", ")}`);

@@ -45,6 +45,8 @@ export class Core {
   readonly kernels: Kernels;
   /** @internal */
   readonly linearMemory: LinearMemory;
+  /** Another binary over the same memory; absent on the JavaScript backend. @internal */
+  readonly load: Backend["load"];
   readonly #allocator: Allocator;
   #scratch = { ptr: 0, bytes: 0 };
   #disposed = false;
@@ -57,6 +59,7 @@ export class Core {
     this.features = features;
     this.kernels = backend.kernels;
     this.linearMemory = backend.memory;
+    this.load = backend.load;
     this.#allocator = backend.allocator;
   }
 
@@ -134,7 +137,7 @@ export class Core {
 /** `createCore` of an entry point that brings this Wasm. */
 export async function createCoreFrom(source: WasmSource | undefined, options: CoreOptions = {}): Promise<Core> {
   const features = probeFeatures();
-  const selection = selectBackend(resolve(options), features, source !== undefined);
+  const selection = selectBackend(resolve(options), features, source);
   let step = selection.next();
   while (!step.done) {
     const { variant, memory } = step.value;
@@ -150,7 +153,7 @@ export async function createCoreFrom(source: WasmSource | undefined, options: Co
 /** `createCoreSync` of an entry point that brings this Wasm. */
 export function createCoreSyncFrom(source: WasmSource | undefined, options: CoreOptions = {}): Core {
   const features = probeFeatures();
-  const selection = selectBackend(resolve(options), features, source !== undefined);
+  const selection = selectBackend(resolve(options), features, source);
   let step = selection.next();
   while (!step.done) {
     const { variant, memory } = step.value;

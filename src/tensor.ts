@@ -1,6 +1,6 @@
-import { describe, isNumericArray } from "./checks.js";
+import { describe, isNumericArray, unexpected } from "./checks.js";
 import type { Core } from "./core.js";
-import { DisposedError, OptionError, ShapeError } from "./errors.js";
+import { DisposedError, ShapeError } from "./errors.js";
 
 /** Nested arrays of numbers, a plain number for rank 0. */
 export type NestedArray = number | NestedArray[];
@@ -70,9 +70,7 @@ export class Tensor {
     } else if (typeof source === "number" && this.shape.length === 0) data[0] = source;
     else if (isNumericArray(source)) data.set(flatten(source, this.shape, this.size));
     else {
-      throw new OptionError(
-        `source is ${describe(source)}, expected an array, a typed array or a function of the index`,
-      );
+      throw unexpected("source", source, "an array, a typed array or a function of the index");
     }
     return this;
   }
@@ -111,7 +109,7 @@ function flatten(source: ArrayLike<number | NestedArray>, shape: Shape, size: nu
       throw new ShapeError(`source has ${source.length} elements, expected ${size} for shape [${shape}]`);
     }
     const bad = Array.isArray(source) ? source.findIndex((value) => typeof value !== "number") : -1;
-    if (bad >= 0) throw new OptionError(`source[${bad}] is ${describe(source[bad])}, expected a number`);
+    if (bad >= 0) throw unexpected(`source[${bad}]`, source[bad], "a number");
     return source as ArrayLike<number>;
   }
   const flat: number[] = [];

@@ -33,14 +33,14 @@ export interface Kernels {
   /** Updates every segment of a table (see optim/segments.ts); 0, or 1 + the index of a refused segment. */
   rmsprop_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
   sgd_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
+}
 
+/** The kernels of `lanewise/nn`, which come in a binary of their own over the same memory. */
+export interface NetworkKernels {
   /** y = activation(x), element by element. `yPtr` may equal `xPtr`. */
   activation_f32(activation: number, count: number, xPtr: number, yPtr: number): void;
   /** dx = dy · activation′, from the activation's output y. `dxPtr` may equal `dyPtr`. */
   activation_backward_f32(activation: number, count: number, yPtr: number, dyPtr: number, dxPtr: number): void;
-  /** y = eˣ, and y = log x, element by element. `yPtr` may equal `xPtr`. */
-  exp_f32(count: number, xPtr: number, yPtr: number): void;
-  log_f32(count: number, xPtr: number, yPtr: number): void;
   /** out[j] = Σᵢ x[i, j], rows in ascending order. */
   column_sums_f32(rows: number, columns: number, xPtr: number, outPtr: number): void;
   /** y = x · mask / (1 − rate); the mask is a function of seed and element index alone. */
@@ -83,6 +83,9 @@ export interface LinearMemory {
   grow(bytes: number): boolean;
 }
 
+/** A compiled binary, as an entry point can carry it. */
+export type WasmBinary = string | WebAssembly.Module;
+
 /** What was chosen to compute with. */
 export interface Backend {
   readonly name: "wasm" | "js";
@@ -90,4 +93,6 @@ export interface Backend {
   readonly reason: string;
   readonly kernels: Kernels;
   readonly memory: LinearMemory;
+  /** Another binary over the same memory; absent where there is no Wasm. */
+  readonly load?: (binary: WasmBinary) => WebAssembly.Exports;
 }

@@ -1,6 +1,6 @@
 import { BackendError } from "../errors.js";
 import { type Allocator, Arena, AttachedHeap } from "./arena.js";
-import type { Backend, Kernels } from "./backend.js";
+import type { Backend, Kernels, WasmBinary } from "./backend.js";
 import { createJsKernels } from "./js/kernels.js";
 import { JsMemory } from "./js/memory.js";
 import type { Features } from "./probe.js";
@@ -14,6 +14,8 @@ export type WasmVariant = "simd" | "relaxed";
 export interface WasmSource {
   instantiate(variant: WasmVariant, memory: WebAssembly.Memory): Promise<Kernels>;
   instantiateSync(variant: WasmVariant, memory: WebAssembly.Memory): Kernels;
+  /** Any other binary over the same memory. */
+  load(binary: WasmBinary, memory: WebAssembly.Memory): WebAssembly.Exports;
 }
 
 /** How much linear memory to start with, and how far it may grow. */
@@ -50,11 +52,11 @@ const DEFAULT_MAXIMUM_BYTES = 2 ** 32;
 export function* selectBackend(
   options: SelectOptions,
   features: Features,
-  hasWasm: boolean,
+  source: WasmSource | undefined,
 ): Generator<InstantiateRequest, Backend & { allocator: Allocator }, Kernels> {
   const refusals: string[] = [];
   if (options.backend === "js") refusals.push('backend: "js" was asked for');
-  else if (!hasWasm) refusals.push("this entry point carries no Wasm");
+  else if (source === undefined) refusals.push("this entry point carries no Wasm");
   else if (typeof WebAssembly !== "object") refusals.push("WebAssembly does not exist in this runtime");
   else if (!features.simd) refusals.push("this engine has no Wasm SIMD");
   else {
@@ -63,9 +65,10 @@ export function* selectBackend(
         const memory = wasmMemory(options.memory);
         const allocator = "attach" in options.memory ? new AttachedHeap(options.memory) : new Arena(memory);
         const kernels = yield { variant, memory: memory.handle };
-        selfTest(kernels, memory, allocator, variant === "relaxed");
+        selfTest(kernels, memory, allocator);
         const reason = [...refusals, `${variant} passed its self-test`].join("; ");
-        return { name: "wasm", variant, reason, kernels, memory, allocator };
+        const load = (binary: WasmBinary) => source.load(binary, memory.handle);
+        return { name: "wasm", variant, reason, kernels, memory, allocator, load };
       } catch (error) {
         refusals.push(`${variant} was refused: ${error instanceof Error ? error.message : String(error)}`);
       }

@@ -1,5 +1,5 @@
 import { ACTIVATION, type Activation } from "../backend/backend.js";
-import { checkBoolean, checkChoice, checkKeys, describe } from "../checks.js";
+import { checkBoolean, checkChoice, checkKeys, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
@@ -136,7 +136,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = NO_OPTIONS
 }
 
 function checkTensor(name: string, value: unknown, core: Core | undefined): asserts value is Tensor {
-  if (!(value instanceof Tensor)) throw new OptionError(`${name} is ${describe(value)}, expected a Tensor`);
+  if (!(value instanceof Tensor)) throw unexpected(name, value, "a Tensor");
   value.assertLive(name);
   if (core !== undefined && value.core !== core) throw new OptionError(`${name} belongs to another core than a`);
 }
@@ -148,7 +148,7 @@ function checkRank(name: string, { shape }: Tensor): void {
 
 function checkFactor(name: string, value: unknown): void {
   if (typeof value === "number" && !Number.isNaN(value)) return;
-  throw new OptionError(`${name} is ${describe(value)}, expected a number`);
+  throw unexpected(name, value, "a number");
 }
 
 function isProduct({ shape }: Tensor, aRank: number, bRank: number, batch: number, m: number, n: number): boolean {

@@ -1,4 +1,4 @@
-import { describe, isNumericArray } from "../checks.js";
+import { isNumericArray, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
@@ -17,7 +17,7 @@ export function readRows(name: string, source: Batch, core: Core, width: number)
     throw new ShapeError(`${name} has shape [${shape}], expected [rows, ${width}]`);
   }
   if (!isNumericArray(source)) {
-    throw new OptionError(`${name} is ${describe(source)}, expected a Tensor or an array of numbers`);
+    throw unexpected(name, source, "a Tensor or an array of numbers");
   }
   if (source.length % width !== 0) {
     throw new ShapeError(`${name} has ${source.length} elements, expected a multiple of ${width}, the width of a row`);
@@ -47,7 +47,7 @@ export function readTargets(
     for (let i = 0; i < rows; i++) {
       const index = values[i]!;
       if (!(Number.isInteger(index) && index >= 0 && index < columns)) {
-        throw new OptionError(`y[${i}] is ${describe(index)}, expected a class index from 0 to ${columns - 1}`);
+        throw unexpected(`y[${i}]`, index, `a class index from 0 to ${columns - 1}`);
       }
     }
     return layouts.indices;

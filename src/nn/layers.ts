@@ -1,6 +1,5 @@
 import type { Activation } from "../backend/backend.js";
-import { checkBoolean, checkInteger, checkKeys, checkNumber, describe } from "../checks.js";
-import { OptionError } from "../errors.js";
+import { checkBoolean, checkInteger, checkKeys, checkNumber, unexpected } from "../checks.js";
 import { glorotUniform, type Initializer } from "./initializers.js";
 
 /** Options of `dense`. */
@@ -37,7 +36,7 @@ export function dense(inputs: number, outputs: number, options: DenseOptions = {
   const { bias = true, initializer = glorotUniform() } = options;
   checkBoolean("bias", bias);
   if (typeof initializer !== "function") {
-    throw new OptionError(`initializer is ${describe(initializer)}, expected a function such as heNormal()`);
+    throw unexpected("initializer", initializer, "a function such as heNormal()");
   }
   return { kind: "dense", inputs, outputs, bias, initializer };
 }

@@ -1,4 +1,4 @@
-import type { Kernels } from "../backend/backend.js";
+import type { NetworkKernels } from "../backend/backend.js";
 import { checkFinite } from "../checks.js";
 import { OptionError } from "../errors.js";
 
@@ -13,7 +13,7 @@ export interface Loss {
   readonly answers: "none" | "elements" | "rows";
   /** The mean loss; writes its gradient unless `gradPtr` is 0. */
   compute(
-    kernels: Kernels,
+    kernels: NetworkKernels,
     rows: number,
     columns: number,
     outputPtr: number,

@@ -1,4 +1,4 @@
-import { checkInteger, checkKeys, describe } from "../checks.js";
+import { checkInteger, checkKeys, unexpected } from "../checks.js";
 import { Core } from "../core.js";
 import { DisposedError, OptionError, ShapeError } from "../errors.js";
 import { Random } from "../random.js";
@@ -40,7 +40,7 @@ export class Sequential {
    * @throws OptionError, ShapeError when the width of a layer is not that of the one before it, OutOfMemoryError
    */
   constructor(core: Core, layers: readonly Layer[], options: SequentialOptions = {}) {
-    if (!(core instanceof Core)) throw new OptionError(`core is ${describe(core)}, expected a Core`);
+    if (!(core instanceof Core)) throw unexpected("core", core, "a Core");
     core.assertLive();
     checkKeys("options", options, ["seed"]);
     const { seed = 0 } = options;
@@ -124,7 +124,7 @@ export class Sequential {
 
 /** Widths before the first layer and after each; throws unless they fit. */
 function checkWidths(layers: readonly Layer[]): number[] {
-  if (!Array.isArray(layers)) throw new OptionError(`layers is ${describe(layers)}, expected an array of layers`);
+  if (!Array.isArray(layers)) throw unexpected("layers", layers, "an array of layers");
   const first = layers.find((layer) => layer?.kind === "dense");
   if (first === undefined) throw new OptionError("layers holds no dense layer, expected at least one");
   const widths = [first.inputs];
@@ -132,7 +132,7 @@ function checkWidths(layers: readonly Layer[]): number[] {
     const width = widths[index]!;
     const kind = layer?.kind;
     if (kind !== "dense" && kind !== "activation" && kind !== "dropout") {
-      throw new OptionError(`layers[${index}] is ${describe(layer)}, expected a layer such as dense(4, 2)`);
+      throw unexpected(`layers[${index}]`, layer, "a layer such as dense(4, 2)");
     }
     if (kind === "dense" && layer.inputs !== width) {
       throw new ShapeError(`layers[${index}] takes ${layer.inputs} inputs, but the layer before it gives ${width}`);

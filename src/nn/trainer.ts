@@ -1,8 +1,9 @@
-import { checkInteger, checkKeys, describe } from "../checks.js";
+import { checkInteger, checkKeys, describe, unexpected } from "../checks.js";
 import { DisposedError, OptionError, ShapeError } from "../errors.js";
 import { Random } from "../random.js";
 import { Tensor } from "../tensor.js";
 import { type Batch, readRows, readTargets, type TargetLayout } from "./data.js";
+import { networkKernels } from "./kernels.js";
 import type { Loss } from "./losses.js";
 import { Sequential } from "./sequential.js";
 import { Workspace } from "./workspace.js";
@@ -97,15 +98,15 @@ export class Trainer {
 
   /** @throws OptionError, DisposedError, and what the optimizer's constructor throws */
   constructor(model: Sequential, options: TrainerOptions) {
-    if (!(model instanceof Sequential)) throw new OptionError(`model is ${describe(model)}, expected a Sequential`);
+    if (!(model instanceof Sequential)) throw unexpected("model", model, "a Sequential");
     model.assertLive();
     checkKeys("options", options, ["loss", "optimizer", "seed"]);
     const { loss, optimizer, seed = 0 } = options;
     if (typeof loss?.compute !== "function") {
-      throw new OptionError(`loss is ${describe(loss)}, expected a loss such as softmaxCrossEntropy()`);
+      throw unexpected("loss", loss, "a loss such as softmaxCrossEntropy()");
     }
     if (typeof optimizer !== "function") {
-      throw new OptionError(`optimizer is ${describe(optimizer)}, expected a function of the parameters`);
+      throw unexpected("optimizer", optimizer, "a function of the parameters");
     }
     checkInteger("seed", seed, 0);
     this.model = model;
@@ -160,7 +161,7 @@ export class Trainer {
   evaluate(x: Batch, y: Batch): Evaluation {
     this.#assertLive();
     const { core, inputs, outputs } = this.model;
-    const { kernels } = core;
+    const kernels = networkKernels(core);
     const { answers } = this.#loss;
     const rows = readRows("x", x, core, inputs);
     const layout = readTargets(y, core, rows, outputs, this.#loss.acceptsIndices, this.#layouts);
@@ -269,7 +270,7 @@ export class Trainer {
     const dropoutSeed = this.#random.uint32() | 0;
     const outputPtr = workspace.forward(xPtr, rows, this.#absorbs, dropoutSeed);
     const gradPtr = workspace.outputGradientPtr;
-    const loss = this.#loss.compute(core.kernels, rows, outputs, outputPtr, yPtr, +layout.indices, gradPtr);
+    const loss = this.#loss.compute(networkKernels(core), rows, outputs, outputPtr, yPtr, +layout.indices, gradPtr);
     workspace.backward(xPtr, rows, this.#absorbs, dropoutSeed);
     this.optimizer.step(workspace.gradients);
     return loss;

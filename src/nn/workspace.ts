@@ -1,7 +1,8 @@
-import { ACTIVATION, type Activation } from "../backend/backend.js";
+import { ACTIVATION, type Activation, type NetworkKernels } from "../backend/backend.js";
 import type { Core } from "../core.js";
 import { Tensor } from "../tensor.js";
 import type { Batch } from "./data.js";
+import { networkKernels } from "./kernels.js";
 import type { Sequential } from "./sequential.js";
 
 /** What one or two layers come down to: one kernel forward, a few backward. `width` is that of its output. */
@@ -32,6 +33,7 @@ export class Workspace {
   /** Gradients of the parameters, by name; empty unless made for training. */
   readonly gradients: Readonly<Record<string, Tensor>>;
   readonly #core: Core;
+  readonly #network: NetworkKernels;
   readonly #stages: readonly Stage[];
   readonly #inputs: number;
   readonly #input: Tensor;
@@ -47,6 +49,7 @@ export class Workspace {
   constructor(model: Sequential, capacity: number, training: boolean) {
     const { core, stages, inputs } = model;
     this.#core = core;
+    this.#network = networkKernels(core);
     this.#stages = stages;
     this.#inputs = inputs;
     this.capacity = capacity;
@@ -115,11 +118,11 @@ export class Workspace {
       if (stage.kind === "dropout") {
         if (dropoutSeed === undefined) continue;
         const seed = dropoutSeed ^ stage.stream;
-        kernels.dropout_f32(rows * width, inputPtr, y, seed, stage.threshold, stage.scale);
+        this.#network.dropout_f32(rows * width, inputPtr, y, seed, stage.threshold, stage.scale);
       } else {
         const isAbsorbed = i === this.#stages.length - 1 && stage.activation === absorbs;
         const activation = isAbsorbed ? ACTIVATION.identity : ACTIVATION[stage.activation];
-        if (stage.kind === "activation") kernels.activation_f32(activation, rows * width, inputPtr, y);
+        if (stage.kind === "activation") this.#network.activation_f32(activation, rows * width, inputPtr, y);
         else {
           const n = stage.width;
           const w = stage.weight.ptr;
@@ -164,12 +167,18 @@ export class Workspace {
       const stage = this.#stages[i]!;
       const n = stage.width;
       if (stage.kind === "dropout") {
-        kernels.dropout_f32(rows * n, delta, delta, dropoutSeed ^ stage.stream, stage.threshold, stage.scale);
+        this.#network.dropout_f32(rows * n, delta, delta, dropoutSeed ^ stage.stream, stage.threshold, stage.scale);
         continue;
       }
       const isAbsorbed = i === this.#stages.length - 1 && stage.activation === absorbs;
       if (!isAbsorbed && stage.activation !== "identity") {
-        kernels.activation_backward_f32(ACTIVATION[stage.activation], rows * n, this.#outputs[i]!.ptr, delta, delta);
+        this.#network.activation_backward_f32(
+          ACTIVATION[stage.activation],
+          rows * n,
+          this.#outputs[i]!.ptr,
+          delta,
+          delta,
+        );
       }
       if (stage.kind === "activation") continue;
       const k = i === 0 ? this.#inputs : this.#stages[i - 1]!.width;
@@ -198,7 +207,7 @@ export class Workspace {
         ACTIVATION.identity,
         scratch,
       );
-      if (db !== undefined) kernels.column_sums_f32(rows, n, delta, db.ptr);
+      if (db !== undefined) this.#network.column_sums_f32(rows, n, delta, db.ptr);
       if (i === 0) return;
       const w = stage.weight.ptr;
       kernels.gemm_f32(1, rows, k, n, 1, delta, 0, n, 0, w, 0, n, 1, 0, other, 0, k, 0, ACTIVATION.identity, scratch);

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { ACTIVATION } from "../../src/backend/backend.js";
-import { conform, createKernels, describeConformance, type Operands } from "../helpers/conformance.js";
+import { conform, createBackend, describeConformance, type Operands } from "../helpers/conformance.js";
 import { randomSource, randomValues, SPECIAL_VALUES } from "../helpers/random.js";
 
 interface Case {
@@ -19,7 +19,7 @@ interface Case {
   fill?: (length: number, seed: number) => Float32Array;
 }
 
-const { gemm_scratch_bytes } = createKernels("simd");
+const { gemm_scratch_bytes } = createBackend("simd").kernels;
 
 /** Runs a case on every backend and returns what went in and what came out. */
 function run(c: Case): { before: Operands; after: Operands } {
@@ -201,8 +201,8 @@ describeConformance("gemm_f32", () => {
 
   it("gives a row the same bits whatever stands beside it", () => {
     const whole = run({ m: 100, n: 70, k: 300 });
-    const a = whole.before["a"]!;
-    const b = whole.before["b"]!;
+    const a = whole.before["a"] as Float32Array;
+    const b = whole.before["b"] as Float32Array;
     const fill = (length: number, seed: number) =>
       seed === 1 ? a.slice(37 * 300, 38 * 300) : seed === 2 ? b : new Float32Array(length);
     const alone = run({ m: 1, n: 70, k: 300, fill });

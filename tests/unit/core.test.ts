@@ -44,7 +44,7 @@ describe("createCore", () => {
     const refuse = () => {
       throw new Error("Wasm code generation disallowed by embedder");
     };
-    const source = { instantiate: async () => refuse(), instantiateSync: refuse };
+    const source = { instantiate: async () => refuse(), instantiateSync: refuse, load: refuse };
     for (const core of [await createCoreFrom(source), createCoreSyncFrom(source)]) {
       expect(core.backend).toBe("js");
       expect(core.reason).toMatch(/simd was refused: Wasm code generation disallowed by embedder/);
@@ -55,7 +55,7 @@ describe("createCore", () => {
 
   it("falls back when a binary computes something else", () => {
     const wrong = { gemm_scratch_bytes: () => 0, gemm_f32: () => {} } as unknown as Kernels;
-    const core = createCoreSyncFrom({ instantiate: async () => wrong, instantiateSync: () => wrong });
+    const core = createCoreSyncFrom({ instantiate: async () => wrong, instantiateSync: () => wrong, load: () => ({}) });
     expect(core.backend).toBe("js");
     expect(core.reason).toMatch(/self-test: element 0/);
   });

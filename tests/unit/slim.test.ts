@@ -1,0 +1,69 @@
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { runInNewContext } from "node:vm";
+import { describe, expect, it } from "vitest";
+import { createCore, createCoreSync, matmul, OptionError } from "../../src/entry/slim.js";
+
+const bytes = readFileSync(new URL("../../build/wasm/simd.wasm", import.meta.url));
+
+function expectToWork(core: ReturnType<typeof createCoreSync>): void {
+  expect([core.backend, core.variant]).toEqual(["wasm", "simd"]);
+  const a = core.tensor([2, 2], [1, 2, 3, 4]);
+  expect(matmul(a, a).toArray()).toEqual([
+    [7, 10],
+    [15, 22],
+  ]);
+}
+
+describe("lanewise/slim", () => {
+  it("takes Wasm in any form, or a promise of it", async () => {
+    const module = new WebAssembly.Module(bytes);
+    const response = () => new Response(bytes, { headers: { "Content-Type": "application/wasm" } });
+    const forms = [
+      module,
+      bytes,
+      new Uint8Array(bytes).buffer,
+      response(),
+      Promise.resolve(module),
+      Promise.resolve(response()),
+    ];
+    for (const wasm of forms) expectToWork(await createCore({ wasm }));
+    for (const wasm of [module, bytes, new Uint8Array(bytes).buffer]) expectToWork(createCoreSync({ wasm }));
+  });
+
+  it("fetches a URL", async () => {
+    const server = createServer((_, response) => {
+      response.setHeader("Content-Type", "application/wasm");
+      response.end(bytes);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    try {
+      expectToWork(await createCore({ wasm: new URL(`http://127.0.0.1:${port}/simd.wasm`) }));
+    } finally {
+      server.close();
+    }
+  });
+
+  it("takes a Module of another realm", async () => {
+    const wasm = runInNewContext("new WebAssembly.Module(bytes)", { bytes });
+    expect(wasm instanceof WebAssembly.Module).toBe(false);
+    expectToWork(await createCore({ wasm }));
+    expectToWork(createCoreSync({ wasm }));
+  });
+
+  it("falls back to JavaScript, and says why", async () => {
+    const core = await createCore({ wasm: Promise.reject(new Error("404 Not Found")) });
+    expect([core.backend, core.reason]).toEqual(["js", "simd was refused: 404 Not Found"]);
+    const early = createCoreSync({ wasm: Promise.resolve(bytes) });
+    expect(early.backend).toBe("js");
+    expect(early.reason).toMatch(/needs the asynchronous createCore/);
+    expect(createCoreSync({ wasm: bytes.subarray(0, 100) }).backend).toBe("js");
+  });
+
+  it("asks for its Wasm", async () => {
+    await expect(createCore({} as never)).rejects.toThrow(OptionError);
+    expect(() => createCoreSync(undefined as never)).toThrow(/wasm is missing/);
+  });
+});
