@@ -16,9 +16,6 @@ export const SEGMENT = {
 /** Bytes from one row to the next. */
 export const SEGMENT_BYTES = 64;
 
-/** State arrays that a row has room for. */
-export const MAX_STATES = 4;
-
 /** Words of a group's block of hyper-parameters. */
 export const GROUP = {
   mode: 0,

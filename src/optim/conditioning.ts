@@ -1,5 +1,5 @@
 import { MODE } from "../backend/segments.js";
-import { checkBoolean, checkFinite, describe } from "../checks.js";
+import { checkBoolean, checkFinite, unexpected } from "../checks.js";
 import { OptionError } from "../errors.js";
 import type { GroupScalars } from "./segments.js";
 
@@ -67,5 +67,5 @@ export function resolveConditioning(options: ConditioningOptions, name: (key: st
 
 function checkPositive(name: string, value: unknown): void {
   if (typeof value === "number" && value > 0) return;
-  throw new OptionError(`${name} is ${describe(value)}, expected a number > 0`);
+  throw unexpected(name, value, "a number > 0");
 }

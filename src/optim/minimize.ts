@@ -1,4 +1,4 @@
-import { checkInteger, checkKeys, describe, isNumericArray } from "../checks.js";
+import { checkInteger, checkKeys, describe, isNumericArray, unexpected } from "../checks.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { Optimizer } from "./optimizer.js";
@@ -66,10 +66,10 @@ export function minimize(
   checkFunction("gradient", gradient);
   if (onStep !== undefined) checkFunction("onStep", onStep);
   checkInteger("iterations", iterations, 0);
-  if (!isNumericArray(x0)) throw new OptionError(`x0 is ${describe(x0)}, expected an array of numbers`);
+  if (!isNumericArray(x0)) throw unexpected("x0", x0, "an array of numbers");
   const start = Float32Array.from(x0, (x, i) => {
     if (typeof x === "number") return x;
-    throw new OptionError(`x0[${i}] is ${describe(x)}, expected a number`);
+    throw unexpected(`x0[${i}]`, x, "a number");
   });
 
   if (optimizer instanceof Optimizer) return descend(f, gradient, optimizer, start, iterations, onStep);
@@ -144,5 +144,5 @@ function centralDifferences(f: (x: Float64Array) => number): (x: Float64Array) =
 }
 
 function checkFunction(name: string, value: unknown): void {
-  if (typeof value !== "function") throw new OptionError(`${name} is ${describe(value)}, expected a function`);
+  if (typeof value !== "function") throw unexpected(name, value, "a function");
 }

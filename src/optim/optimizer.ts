@@ -1,8 +1,8 @@
 import type { Kernels } from "../backend/backend.js";
 import { MODE } from "../backend/segments.js";
-import { checkChoice, checkFinite, checkKeys, describe } from "../checks.js";
+import { checkChoice, checkFinite, checkKeys, unexpected } from "../checks.js";
 import { Core } from "../core.js";
-import { DisposedError, NonFiniteError, OptionError } from "../errors.js";
+import { DisposedError, NonFiniteError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { CONDITIONING_KEYS, type ConditioningOptions, resolveConditioning } from "./conditioning.js";
 import { collectParameters, type Entry, type Gradients, type Parameter } from "./parameters.js";
@@ -86,7 +86,7 @@ export abstract class Optimizer {
     options: GroupOptions & StepOptions,
     method: Method<GroupOptions>,
   ) {
-    if (!(core instanceof Core)) throw new OptionError(`core is ${describe(core)}, expected a Core`);
+    if (!(core instanceof Core)) throw unexpected("core", core, "a Core");
     core.assertLive();
     const keys = ["learningRate", ...CONDITIONING_KEYS, ...method.optionKeys];
     checkKeys("options", options, [...keys, "onNonFinite"]);

@@ -1,4 +1,4 @@
-import { describe, isFloat32Array } from "../checks.js";
+import { isFloat32Array, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError } from "../errors.js";
 import { Tensor } from "../tensor.js";
@@ -72,8 +72,7 @@ export function collectParameters(core: Core, params: unknown): { grouped: boole
   };
   if (grouped) {
     Array.from(params as unknown[]).forEach((group, i) => {
-      if (!isGroup(group))
-        throw new OptionError(`params[${i}] is ${describe(group)}, expected a group { params, ... }`);
+      if (!isGroup(group)) throw unexpected(`params[${i}]`, group, "a group { params, ... }");
       const { params: members, ...options } = group;
       collect(members, `params[${i}].params`, options, `params[${i}]`);
     });
@@ -109,9 +108,7 @@ function kindOf(value: unknown, path: string): SetKind {
   if (value instanceof Tensor || isFloat32Array(value)) return "single";
   if (Array.isArray(value)) return "list";
   if (isRecord(value)) return "record";
-  throw new OptionError(
-    `${path} is ${describe(value)}, expected a Tensor or Float32Array, an array of them, or a record of them by name`,
-  );
+  throw unexpected(path, value, "a Tensor or Float32Array, an array of them, or a record of them by name");
 }
 
 function membersOf(set: object): [string, unknown][] {
@@ -124,7 +121,7 @@ function checkParameter(core: Core, path: string, value: unknown): void {
     value.assertLive(path);
     if (value.core !== core) throw new OptionError(`${path} is a tensor of another core than the optimizer`);
   } else if (!isFloat32Array(value)) {
-    throw new OptionError(`${path} is ${describe(value)}, expected a Tensor or Float32Array`);
+    throw unexpected(path, value, "a Tensor or Float32Array");
   } else if (value.buffer === core.linearMemory.buffer) {
     throw new OptionError(`${path} is a view of the core's memory, expected the Tensor itself`);
   }

@@ -1,4 +1,4 @@
-import { checkKeys, describe, isFloat32Array } from "../checks.js";
+import { checkKeys, isFloat32Array, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
@@ -74,7 +74,7 @@ export function readGradients(
 
 function readGroups(core: Core, groups: readonly Group[], parameters: ReadonlySet<Tensor>, grads: Gradients): void {
   if (!Array.isArray(grads)) {
-    throw new OptionError(`grads is ${describe(grads)}, expected an array with the gradients of each group`);
+    throw unexpected("grads", grads, "an array with the gradients of each group");
   }
   if (grads.length > groups.length) {
     throw new ShapeError(`grads has ${grads.length} entries, expected at most ${groups.length}, one for each group`);
@@ -109,7 +109,7 @@ function readSet(core: Core, group: Group, parameters: ReadonlySet<Tensor>, set:
 
 function checkList(group: Group, set: unknown): readonly unknown[] {
   if (!Array.isArray(set)) {
-    throw new OptionError(`${gradientsName(group)} is ${describe(set)}, expected an array like the parameters`);
+    throw unexpected(gradientsName(group), set, "an array like the parameters");
   }
   const expected = group.slots.length;
   if (set.length <= expected) return set;
@@ -118,7 +118,7 @@ function checkList(group: Group, set: unknown): readonly unknown[] {
 
 function checkRecord(group: Group, set: unknown): Record<string, unknown> {
   if (!isRecord(set)) {
-    throw new OptionError(`${gradientsName(group)} is ${describe(set)}, expected a record like the parameters`);
+    throw unexpected(gradientsName(group), set, "a record like the parameters");
   }
   for (const key in set) {
     if (group.byKey.has(key)) continue;
@@ -170,7 +170,7 @@ function checkGradient(core: Core, slot: Slot, parameters: ReadonlySet<Tensor>, 
     }
     return value;
   }
-  throw new OptionError(`${gradientName(slot)} is ${describe(value)}, expected a Tensor, Float32Array or null`);
+  throw unexpected(gradientName(slot), value, "a Tensor, Float32Array or null");
 }
 
 function sameShape({ shape }: Tensor, { shape: other }: Tensor): boolean {
