@@ -136,8 +136,7 @@ export class Core {
 
 /** `createCore` of an entry point that brings this Wasm. */
 export async function createCoreFrom(source: WasmSource | undefined, options: CoreOptions = {}): Promise<Core> {
-  const features = probeFeatures();
-  const selection = selectBackend(resolve(options), features, source);
+  const { features, selection } = begin(source, options);
   let step = selection.next();
   while (!step.done) {
     const { variant, memory } = step.value;
@@ -152,8 +151,7 @@ export async function createCoreFrom(source: WasmSource | undefined, options: Co
 
 /** `createCoreSync` of an entry point that brings this Wasm. */
 export function createCoreSyncFrom(source: WasmSource | undefined, options: CoreOptions = {}): Core {
-  const features = probeFeatures();
-  const selection = selectBackend(resolve(options), features, source);
+  const { features, selection } = begin(source, options);
   let step = selection.next();
   while (!step.done) {
     const { variant, memory } = step.value;
@@ -164,6 +162,11 @@ export function createCoreSyncFrom(source: WasmSource | undefined, options: Core
     }
   }
   return new Core(step.value, features);
+}
+
+function begin(source: WasmSource | undefined, options: CoreOptions) {
+  const features = probeFeatures();
+  return { features, selection: selectBackend(resolve(options), features, source) };
 }
 
 function resolve(options: CoreOptions): SelectOptions {

@@ -105,16 +105,20 @@ export class Arena implements Allocator {
   }
 }
 
+/** A heap that somebody else allocates in. */
+export interface ForeignHeap {
+  allocate(bytes: number): number;
+  free(address: number): void;
+}
+
 /** Another library's heap, whose allocator the caller brings. */
 export class AttachedHeap implements Allocator {
-  readonly #allocate: (bytes: number) => number;
-  readonly #free: (address: number) => void;
+  readonly #heap: ForeignHeap;
   readonly #sizes = new Map<number, number>();
   #bytesInUse = 0;
 
-  constructor(heap: { allocate(bytes: number): number; free(address: number): void }) {
-    this.#allocate = (bytes) => heap.allocate(bytes);
-    this.#free = (address) => heap.free(address);
+  constructor(heap: ForeignHeap) {
+    this.#heap = heap;
   }
 
   get bytesInUse(): number {
@@ -122,7 +126,7 @@ export class AttachedHeap implements Allocator {
   }
 
   allocate(bytes: number): number {
-    const address = this.#allocate(bytes);
+    const address = this.#heap.allocate(bytes);
     if (!(address > 0))
       throw new OutOfMemoryError(`memory.allocate(${bytes}) of the attached heap returned ${address}`);
     this.#sizes.set(address, bytes);
@@ -135,6 +139,6 @@ export class AttachedHeap implements Allocator {
     if (size === undefined) return;
     this.#sizes.delete(address);
     this.#bytesInUse -= size;
-    this.#free(address);
+    this.#heap.free(address);
   }
 }

@@ -2,16 +2,14 @@
 // field means. The facade writes the table, the kernels walk it.
 
 /** Words of a parameter's row. */
-export const SEGMENT = {
-  param: 0,
-  grad: 1,
-  count: 2,
-  group: 3,
-  state: 4,
-  correction0: 8,
-  correction1: 9,
-  gradScale: 10,
-} as const;
+export const SEGMENT_PARAM = 0;
+export const SEGMENT_GRAD = 1;
+export const SEGMENT_COUNT = 2;
+export const SEGMENT_GROUP = 3;
+export const SEGMENT_STATE = 4;
+export const SEGMENT_CORRECTION_0 = 8;
+export const SEGMENT_CORRECTION_1 = 9;
+export const SEGMENT_GRAD_SCALE = 10;
 
 /** Bytes from one row to the next. */
 export const SEGMENT_BYTES = 64;
@@ -37,20 +35,18 @@ export const GROUP = {
 export const GROUP_BYTES = 128;
 
 /** Bits of a group's mode. */
-export const MODE = {
-  rescale: 1,
-  maximize: 2,
-  coupledDecay: 4,
-  decoupledDecay: 8,
-  measure: 16,
-  clipNorm: 32,
-  clipGlobalNorm: 64,
-  momentum: 128,
-  nesterov: 256,
-  centered: 512,
-  biasCorrection: 1024,
-  epsOutside: 2048,
-  epsRatio: 4096,
-  /** Any of the three that change the gradient or the parameter before the optimizer's own formula. */
-  condition: 1 | 4 | 8,
-} as const;
+export const MODE_RESCALE = 1;
+export const MODE_MAXIMIZE = 2;
+export const MODE_COUPLED_DECAY = 4;
+export const MODE_DECOUPLED_DECAY = 8;
+export const MODE_MEASURE = 16;
+export const MODE_CLIP_NORM = 32;
+export const MODE_CLIP_GLOBAL_NORM = 64;
+export const MODE_MOMENTUM = 128;
+export const MODE_NESTEROV = 256;
+export const MODE_CENTERED = 512;
+export const MODE_BIAS_CORRECTION = 1024;
+export const MODE_EPS_OUTSIDE = 2048;
+export const MODE_EPS_RATIO = 4096;
+/** Any of the three that change the gradient or the parameter before the optimizer's own formula. */
+export const MODE_CONDITION = 1 | 4 | 8;

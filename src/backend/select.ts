@@ -75,11 +75,9 @@ export function* selectBackend(
     }
   }
   const reason = refusals.join("; ");
-  if (options.backend === "wasm") throw new BackendError(`backend is "wasm", but it cannot run here: ${reason}`);
-  if ("attach" in options.memory) {
-    throw new BackendError(`memory.attach needs the Wasm backend, but it cannot run here: ${reason}`);
-  }
-  const memory = new JsMemory(...sizes(options.memory));
+  const needsWasm = options.backend === "wasm" ? 'backend: "wasm"' : "attach" in options.memory && "memory.attach";
+  if (needsWasm) throw new BackendError(`${needsWasm} needs Wasm, which cannot run here: ${reason}`);
+  const memory = new JsMemory(...sizes(options.memory as MemorySize));
   const kernels = createJsKernels(memory);
   return { name: "js", variant: "scalar-js", reason, kernels, memory, allocator: new Arena(memory) };
 }

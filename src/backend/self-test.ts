@@ -45,6 +45,5 @@ export function selfTest(kernels: Kernels, memory: LinearMemory, allocator: Allo
     scratch,
   );
   allocator.free(ptr);
-  const wrong = expected.findIndex((value, at) => x[c + at] !== value);
-  if (wrong >= 0) throw new Error(`self-test: element ${wrong} is ${x[c + wrong]}, expected ${expected[wrong]}`);
+  if (expected.some((value, at) => x[c + at] !== value)) throw new Error("it failed its self-test");
 }

@@ -1,4 +1,12 @@
-import { MODE } from "../backend/segments.js";
+import {
+  MODE_CLIP_GLOBAL_NORM,
+  MODE_CLIP_NORM,
+  MODE_COUPLED_DECAY,
+  MODE_DECOUPLED_DECAY,
+  MODE_MAXIMIZE,
+  MODE_MEASURE,
+  MODE_RESCALE,
+} from "../backend/segments.js";
 import { checkBoolean, checkFinite, unexpected } from "../checks.js";
 import { OptionError } from "../errors.js";
 import type { GroupScalars } from "./segments.js";
@@ -50,11 +58,11 @@ export function resolveConditioning(options: ConditioningOptions, name: (key: st
     );
   }
   let mode = 0;
-  if (weightDecay > 0) mode |= decoupledWeightDecay ? MODE.decoupledDecay : MODE.coupledDecay;
-  if (maximize) mode |= MODE.rescale | MODE.maximize;
-  if (given.length > 0) mode |= MODE.rescale;
-  if (options.clipNorm !== undefined) mode |= MODE.measure | MODE.clipNorm;
-  if (options.globalClipNorm !== undefined) mode |= MODE.measure | MODE.clipGlobalNorm;
+  if (weightDecay > 0) mode |= decoupledWeightDecay ? MODE_DECOUPLED_DECAY : MODE_COUPLED_DECAY;
+  if (maximize) mode |= MODE_RESCALE | MODE_MAXIMIZE;
+  if (given.length > 0) mode |= MODE_RESCALE;
+  if (options.clipNorm !== undefined) mode |= MODE_MEASURE | MODE_CLIP_NORM;
+  if (options.globalClipNorm !== undefined) mode |= MODE_MEASURE | MODE_CLIP_GLOBAL_NORM;
   return {
     mode,
     scalars: {

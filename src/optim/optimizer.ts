@@ -1,5 +1,5 @@
 import type { Kernels } from "../backend/backend.js";
-import { MODE } from "../backend/segments.js";
+import { MODE_CLIP_GLOBAL_NORM, MODE_MEASURE } from "../backend/segments.js";
 import { checkChoice, checkFinite, checkKeys, unexpected } from "../checks.js";
 import { Core } from "../core.js";
 import { DisposedError, NonFiniteError } from "../errors.js";
@@ -30,7 +30,7 @@ export interface StepOptions {
 
 /** What a kernel needs to know of the options of one group. @internal */
 export interface GroupPlan {
-  /** Bits of MODE. */
+  /** MODE_… bits. */
   readonly mode: number;
   readonly scalars: GroupScalars;
   /** Start value of each state array; `undefined` where the group does without it. */
@@ -107,7 +107,7 @@ export abstract class Optimizer {
       const rowCount = sets.reduce((count, set) => count + set.entries.length, 0);
       this.#table = new SegmentTable(core, rowCount, sets.length);
       this.#owned.push(this.#table);
-      const measure = this.#groups.some(({ plan }) => plan.mode & MODE.clipGlobalNorm) ? MODE.measure : 0;
+      const measure = this.#groups.some(({ plan }) => plan.mode & MODE_CLIP_GLOBAL_NORM) ? MODE_MEASURE : 0;
       for (const [index, group] of this.#groups.entries()) {
         this.#table.writeGroup(index, group.plan.mode | measure, group.plan.scalars);
         for (const entry of sets[index]!.entries) {

@@ -1,4 +1,11 @@
-import { MODE } from "../backend/segments.js";
+import {
+  MODE_BIAS_CORRECTION,
+  MODE_CENTERED,
+  MODE_EPS_OUTSIDE,
+  MODE_EPS_RATIO,
+  MODE_MOMENTUM,
+  MODE_NESTEROV,
+} from "../backend/segments.js";
 import { checkBoolean, checkChoice, checkFinite, checkNumber } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError } from "../errors.js";
@@ -119,16 +126,16 @@ function plan(options: RMSPropGroupOptions, name: (key: string) => string): Grou
   }
   if (corrected && (decay === 1 || meanDecay === 1)) {
     const key = name(decay === 1 ? "decay" : "meanDecay");
-    throw new OptionError(`${key} is 1, expected less with ${name("biasCorrection")}: it divides by 1 − ${key}ᵗ`);
+    throw new OptionError(`${key} is 1, expected less with ${name("biasCorrection")}`);
   }
 
   let mode = 0;
-  if (centered) mode |= MODE.centered;
-  if (corrected) mode |= MODE.biasCorrection;
-  if (momentum > 0) mode |= MODE.momentum;
-  if (nesterov) mode |= MODE.nesterov;
-  if (epsPlacement !== "inside") mode |= MODE.epsOutside;
-  if (epsPlacement === "ratio") mode |= MODE.epsRatio;
+  if (centered) mode |= MODE_CENTERED;
+  if (corrected) mode |= MODE_BIAS_CORRECTION;
+  if (momentum > 0) mode |= MODE_MOMENTUM;
+  if (nesterov) mode |= MODE_NESTEROV;
+  if (epsPlacement !== "inside") mode |= MODE_EPS_OUTSIDE;
+  if (epsPlacement === "ratio") mode |= MODE_EPS_RATIO;
   return {
     mode,
     scalars: {

@@ -1,4 +1,15 @@
-import { GROUP, GROUP_BYTES, SEGMENT, SEGMENT_BYTES } from "../backend/segments.js";
+import {
+  GROUP,
+  GROUP_BYTES,
+  SEGMENT_BYTES,
+  SEGMENT_CORRECTION_0,
+  SEGMENT_CORRECTION_1,
+  SEGMENT_COUNT,
+  SEGMENT_GRAD,
+  SEGMENT_GROUP,
+  SEGMENT_PARAM,
+  SEGMENT_STATE,
+} from "../backend/segments.js";
 import type { Core } from "../core.js";
 import type { Tensor } from "../tensor.js";
 
@@ -52,12 +63,12 @@ export class SegmentTable {
   writeRow(row: number, param: Tensor, group: number, states: readonly (Tensor | undefined)[]): void {
     this.#renew();
     const at = this.#rowWord(row);
-    this.#u32[at + SEGMENT.param] = param.ptr;
-    this.#u32[at + SEGMENT.count] = param.size;
-    this.#u32[at + SEGMENT.group] = this.#groupWord(group) * 4;
-    for (let k = 0; k < states.length; k++) this.#u32[at + SEGMENT.state + k] = states[k]?.ptr ?? 0;
-    this.#f32[at + SEGMENT.correction0] = 1;
-    this.#f32[at + SEGMENT.correction1] = 1;
+    this.#u32[at + SEGMENT_PARAM] = param.ptr;
+    this.#u32[at + SEGMENT_COUNT] = param.size;
+    this.#u32[at + SEGMENT_GROUP] = this.#groupWord(group) * 4;
+    for (let k = 0; k < states.length; k++) this.#u32[at + SEGMENT_STATE + k] = states[k]?.ptr ?? 0;
+    this.#f32[at + SEGMENT_CORRECTION_0] = 1;
+    this.#f32[at + SEGMENT_CORRECTION_1] = 1;
   }
 
   /** Writes a group's block; each scalar is rounded to float32 here, and nowhere else. */
@@ -74,7 +85,7 @@ export class SegmentTable {
     const written = this.#rows[row]!;
     if (written.gradPtr === gradPtr) return;
     this.#renew();
-    this.#u32[this.#rowWord(row) + SEGMENT.grad] = gradPtr;
+    this.#u32[this.#rowWord(row) + SEGMENT_GRAD] = gradPtr;
     written.gradPtr = gradPtr;
   }
 
@@ -84,7 +95,7 @@ export class SegmentTable {
     this.#renew();
     written.correction0 = corrections[0]!;
     written.correction1 = corrections[1]!;
-    this.#f32.set(corrections, this.#rowWord(row) + SEGMENT.correction0);
+    this.#f32.set(corrections, this.#rowWord(row) + SEGMENT_CORRECTION_0);
   }
 
   /** Writes the group's `learningRates`, and what is derived from it. */

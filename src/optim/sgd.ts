@@ -1,4 +1,4 @@
-import { MODE } from "../backend/segments.js";
+import { MODE_MOMENTUM, MODE_NESTEROV } from "../backend/segments.js";
 import { checkBoolean, checkFinite, checkNumber } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError } from "../errors.js";
@@ -75,8 +75,8 @@ function plan(options: SGDGroupOptions, name: (key: string) => string): GroupPla
     throw new OptionError(`${name("nesterov")} needs ${name("momentum")} > 0 and no ${name("dampening")}`);
   }
   let mode = 0;
-  if (momentum > 0) mode |= MODE.momentum;
-  if (nesterov) mode |= MODE.nesterov;
+  if (momentum > 0) mode |= MODE_MOMENTUM;
+  if (nesterov) mode |= MODE_NESTEROV;
   return {
     mode,
     scalars: { momentum },

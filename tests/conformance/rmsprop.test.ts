@@ -1,5 +1,19 @@
 import { expect, it } from "vitest";
-import { MODE } from "../../src/backend/segments.js";
+import {
+  MODE_BIAS_CORRECTION,
+  MODE_CENTERED,
+  MODE_CLIP_GLOBAL_NORM,
+  MODE_CLIP_NORM,
+  MODE_COUPLED_DECAY,
+  MODE_DECOUPLED_DECAY,
+  MODE_EPS_OUTSIDE,
+  MODE_EPS_RATIO,
+  MODE_MAXIMIZE,
+  MODE_MEASURE,
+  MODE_MOMENTUM,
+  MODE_NESTEROV,
+  MODE_RESCALE,
+} from "../../src/backend/segments.js";
 import { expectSameBits } from "../helpers/bits.js";
 import { describeConformance } from "../helpers/conformance.js";
 import { randomValues, SPECIAL_VALUES } from "../helpers/random.js";
@@ -26,35 +40,35 @@ const SCALARS: GroupSpec = {
 
 // One list of choices for each option; a set of options takes one choice of each.
 const CHOICES: GroupSpec[][] = [
-  [{ mode: 0 }, { mode: MODE.rescale | MODE.maximize }],
+  [{ mode: 0 }, { mode: MODE_RESCALE | MODE_MAXIMIZE }],
   [
     { mode: 0 },
-    { mode: MODE.rescale, clipValue: 0.5 },
-    { mode: MODE.rescale | MODE.clipNorm },
-    { mode: MODE.rescale | MODE.clipGlobalNorm, clipNorm: 20 },
+    { mode: MODE_RESCALE, clipValue: 0.5 },
+    { mode: MODE_RESCALE | MODE_CLIP_NORM },
+    { mode: MODE_RESCALE | MODE_CLIP_GLOBAL_NORM, clipNorm: 20 },
   ],
-  [{ mode: 0 }, { mode: MODE.coupledDecay }, { mode: MODE.decoupledDecay }],
-  [{ mode: 0 }, { mode: MODE.centered }],
-  [{ mode: 0 }, { mode: MODE.biasCorrection }],
+  [{ mode: 0 }, { mode: MODE_COUPLED_DECAY }, { mode: MODE_DECOUPLED_DECAY }],
+  [{ mode: 0 }, { mode: MODE_CENTERED }],
+  [{ mode: 0 }, { mode: MODE_BIAS_CORRECTION }],
   [
     { mode: 0 },
-    { mode: MODE.epsOutside, epsInside: 0, epsOutside: 1e-3 },
-    { mode: MODE.epsOutside | MODE.epsRatio, epsInside: 0, epsOutside: 1e-3 },
+    { mode: MODE_EPS_OUTSIDE, epsInside: 0, epsOutside: 1e-3 },
+    { mode: MODE_EPS_OUTSIDE | MODE_EPS_RATIO, epsInside: 0, epsOutside: 1e-3 },
   ],
-  [{ mode: 0 }, { mode: MODE.momentum }, { mode: MODE.momentum | MODE.nesterov }],
+  [{ mode: 0 }, { mode: MODE_MOMENTUM }, { mode: MODE_MOMENTUM | MODE_NESTEROV }],
 ];
 
 /** Every set of options: 864 groups. */
 const GROUPS = CHOICES.reduce<GroupSpec[]>(
   (groups, choices) =>
     groups.flatMap((group) =>
-      choices.map((choice) => ({ ...group, ...choice, mode: group.mode! | choice.mode! | MODE.measure })),
+      choices.map((choice) => ({ ...group, ...choice, mode: group.mode! | choice.mode! | MODE_MEASURE })),
     ),
   [{ ...SCALARS, mode: 0 }],
 );
 
 /** The groups whose loops differ in the arrays they touch. */
-const LOOPS = [0, MODE.centered, MODE.momentum, MODE.centered | MODE.momentum].map((mode) => ({ ...SCALARS, mode }));
+const LOOPS = [0, MODE_CENTERED, MODE_MOMENTUM, MODE_CENTERED | MODE_MOMENTUM].map((mode) => ({ ...SCALARS, mode }));
 
 function makeRow(group: number, { mode }: GroupSpec, count: number, seed: number): RowSpec {
   return {
@@ -63,8 +77,8 @@ function makeRow(group: number, { mode }: GroupSpec, count: number, seed: number
     grad: randomValues(count, seed + 1, 2),
     states: [
       randomValues(count, seed + 2).map((x) => 1 + x * x), // above every mean squared
-      mode! & MODE.centered ? randomValues(count, seed + 3, 0.3) : null,
-      mode! & MODE.momentum ? randomValues(count, seed + 4, 0.1) : null,
+      mode! & MODE_CENTERED ? randomValues(count, seed + 3, 0.3) : null,
+      mode! & MODE_MOMENTUM ? randomValues(count, seed + 4, 0.1) : null,
     ],
     correction0: 1 / (1 - 0.9 ** 3),
     correction1: 1 / (1 - 0.7 ** 3),
@@ -77,29 +91,29 @@ function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number, r
   const has = (bit: number) => (group.mode! & bit) !== 0;
   let p = row.param[i]!;
   let g = row.grad![i]!;
-  if (has(MODE.rescale)) {
+  if (has(MODE_RESCALE)) {
     if (g > s("clipValue")) g = s("clipValue");
     if (g < -s("clipValue")) g = -s("clipValue");
     g = round(g * gradScale);
   }
-  if (has(MODE.coupledDecay)) g = round(g + round(s("weightDecay") * p));
-  if (has(MODE.decoupledDecay)) p = round(p - round(s("decoupledDecay") * p));
+  if (has(MODE_COUPLED_DECAY)) g = round(g + round(s("weightDecay") * p));
+  if (has(MODE_DECOUPLED_DECAY)) p = round(p - round(s("decoupledDecay") * p));
   const v = round(round(s("decay") * row.states[0]![i]!) + round(s("decayComplement") * round(g * g)));
-  let variance = has(MODE.biasCorrection) ? round(v * F(row.correction0!)) : v;
+  let variance = has(MODE_BIAS_CORRECTION) ? round(v * F(row.correction0!)) : v;
   let m: number | undefined;
-  if (has(MODE.centered)) {
+  if (has(MODE_CENTERED)) {
     m = round(round(s("meanDecay") * row.states[1]![i]!) + round(s("meanDecayComplement") * g));
-    const mean = has(MODE.biasCorrection) ? round(m * F(row.correction1!)) : m;
+    const mean = has(MODE_BIAS_CORRECTION) ? round(m * F(row.correction1!)) : m;
     variance = round(variance - round(mean * mean));
   }
   let u = round(s("learningRate") * g);
-  if (has(MODE.epsRatio)) u = round(round(u * round(Math.sqrt(variance))) / round(variance + s("epsOutside")));
-  else if (has(MODE.epsOutside)) u = round(u / round(round(Math.sqrt(variance)) + s("epsOutside")));
+  if (has(MODE_EPS_RATIO)) u = round(round(u * round(Math.sqrt(variance))) / round(variance + s("epsOutside")));
+  else if (has(MODE_EPS_OUTSIDE)) u = round(u / round(round(Math.sqrt(variance)) + s("epsOutside")));
   else u = round(u / round(Math.sqrt(round(variance + s("epsInside")))));
   let b: number | undefined;
-  if (has(MODE.momentum)) {
+  if (has(MODE_MOMENTUM)) {
     b = round(round(s("momentum") * row.states[2]![i]!) + u);
-    u = has(MODE.nesterov) ? round(round(s("momentum") * b) + u) : b;
+    u = has(MODE_NESTEROV) ? round(round(s("momentum") * b) + u) : b;
   }
   return { param: round(p - u), states: [v, m, b] };
 }
@@ -138,9 +152,9 @@ describeConformance("rmsprop_f32", () => {
     for (const [i, row] of rows.entries()) {
       const group = GROUPS[i]!;
       const sum = row.grad!.reduce((s, g) => s + g * g, 0);
-      const norm = Math.sqrt(group.mode! & MODE.clipGlobalNorm ? total : sum);
-      const clips = (group.mode! & (MODE.clipNorm | MODE.clipGlobalNorm)) !== 0;
-      const scale = (group.mode! & MODE.maximize ? -1 : 1) * (clips ? Math.min(1, F(group.clipNorm!) / norm) : 1);
+      const norm = Math.sqrt(group.mode! & MODE_CLIP_GLOBAL_NORM ? total : sum);
+      const clips = (group.mode! & (MODE_CLIP_NORM | MODE_CLIP_GLOBAL_NORM)) !== 0;
+      const scale = (group.mode! & MODE_MAXIMIZE ? -1 : 1) * (clips ? Math.min(1, F(group.clipNorm!) / norm) : 1);
       expect(Math.abs(after[i]!.gradScale - scale)).toBeLessThanOrEqual(Math.abs(scale) * U * 1.001);
       expectFormula(row, group, after[i]!, `mode ${group.mode}`);
     }
@@ -190,7 +204,7 @@ describeConformance("rmsprop_f32", () => {
       for (let i = 0; i < row.param.length; i++) {
         const exact = element(row, i, group, after.gradScale, (x) => x);
         // Fewer than 20 roundings lie on any path; subtracting the squared mean multiplies their effect.
-        const cancellation = group.mode! & MODE.centered ? 10 : 1;
+        const cancellation = group.mode! & MODE_CENTERED ? 10 : 1;
         const bound = 20 * U * cancellation * (Math.abs(row.param[i]!) + 1);
         expect(Math.abs(after.param[i]! - exact.param), `mode ${group.mode} element ${i}`).toBeLessThanOrEqual(bound);
       }
@@ -198,7 +212,7 @@ describeConformance("rmsprop_f32", () => {
   });
 
   it("sums squares in blocks: 65536 + 3 elements, and norms that are exact", () => {
-    const group: GroupSpec = { ...SCALARS, mode: MODE.rescale | MODE.measure | MODE.clipNorm, clipNorm: 1 };
+    const group: GroupSpec = { ...SCALARS, mode: MODE_RESCALE | MODE_MEASURE | MODE_CLIP_NORM, clipNorm: 1 };
     const random = makeRow(0, group, 65536 + 3, 5);
     const sum = random.grad!.reduce((s, g) => s + g * g, 0);
     const { rows } = conformTable("blocks", "rmsprop_f32", [random], [group]);
@@ -249,21 +263,25 @@ describeConformance("rmsprop_f32", () => {
       let clipNorm = 0.5;
       while (clipNorm < 1 && F(clipNorm / norm) === F(clipNorm / other)) clipNorm += 2 ** -24;
       expect(clipNorm).toBeLessThan(1);
-      const group: GroupSpec = { ...SCALARS, mode: MODE.rescale | MODE.measure | MODE.clipNorm, clipNorm };
+      const group: GroupSpec = { ...SCALARS, mode: MODE_RESCALE | MODE_MEASURE | MODE_CLIP_NORM, clipNorm };
       const row = { ...makeRow(0, group, grad.length, 1), grad };
       expect(conformTable("order", "rmsprop_f32", [row], [group]).rows[0]!.gradScale).toBe(F(clipNorm / norm));
     }
   });
 
   it("an infinite bound never clips", () => {
-    const group = { ...SCALARS, mode: MODE.rescale | MODE.measure | MODE.clipNorm, clipNorm: Number.POSITIVE_INFINITY };
+    const group = {
+      ...SCALARS,
+      mode: MODE_RESCALE | MODE_MEASURE | MODE_CLIP_NORM,
+      clipNorm: Number.POSITIVE_INFINITY,
+    };
     const row = makeRow(0, group, 9, 1);
     row.grad![3] = Number.NEGATIVE_INFINITY;
     expect(conformTable("infinite bound", "rmsprop_f32", [row], [group]).rows[0]!.gradScale).toBe(1);
   });
 
   it("NaN and infinite norms", () => {
-    const group: GroupSpec = { ...SCALARS, mode: MODE.rescale | MODE.measure | MODE.clipNorm };
+    const group: GroupSpec = { ...SCALARS, mode: MODE_RESCALE | MODE_MEASURE | MODE_CLIP_NORM };
     const rows = [Number.NaN, Number.POSITIVE_INFINITY].map((x, k) => {
       const row = makeRow(0, group, 19, k);
       row.grad![17] = x;

@@ -1,5 +1,15 @@
 import { expect, it } from "vitest";
-import { MODE } from "../../src/backend/segments.js";
+import {
+  MODE_CLIP_GLOBAL_NORM,
+  MODE_CLIP_NORM,
+  MODE_COUPLED_DECAY,
+  MODE_DECOUPLED_DECAY,
+  MODE_MAXIMIZE,
+  MODE_MEASURE,
+  MODE_MOMENTUM,
+  MODE_NESTEROV,
+  MODE_RESCALE,
+} from "../../src/backend/segments.js";
 import { expectSameBits } from "../helpers/bits.js";
 import { describeConformance } from "../helpers/conformance.js";
 import { randomValues, SPECIAL_VALUES } from "../helpers/random.js";
@@ -19,17 +29,17 @@ const SCALARS: GroupSpec = {
 
 // One list of choices for each option; a set of options takes one choice of each.
 const CHOICES: GroupSpec[][] = [
-  [{ mode: 0 }, { mode: MODE.rescale | MODE.maximize }],
-  [{ mode: 0 }, { mode: MODE.rescale, clipValue: 0.5 }, { mode: MODE.rescale | MODE.clipNorm }],
-  [{ mode: 0 }, { mode: MODE.coupledDecay }, { mode: MODE.decoupledDecay }],
-  [{ mode: 0 }, { mode: MODE.momentum }, { mode: MODE.momentum | MODE.nesterov }],
+  [{ mode: 0 }, { mode: MODE_RESCALE | MODE_MAXIMIZE }],
+  [{ mode: 0 }, { mode: MODE_RESCALE, clipValue: 0.5 }, { mode: MODE_RESCALE | MODE_CLIP_NORM }],
+  [{ mode: 0 }, { mode: MODE_COUPLED_DECAY }, { mode: MODE_DECOUPLED_DECAY }],
+  [{ mode: 0 }, { mode: MODE_MOMENTUM }, { mode: MODE_MOMENTUM | MODE_NESTEROV }],
 ];
 
 /** Every set of options. */
 const GROUPS = CHOICES.reduce<GroupSpec[]>(
   (groups, choices) =>
     groups.flatMap((group) =>
-      choices.map((choice) => ({ ...group, ...choice, mode: group.mode! | choice.mode! | MODE.measure })),
+      choices.map((choice) => ({ ...group, ...choice, mode: group.mode! | choice.mode! | MODE_MEASURE })),
     ),
   [{ ...SCALARS, mode: 0 }],
 );
@@ -39,7 +49,7 @@ function makeRow(group: number, { mode }: GroupSpec, count: number, seed: number
     group,
     param: randomValues(count, seed, 2),
     grad: randomValues(count, seed + 1, 2),
-    states: [mode! & MODE.momentum ? randomValues(count, seed + 2) : null],
+    states: [mode! & MODE_MOMENTUM ? randomValues(count, seed + 2) : null],
     correction0: 0.75,
   };
 }
@@ -50,17 +60,17 @@ function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number) {
   const has = (bit: number) => (group.mode! & bit) !== 0;
   let p = row.param[i]!;
   let g = row.grad![i]!;
-  if (has(MODE.rescale)) {
+  if (has(MODE_RESCALE)) {
     if (g > s("clipValue")) g = s("clipValue");
     if (g < -s("clipValue")) g = -s("clipValue");
     g = F(g * gradScale);
   }
-  if (has(MODE.coupledDecay)) g = F(g + F(s("weightDecay") * p));
-  if (has(MODE.decoupledDecay)) p = F(p - F(s("decoupledDecay") * p));
+  if (has(MODE_COUPLED_DECAY)) g = F(g + F(s("weightDecay") * p));
+  if (has(MODE_DECOUPLED_DECAY)) p = F(p - F(s("decoupledDecay") * p));
   let buffer: number | undefined;
-  if (has(MODE.momentum)) {
+  if (has(MODE_MOMENTUM)) {
     buffer = F(F(row.states[0]![i]! * s("momentum")) + F(row.correction0! * g));
-    g = has(MODE.nesterov) ? F(g + F(s("momentum") * buffer)) : buffer;
+    g = has(MODE_NESTEROV) ? F(g + F(s("momentum") * buffer)) : buffer;
   }
   return { param: F(p + F(-s("learningRate") * g)), buffer };
 }
@@ -103,7 +113,7 @@ describeConformance("sgd_f32", () => {
   });
 
   it("a buffer of −0 and a factor of 1 copy the gradient, signs of zero included", () => {
-    const group = { ...SCALARS, mode: MODE.momentum };
+    const group = { ...SCALARS, mode: MODE_MOMENTUM };
     const grad = Float32Array.from(SPECIAL_VALUES);
     const buffer = new Float32Array(grad.length).fill(-0);
     const row: RowSpec = { group: 0, param: grad.map(() => 1), grad, states: [buffer], correction0: 1 };
@@ -111,7 +121,11 @@ describeConformance("sgd_f32", () => {
   });
 
   it("more than one block, rows without a gradient, and the global norm over all the others", () => {
-    const group = { ...SCALARS, mode: MODE.rescale | MODE.measure | MODE.clipGlobalNorm | MODE.momentum, clipNorm: 7 };
+    const group = {
+      ...SCALARS,
+      mode: MODE_RESCALE | MODE_MEASURE | MODE_CLIP_GLOBAL_NORM | MODE_MOMENTUM,
+      clipNorm: 7,
+    };
     const rows = [3, 65536 * 2 + 5, 9].map((count, k) => makeRow(0, group, count, k));
     rows[2]!.grad = null;
     const after = conformTable("global norm", "sgd_f32", rows, [group]).rows;
@@ -126,7 +140,7 @@ describeConformance("sgd_f32", () => {
   });
 
   it("refuses a gradient that is not finite, and changes nothing", () => {
-    const group = { ...SCALARS, mode: MODE.momentum };
+    const group = { ...SCALARS, mode: MODE_MOMENTUM };
     const rows = [0, 1].map((k) => makeRow(0, group, 17, k));
     rows[1]!.grad![16] = Number.NaN;
     const { result, rows: after } = conformTable("refused", "sgd_f32", rows, [group], 1);

@@ -1,4 +1,16 @@
-import { GROUP, GROUP_BYTES, SEGMENT, SEGMENT_BYTES } from "../../src/backend/segments.js";
+import {
+  GROUP,
+  GROUP_BYTES,
+  SEGMENT_BYTES,
+  SEGMENT_CORRECTION_0,
+  SEGMENT_CORRECTION_1,
+  SEGMENT_COUNT,
+  SEGMENT_GRAD,
+  SEGMENT_GRAD_SCALE,
+  SEGMENT_GROUP,
+  SEGMENT_PARAM,
+  SEGMENT_STATE,
+} from "../../src/backend/segments.js";
 import { conform, type Operands, runKernel } from "./conformance.js";
 
 /** Hyper-parameters of a group, by field; those left out are 0. */
@@ -50,16 +62,16 @@ export function conformTable(
   const groupStart = rows.length * rowWords;
   rows.forEach((row, i) => {
     const at = i * rowWords;
-    integers[at + SEGMENT.param] = addresses[`param${i}`]!;
-    integers[at + SEGMENT.grad] = row.grad ? addresses[`grad${i}`]! : 0;
-    integers[at + SEGMENT.count] = row.param.length;
-    integers[at + SEGMENT.group] = addresses.table! + (groupStart + row.group * groupWords) * 4;
+    integers[at + SEGMENT_PARAM] = addresses[`param${i}`]!;
+    integers[at + SEGMENT_GRAD] = row.grad ? addresses[`grad${i}`]! : 0;
+    integers[at + SEGMENT_COUNT] = row.param.length;
+    integers[at + SEGMENT_GROUP] = addresses.table! + (groupStart + row.group * groupWords) * 4;
     row.states.forEach((state, k) => {
-      integers[at + SEGMENT.state + k] = state ? addresses[`state${k}of${i}`]! : 0;
+      integers[at + SEGMENT_STATE + k] = state ? addresses[`state${k}of${i}`]! : 0;
     });
-    words[at + SEGMENT.correction0] = row.correction0 ?? 1;
-    words[at + SEGMENT.correction1] = row.correction1 ?? 1;
-    words[at + SEGMENT.gradScale] = Number.NaN; // the kernel's to write
+    words[at + SEGMENT_CORRECTION_0] = row.correction0 ?? 1;
+    words[at + SEGMENT_CORRECTION_1] = row.correction1 ?? 1;
+    words[at + SEGMENT_GRAD_SCALE] = Number.NaN; // the kernel's to write
   });
   groups.forEach((group, i) => {
     const at = groupStart + i * groupWords;
@@ -78,7 +90,7 @@ export function conformTable(
       param: after[`param${i}`]!,
       grad: row.grad && after[`grad${i}`]!,
       states: row.states.map((state, k) => state && after[`state${k}of${i}`]!),
-      gradScale: after.table![i * rowWords + SEGMENT.gradScale]!,
+      gradScale: after.table![i * rowWords + SEGMENT_GRAD_SCALE]!,
     })),
   };
 }

@@ -1,7 +1,23 @@
 // Twin of assembly/optim/condition.ts. Stores to a Float32Array round, so only what is inside them needs Math.fround.
 
 import type { Kernels } from "../../backend.js";
-import { GROUP, MODE, SEGMENT, SEGMENT_BYTES } from "../../segments.js";
+import {
+  GROUP,
+  MODE_CLIP_GLOBAL_NORM,
+  MODE_CLIP_NORM,
+  MODE_CONDITION,
+  MODE_COUPLED_DECAY,
+  MODE_DECOUPLED_DECAY,
+  MODE_MAXIMIZE,
+  MODE_MEASURE,
+  MODE_RESCALE,
+  SEGMENT_BYTES,
+  SEGMENT_COUNT,
+  SEGMENT_GRAD,
+  SEGMENT_GRAD_SCALE,
+  SEGMENT_GROUP,
+  SEGMENT_PARAM,
+} from "../../segments.js";
 import type { Views } from "../views.js";
 
 const f = Math.fround;
@@ -54,24 +70,24 @@ function measure(views: Views, segments: number, segmentCount: number, checkFini
   const end = segments + segmentCount * ROW;
   let total = 0;
   for (let row = segments; row < end; row += ROW) {
-    const gradPtr = i32[row + SEGMENT.grad]!;
+    const gradPtr = i32[row + SEGMENT_GRAD]!;
     if (gradPtr === 0) continue;
-    const group = i32[row + SEGMENT.group]! >>> 2;
+    const group = i32[row + SEGMENT_GROUP]! >>> 2;
     const mode = i32[group + GROUP.mode]!;
-    let scale = mode & MODE.maximize ? -1 : 1;
-    if (checkFinite !== 0 || mode & MODE.measure) {
-      const sum = sumOfSquares(f32, gradPtr >>> 2, i32[row + SEGMENT.count]!);
+    let scale = mode & MODE_MAXIMIZE ? -1 : 1;
+    if (checkFinite !== 0 || mode & MODE_MEASURE) {
+      const sum = sumOfSquares(f32, gradPtr >>> 2, i32[row + SEGMENT_COUNT]!);
       if (checkFinite !== 0 && !(sum < Number.POSITIVE_INFINITY)) return 1 + (row - segments) / ROW;
-      if (mode & MODE.clipNorm) scale *= clipFactor(sum, f32[group + GROUP.clipNorm]!);
+      if (mode & MODE_CLIP_NORM) scale *= clipFactor(sum, f32[group + GROUP.clipNorm]!);
       total += sum;
     }
-    f32[row + SEGMENT.gradScale] = scale;
+    f32[row + SEGMENT_GRAD_SCALE] = scale;
   }
   for (let row = segments; row < end; row += ROW) {
-    if (i32[row + SEGMENT.grad] === 0) continue;
-    const group = i32[row + SEGMENT.group]! >>> 2;
-    if (i32[group + GROUP.mode]! & MODE.clipGlobalNorm) {
-      f32[row + SEGMENT.gradScale]! *= clipFactor(total, f32[group + GROUP.clipNorm]!);
+    if (i32[row + SEGMENT_GRAD] === 0) continue;
+    const group = i32[row + SEGMENT_GROUP]! >>> 2;
+    if (i32[group + GROUP.mode]! & MODE_CLIP_GLOBAL_NORM) {
+      f32[row + SEGMENT_GRAD_SCALE]! *= clipFactor(total, f32[group + GROUP.clipNorm]!);
     }
   }
   return 0;
@@ -109,16 +125,16 @@ export function walker(views: Views, update: Update): Kernels["rmsprop_f32"] {
     if (refused !== 0) return refused;
     const { f32, i32 } = views;
     for (let row = segments; row < segments + segmentCount * ROW; row += ROW) {
-      if (i32[row + SEGMENT.grad] === 0) continue;
-      const group = i32[row + SEGMENT.group]! >>> 2;
-      const conditioned = (i32[group + GROUP.mode]! & MODE.condition) !== 0;
-      const size = i32[row + SEGMENT.count]!;
+      if (i32[row + SEGMENT_GRAD] === 0) continue;
+      const group = i32[row + SEGMENT_GROUP]! >>> 2;
+      const conditioned = (i32[group + GROUP.mode]! & MODE_CONDITION) !== 0;
+      const size = i32[row + SEGMENT_COUNT]!;
       for (let start = 0; start < size; start += CHUNK) {
         const count = Math.min(CHUNK, size - start);
         if (conditioned) {
           condition(f32, i32, row, group, start, count, g);
           update(f32, i32, row, group, start, count, g, 0);
-        } else update(f32, i32, row, group, start, count, f32, indexOf(i32, row + SEGMENT.grad, start));
+        } else update(f32, i32, row, group, start, count, f32, indexOf(i32, row + SEGMENT_GRAD, start));
       }
     }
     return 0;
@@ -136,18 +152,18 @@ function condition(
   g: Float32Array,
 ): void {
   const mode = i32[group + GROUP.mode]!;
-  const params = indexOf(i32, row + SEGMENT.param, start);
-  const grads = indexOf(i32, row + SEGMENT.grad, start);
-  if (mode & MODE.rescale) {
+  const params = indexOf(i32, row + SEGMENT_PARAM, start);
+  const grads = indexOf(i32, row + SEGMENT_GRAD, start);
+  if (mode & MODE_RESCALE) {
     const bound = f32[group + GROUP.clipValue]!;
-    const scale = f32[row + SEGMENT.gradScale]!;
+    const scale = f32[row + SEGMENT_GRAD_SCALE]!;
     for (let i = 0; i < count; i++) g[i] = clamp(f32[grads + i]!, bound) * scale;
   } else for (let i = 0; i < count; i++) g[i] = f32[grads + i]!;
-  if (mode & MODE.coupledDecay) {
+  if (mode & MODE_COUPLED_DECAY) {
     const weightDecay = f32[group + GROUP.weightDecay]!;
     for (let i = 0; i < count; i++) g[i]! += f(weightDecay * f32[params + i]!);
   }
-  if (mode & MODE.decoupledDecay) {
+  if (mode & MODE_DECOUPLED_DECAY) {
     const decoupledDecay = f32[group + GROUP.decoupledDecay]!;
     for (let i = 0; i < count; i++) f32[params + i]! -= f(decoupledDecay * f32[params + i]!);
   }

@@ -1,5 +1,16 @@
 import type { Kernels } from "../../backend.js";
-import { GROUP, MODE, SEGMENT } from "../../segments.js";
+import {
+  GROUP,
+  MODE_BIAS_CORRECTION,
+  MODE_CENTERED,
+  MODE_EPS_RATIO,
+  MODE_MOMENTUM,
+  MODE_NESTEROV,
+  SEGMENT_CORRECTION_0,
+  SEGMENT_CORRECTION_1,
+  SEGMENT_PARAM,
+  SEGMENT_STATE,
+} from "../../segments.js";
 import type { Views } from "../views.js";
 import { CHUNK, indexOf, walker } from "./condition.js";
 
@@ -97,29 +108,29 @@ export function rmspropKernels(views: Views): Pick<Kernels, "rmsprop_f32"> {
   return {
     rmsprop_f32: walker(views, (f32, i32, row, group, start, count, g, at) => {
       const mode = i32[group + GROUP.mode]!;
-      const v = indexOf(i32, row + SEGMENT.state, start);
+      const v = indexOf(i32, row + SEGMENT_STATE, start);
       averageSquares(f32, v, g, at, s, count, f32[group + GROUP.decay]!, f32[group + GROUP.decayComplement]!);
-      const corrected = (mode & MODE.biasCorrection) !== 0;
+      const corrected = (mode & MODE_BIAS_CORRECTION) !== 0;
       if (corrected) {
-        const correction = f32[row + SEGMENT.correction0]!;
+        const correction = f32[row + SEGMENT_CORRECTION_0]!;
         for (let i = 0; i < count; i++) s[i]! *= correction;
       }
-      if (mode & MODE.centered) {
-        const m = indexOf(i32, row + SEGMENT.state + 1, start);
+      if (mode & MODE_CENTERED) {
+        const m = indexOf(i32, row + SEGMENT_STATE + 1, start);
         const decay = f32[group + GROUP.meanDecay]!;
         const complement = f32[group + GROUP.meanDecayComplement]!;
-        subtractMean(f32, m, g, at, s, count, decay, complement, corrected ? f32[row + SEGMENT.correction1]! : 1);
+        subtractMean(f32, m, g, at, s, count, decay, complement, corrected ? f32[row + SEGMENT_CORRECTION_1]! : 1);
       }
 
       const learningRate = f32[group + GROUP.learningRate]!;
       const epsOutside = f32[group + GROUP.epsOutside]!;
-      if (mode & MODE.epsRatio) ratioIncrements(g, at, s, u, count, learningRate, epsOutside);
+      if (mode & MODE_EPS_RATIO) ratioIncrements(g, at, s, u, count, learningRate, epsOutside);
       else increments(g, at, s, u, count, learningRate, f32[group + GROUP.epsInside]!, epsOutside);
-      if (mode & MODE.momentum) {
-        const b = indexOf(i32, row + SEGMENT.state + 2, start);
-        addMomentum(f32, b, u, count, f32[group + GROUP.momentum]!, (mode & MODE.nesterov) !== 0);
+      if (mode & MODE_MOMENTUM) {
+        const b = indexOf(i32, row + SEGMENT_STATE + 2, start);
+        addMomentum(f32, b, u, count, f32[group + GROUP.momentum]!, (mode & MODE_NESTEROV) !== 0);
       }
-      const p = indexOf(i32, row + SEGMENT.param, start);
+      const p = indexOf(i32, row + SEGMENT_PARAM, start);
       for (let i = 0; i < count; i++) f32[p + i]! -= u[i]!;
     }),
   };

@@ -1,5 +1,12 @@
 import type { Kernels } from "../../backend.js";
-import { GROUP, MODE, SEGMENT } from "../../segments.js";
+import {
+  GROUP,
+  MODE_MOMENTUM,
+  MODE_NESTEROV,
+  SEGMENT_CORRECTION_0,
+  SEGMENT_PARAM,
+  SEGMENT_STATE,
+} from "../../segments.js";
 import type { Views } from "../views.js";
 import { CHUNK, indexOf, walker } from "./condition.js";
 
@@ -36,11 +43,11 @@ export function sgdKernels(views: Views): Pick<Kernels, "sgd_f32"> {
     sgd_f32: walker(views, (f32, i32, row, group, start, count, g, at) => {
       const mode = i32[group + GROUP.mode]!;
       const learningRate = f32[group + GROUP.learningRate]!;
-      const p = indexOf(i32, row + SEGMENT.param, start);
-      if (mode & MODE.momentum) {
-        const b = indexOf(i32, row + SEGMENT.state, start);
-        const factor = f32[row + SEGMENT.correction0]!;
-        addMomentum(f32, b, g, at, d, count, f32[group + GROUP.momentum]!, factor, (mode & MODE.nesterov) !== 0);
+      const p = indexOf(i32, row + SEGMENT_PARAM, start);
+      if (mode & MODE_MOMENTUM) {
+        const b = indexOf(i32, row + SEGMENT_STATE, start);
+        const factor = f32[row + SEGMENT_CORRECTION_0]!;
+        addMomentum(f32, b, g, at, d, count, f32[group + GROUP.momentum]!, factor, (mode & MODE_NESTEROV) !== 0);
         descend(f32, p, d, 0, count, learningRate);
       } else descend(f32, p, g, at, count, learningRate);
     }),
