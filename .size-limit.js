@@ -3,7 +3,12 @@ const withoutRelaxed = (config) => ({ ...config, external: ["./binaries/relaxed.
 const inline = { path: "dist/entry/inline.js", modifyEsbuildConfig: withoutRelaxed };
 
 export default [
-  { name: "lanewise, its main names", ...inline, import: "{ createCore, createCoreSync, matmul, RMSProp }", limit: "16 KiB" },
+  {
+    name: "lanewise, its main names",
+    ...inline,
+    import: "{ createCore, createCoreSync, matmul, RMSProp }",
+    limit: "16 KiB",
+  },
   { name: "lanewise, everything", ...inline, limit: "17 KiB" },
   { name: "lanewise/js, everything", path: "dist/entry/js.js", limit: "12 KiB" },
   { name: "lanewise/nn, everything", path: "dist/nn/index.js", limit: "11 KiB" },

@@ -169,7 +169,7 @@ function vectors<Centered, Momentum>(row: Segment, group: Group): void {
 function remainder(row: Segment, group: Group): void {
   const mode = group.mode;
   for (let i = row.count & ~7; i < row.count; i++) {
-    const offset: usize = i << 2;
+    const offset = i << 2;
     let p = load<f32>(row.paramPtr + offset);
     let g = load<f32>(row.gradPtr + offset);
     if (mode & Mode.Rescale) g = rescale<f32>(g, group.clipValue, row.gradScale);
