@@ -5,9 +5,11 @@ const PAGE_BYTES = 65536;
 /** Linear memory of the Wasm backend: a WebAssembly.Memory that the host owns and every kernel module imports. */
 export class WasmMemory implements LinearMemory {
   readonly handle: WebAssembly.Memory;
+  #buffer: ArrayBuffer;
 
   constructor(handle: WebAssembly.Memory) {
     this.handle = handle;
+    this.#buffer = handle.buffer;
   }
 
   static create(initialBytes: number, maximumBytes: number): WasmMemory {
@@ -16,12 +18,14 @@ export class WasmMemory implements LinearMemory {
     return new WasmMemory(new WebAssembly.Memory({ initial, maximum }));
   }
 
+  /** Kept, because the engine's own getter costs more than a small step; growth empties the old one. */
   get buffer(): ArrayBufferLike {
-    return this.handle.buffer;
+    if (this.#buffer.byteLength === 0) this.#buffer = this.handle.buffer;
+    return this.#buffer;
   }
 
   grow(bytes: number): boolean {
-    const pages = Math.ceil((bytes - this.handle.buffer.byteLength) / PAGE_BYTES);
+    const pages = Math.ceil((bytes - this.buffer.byteLength) / PAGE_BYTES);
     try {
       if (pages > 0) this.handle.grow(pages);
       return true;
