@@ -1,0 +1,60 @@
+"""timm.optim.RMSpropTF on the CPU."""
+
+# First, because it chooses the build of ATen that torch then loads.
+from pytorch import ExactSqrt, TorchRun  # isort: skip
+
+import timm
+import torch
+from timm.optim import RMSpropTF
+
+from common import MISSING, RATES, Case, combinations, renamed, run, write_cases
+
+STATES = {"squareAverage": "square_avg", "gradientAverage": "grad_avg", "momentumBuffer": "momentum_buffer"}
+OPTION_NAMES = {
+    "learningRate": "lr",
+    "decay": "alpha",
+    "eps": "eps",
+    "momentum": "momentum",
+    "centered": "centered",
+    "weightDecay": "weight_decay",
+    "decoupledWeightDecay": "decoupled_decay",
+}
+
+
+def case(options, extra=None, **more):
+    kwargs = renamed(options, OPTION_NAMES) | (extra or {})
+    return Case("timm.optim.RMSpropTF", "timm", options, kwargs, framework_only=list(extra or {}), **more)
+
+
+def cases():
+    decays = [{}, {"weightDecay": 0.01}, {"weightDecay": 0.01, "decoupledWeightDecay": True}]
+    yield from map(case, combinations([{}, {"momentum": 0.9}], [{}, {"centered": True}], decays))
+    yield case({"decay": 0.99, "eps": 1e-3, "learningRate": 0.05})
+    yield case({"decay": 0.5, "momentum": 0.5, "centered": True}, gradients="moderate")
+    yield case({"momentum": 0.9, "weightDecay": 0.01, "decoupledWeightDecay": True}, learning_rates=RATES)
+    yield case({"momentum": 0.9, "centered": True}, missing=MISSING)
+    yield case({}, gradients="tiny")
+    yield case({"momentum": 0.9, "centered": True}, gradients="tiny")
+    for options in [{}, {"centered": True}]:
+        yield case({"momentum": 0.9} | options, {"lr_in_momentum": False})
+    corrected = {"weightDecay": 0.01, "decoupledWeightDecay": True}
+    yield case(corrected, {"corrected_weight_decay": True}, learning_rates=RATES)
+    yield case({"momentum": 0.9}, {"caution": True}, gradients="moderate")
+
+
+def start(case, values):
+    return TorchRun(lambda parameters, options: RMSpropTF(parameters, foreach=False, **options), case, values, STATES)
+
+
+def main():
+    version = torch.__version__.partition("+")[0]
+    environment = (
+        f"torch {version}, CPU, 1 thread, ATEN_CPU_CAPABILITY=default, foreach=False, square roots of IEEE 754"
+    )
+    about = {"framework": "timm", "version": timm.__version__, "environment": environment, "states": STATES}
+    with ExactSqrt():
+        write_cases("timm", about, [run(each, start) for each in cases()])
+
+
+if __name__ == "__main__":
+    main()
