@@ -3,3 +3,4 @@
 export { gemm_f32, gemm_scratch_bytes } from "./gemm/gemm";
 export { rmsprop_f32 } from "./optim/rmsprop";
 export { sgd_f32 } from "./optim/sgd";
+export { is_relaxed } from "./simd";

@@ -81,6 +81,11 @@
   else return a < b ? b : a;
 }
 
+/** Tells the binaries apart: whether `madd` may fuse. */
+export function is_relaxed(): bool {
+  return ASC_FEATURE_RELAXED_SIMD;
+}
+
 /** `a·b + c` with two roundings; one, at the engine's choice, in the relaxed binaries. */
 // @ts-ignore: decorator
 @inline export function madd(a: v128, b: v128, c: v128): v128 {

@@ -17,7 +17,7 @@ export function compileNative(): Native | undefined {
   const folder = mkdtempSync(join(tmpdir(), "lanewise-bench-"));
   const program = join(folder, "limit");
   const source = fileURLToPath(new URL("native/limit.c", import.meta.url));
-  const { status } = spawnSync("cc", ["-O2", "-march=native", "-ffp-contract=off", source, "-o", program]);
+  const { status } = spawnSync("cc", ["-O3", "-march=native", "-ffp-contract=off", source, "-o", program]);
   if (status !== 0) {
     rmSync(folder, { recursive: true });
     return undefined;

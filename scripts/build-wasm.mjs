@@ -1,6 +1,8 @@
 // Compiles the binaries, and writes those that are carried inside the JavaScript as modules with a hexadecimal string
 // (docs/decisions/0003-hexadecimal-binaries.md).
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 
 const CORE = "assembly/index.ts";
@@ -16,6 +18,11 @@ const binaries = [
   { name: "debug", target: "debug", entries: [CORE, NETWORK, ELEMENTARY], inlined: false },
 ];
 
+const wasmOpt = fileURLToPath(new URL("../node_modules/binaryen/bin/wasm-opt", import.meta.url));
+
+/** What asc enables by itself, and SIMD. */
+const FEATURES = ["mutable-globals", "nontrapping-float-to-int", "sign-ext", "bulk-memory", "simd", "relaxed-simd"];
+
 const generated = new URL("../src/backend/wasm/binaries/", import.meta.url);
 mkdirSync(generated, { recursive: true });
 
@@ -27,6 +34,9 @@ for (const { name, target, entries, inlined } of binaries) {
     throw error;
   }
   if (!inlined) continue;
+  // A second pass over AssemblyScript's own finds a little more: 0.2 KB of the compressed size.
+  const flags = FEATURES.map((feature) => `--enable-${feature}`);
+  execFileSync(process.execPath, [wasmOpt, outFile, "-O3", ...flags, "-o", outFile]);
   const hex = readFileSync(outFile).toString("hex");
   writeFileSync(
     new URL(`${name}.ts`, generated),

@@ -30,22 +30,22 @@ export function isNumericArray(value: unknown): value is ArrayLike<number> {
 
 /** Throws OptionError unless `value` is a number in [low, high]; NaN never is. */
 export function checkNumber(name: string, value: unknown, low: number, high: number): void {
-  if (typeof value === "number" && value >= low && value <= high) return;
-  const range = high === Number.POSITIVE_INFINITY ? `>= ${low}` : `from ${low} to ${high}`;
-  throw unexpected(name, value, `a number ${range}`);
+  checkRange(name, value, typeof value === "number", "a number", low, high);
 }
 
-/** Throws OptionError unless `value` is a finite number in [low, ∞). */
+/** Throws OptionError unless `value` is a number in [low, ∞) that is finite in float32 too. */
 export function checkFinite(name: string, value: unknown, low: number): void {
-  if (typeof value === "number" && value >= low && value < Number.POSITIVE_INFINITY) return;
-  throw unexpected(name, value, `a finite number >= ${low}`);
+  checkRange(name, value, Number.isFinite(Math.fround(value as number)), "a finite number", low);
 }
 
 /** Throws OptionError unless `value` is an integer in [low, high]. */
-export function checkInteger(name: string, value: unknown, low: number, high: number = Number.MAX_SAFE_INTEGER): void {
-  if (typeof value === "number" && Number.isInteger(value) && value >= low && value <= high) return;
-  const range = high === Number.MAX_SAFE_INTEGER ? `>= ${low}` : `from ${low} to ${high}`;
-  throw unexpected(name, value, `an integer ${range}`);
+export function checkInteger(name: string, value: unknown, low: number, high?: number): void {
+  checkRange(name, value, Number.isInteger(value), "an integer", low, high);
+}
+
+function checkRange(name: string, value: unknown, isKind: boolean, kind: string, low: number, high?: number): void {
+  if (isKind && typeof value === "number" && value >= low && value <= (high ?? value)) return;
+  throw unexpected(name, value, `${kind} ${high === undefined ? `>= ${low}` : `from ${low} to ${high}`}`);
 }
 
 /** Throws OptionError unless `value` is true or false. */

@@ -2,7 +2,7 @@ import type { Allocator } from "./backend/arena.js";
 import type { Backend, Kernels, LinearMemory } from "./backend/backend.js";
 import { type Features, probeFeatures } from "./backend/probe.js";
 import { type MemoryOptions, type SelectOptions, selectBackend, type WasmSource } from "./backend/select.js";
-import { checkBoolean, checkChoice, checkInteger, checkKeys } from "./checks.js";
+import { checkBoolean, checkChoice, checkInteger, checkKeys, unexpected } from "./checks.js";
 import { DisposedError, OptionError } from "./errors.js";
 import { type Shape, sizeOf, Tensor, type TensorSource } from "./tensor.js";
 
@@ -41,12 +41,8 @@ export class Core {
   readonly reason: string;
   /** What was probed. */
   readonly features: Features;
-  /** @internal */
-  readonly kernels: Kernels;
-  /** @internal */
-  readonly linearMemory: LinearMemory;
-  /** Another binary over the same memory; absent on the JavaScript backend. @internal */
-  readonly load: Backend["load"];
+  /** Dropped by `dispose`, so that the memory can be collected. */
+  #backend: Backend | undefined;
   readonly #allocator: Allocator;
   #scratch = { ptr: 0, bytes: 0 };
   #disposed = false;
@@ -57,17 +53,30 @@ export class Core {
     this.variant = backend.variant;
     this.reason = backend.reason;
     this.features = features;
-    this.kernels = backend.kernels;
-    this.linearMemory = backend.memory;
-    this.load = backend.load;
+    this.#backend = backend;
     this.#allocator = backend.allocator;
   }
 
   get memory(): MemoryUse {
     return {
-      bytesInUse: this.#disposed ? 0 : this.#allocator.bytesInUse,
-      bytesReserved: this.#disposed ? 0 : this.linearMemory.buffer.byteLength,
+      bytesInUse: this.#allocator.bytesInUse,
+      bytesReserved: this.#backend?.memory.buffer.byteLength ?? 0,
     };
+  }
+
+  /** @internal */
+  get kernels(): Kernels {
+    return this.#live().kernels;
+  }
+
+  /** @internal */
+  get linearMemory(): LinearMemory {
+    return this.#live().memory;
+  }
+
+  /** Another binary over the same memory; absent on the JavaScript backend. @internal */
+  get load(): Backend["load"] {
+    return this.#live().load;
   }
 
   /**
@@ -93,9 +102,12 @@ export class Core {
     return tensor;
   }
 
-  /** Drops the memory and everything in it. A second call does nothing; any other use afterwards throws DisposedError. */
+  /** Frees everything in the memory and drops it. A second call does nothing; any other use afterwards throws DisposedError. */
   dispose(): void {
+    if (this.#disposed) return;
     this.#disposed = true;
+    this.#allocator.freeAll();
+    this.#backend = undefined;
   }
 
   [Symbol.dispose](): void {
@@ -109,7 +121,12 @@ export class Core {
 
   /** @internal */
   assertLive(): void {
-    if (this.#disposed) throw new DisposedError("core was used after dispose()");
+    this.#live();
+  }
+
+  #live(): Backend {
+    if (this.#backend === undefined) throw new DisposedError("core was used after dispose()");
+    return this.#backend;
   }
 
   /** Bytes of linear memory, their content unspecified. @internal */
@@ -180,6 +197,9 @@ function resolve(options: CoreOptions): SelectOptions {
     checkKeys("memory", memory, ["attach", "allocate", "free"]);
     if (typeof memory.allocate !== "function" || typeof memory.free !== "function") {
       throw new OptionError("memory.attach needs memory.allocate and memory.free, both functions");
+    }
+    if (Object.prototype.toString.call(memory.attach) !== "[object WebAssembly.Memory]") {
+      throw unexpected("memory.attach", memory.attach, "a WebAssembly.Memory");
     }
   } else {
     checkKeys("memory", memory, ["initialBytes", "maximumBytes"]);

@@ -16,12 +16,13 @@ export function sizeOf(shape: Shape): number {
   if (!Array.isArray(shape)) throw new ShapeError(`shape is ${describe(shape)}, expected an array of integers >= 0`);
   let size = 1;
   for (const dimension of shape) {
-    if (!Number.isInteger(dimension) || dimension < 0) {
+    if (!Number.isSafeInteger(dimension) || dimension < 0) {
       throw new ShapeError(`shape is [${shape}], expected integers >= 0`);
     }
     size *= dimension;
   }
-  return size;
+  // The product of huge dimensions may be infinite, and NaN once a 0 follows.
+  return shape.includes(0) ? 0 : size;
 }
 
 /** A block of float32 in a core's linear memory, row-major. Made by `core.tensor`. */

@@ -150,7 +150,7 @@ function block(
       const aNext: usize = packA ? MR * 4 : aStep;
       const s = sums + i * sumsRow + j * 4;
       const at = c + i * cRow + j * 4;
-      const isWhole = nr == width && (mr == MR || mr == 1);
+      const isWhole = nr == width && (mr == MR || (mr == 1 && width == 8));
       // In place, unless the tile has elements that do not count, or C still holds what beta needs.
       if (isWhole && (s != at || beta == 0)) {
         const added = biasj && !scales ? biasj : noBias;
@@ -176,10 +176,8 @@ function block(
   width: usize, mr: usize, kc: usize, a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize,
   start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,
 ): void {
-  if (mr == 1) {
-    if (width == 8) microkernel(1, 2, kc, a, 0, 0, 0, aStep, b, bStep, start, 0, bias, floor, c, 0);
-    else microkernel(1, 1, kc, a, 0, 0, 0, aStep, b, bStep, start, 0, bias, floor, c, 0);
-  } else if (width == 4) {
+  if (mr == 1) microkernel(1, 2, kc, a, 0, 0, 0, aStep, b, bStep, start, 0, bias, floor, c, 0);
+  else if (width == 4) {
     microkernel(4, 1, kc, a, aRow, aRow * 2, aRow * 3, aStep, b, bStep, start, startRow, bias, floor, c, cRow);
   } else if (aRow == 4) {
     microkernel(4, 2, kc, a, 4, 8, 12, aStep, b, bStep, start, startRow, bias, floor, c, cRow);

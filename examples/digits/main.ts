@@ -55,6 +55,7 @@ const program = new Command("npm start --")
 
 async function main({ epochs, batchSize, seed, backend, json, ...optimizer }: Options): Promise<void> {
   checkOptimizer(optimizer);
+  if (json !== undefined) writeFileSync(json, ""); // fails now rather than after the training
   const abort = new AbortController();
   process.once("SIGINT", () => abort.abort(new CommanderError(130, "interrupted", "Interrupted.")));
   const { signal } = abort;

@@ -9,8 +9,10 @@ export interface Allocator {
   readonly bytesInUse: number;
   /** The address of a block of at least `bytes`, its content unspecified. Throws OutOfMemoryError. */
   allocate(bytes: number): number;
-  /** Takes a block back; `address` must come from `allocate` and not have been freed. */
+  /** Takes a block back; an address that is not in use is ignored. */
   free(address: number): void;
+  /** Takes every block back. */
+  freeAll(): void;
 }
 
 /**
@@ -49,6 +51,10 @@ export class Arena implements Allocator {
     this.#release(address, size);
   }
 
+  freeAll(): void {
+    for (const address of [...this.#sizes.keys()]) this.free(address);
+  }
+
   #reuse(size: number): number | undefined {
     let best = -1;
     for (let i = 0; i < this.#free.length; i++) {
@@ -74,9 +80,7 @@ export class Arena implements Allocator {
     if (needed > reserved) {
       const generous = Math.max(needed, Math.ceil(reserved * 1.5));
       if (!this.#memory.grow(generous) && !this.#memory.grow(needed)) {
-        throw new OutOfMemoryError(
-          `linear memory cannot grow from ${reserved} to ${needed} bytes (${this.#bytesInUse} bytes in use)`,
-        );
+        throw new OutOfMemoryError(`linear memory cannot grow from ${reserved} to ${needed} bytes`);
       }
     }
     if (address !== this.#end) this.#free.pop();
@@ -127,8 +131,10 @@ export class AttachedHeap implements Allocator {
 
   allocate(bytes: number): number {
     const address = this.#heap.allocate(bytes);
-    if (!(address > 0))
-      throw new OutOfMemoryError(`memory.allocate(${bytes}) of the attached heap returned ${address}`);
+    if (!(address > 0) || address % 4 !== 0) {
+      if (address > 0) this.#heap.free(address);
+      throw new OutOfMemoryError(`memory.allocate(${bytes}) returned ${address}, expected an address divisible by 4`);
+    }
     this.#sizes.set(address, bytes);
     this.#bytesInUse += bytes;
     return address;
@@ -140,5 +146,9 @@ export class AttachedHeap implements Allocator {
     this.#sizes.delete(address);
     this.#bytesInUse -= size;
     this.#heap.free(address);
+  }
+
+  freeAll(): void {
+    for (const address of [...this.#sizes.keys()]) this.free(address);
   }
 }

@@ -37,7 +37,7 @@ const NO_OPTIONS: MatmulOptions = {};
  * | out | [m, n] or [batch, m, n] | written; read if beta ≠ 0 |
  *
  * Rank 1 follows NumPy: a vector on the left is a row, on the right a column, and its dimension leaves the result.
- * A batch of 1 is repeated as needed. Any dimension may be 0; k = 0 gives zeros.
+ * A batch of 1 is repeated as needed. Any dimension may be 0; with k = 0 the product itself is 0.
  *
  * Numerics: every element adds its k products in ascending order, each product and sum rounded to float32, so its bits
  * do not depend on m, n, the batch, the backend or the machine. |error| ≤ k·u/(1 − k·u) · Σ|aᵢ·bᵢ| with u = 2⁻²⁴.

@@ -19,6 +19,11 @@ export function readRows(name: string, source: Batch, core: Core, width: number)
   if (!isNumericArray(source)) {
     throw unexpected(name, source, "a Tensor or an array of numbers");
   }
+  if (Array.isArray(source)) {
+    const bad = source.findIndex((value) => typeof value !== "number");
+    if (bad >= 0)
+      throw unexpected(`${name}[${bad}]`, source[bad], "a number: rows stand one after the other, not nested");
+  }
   if (source.length % width !== 0) {
     throw new ShapeError(`${name} has ${source.length} elements, expected a multiple of ${width}, the width of a row`);
   }
@@ -33,6 +38,7 @@ export interface TargetLayout {
 
 /** Finds out how `targets` are given, and checks their number and, for indices, their values. */
 export function readTargets(
+  name: string,
   targets: Batch,
   core: Core,
   rows: number,
@@ -42,19 +48,19 @@ export function readTargets(
 ): TargetLayout {
   const size = targets instanceof Tensor ? targets.size : (targets as ArrayLike<number> | undefined)?.length;
   if (acceptsIndices && size === rows && columns > 1) {
-    readRows("y", targets, core, 1);
+    readRows(name, targets, core, 1);
     const values = targets instanceof Tensor ? targets.data : targets;
     for (let i = 0; i < rows; i++) {
       const index = values[i]!;
       if (!(Number.isInteger(index) && index >= 0 && index < columns)) {
-        throw unexpected(`y[${i}]`, index, `a class index from 0 to ${columns - 1}`);
+        throw unexpected(`${name}[${i}]`, index, `a class index from 0 to ${columns - 1}`);
       }
     }
     return layouts.indices;
   }
-  if (readRows("y", targets, core, columns) !== rows) {
+  if (readRows(name, targets, core, columns) !== rows) {
     const expected = acceptsIndices ? `${rows} class indices or ${rows * columns} values` : `${rows * columns} values`;
-    throw new ShapeError(`y has ${size} elements for ${rows} rows of x, expected ${expected}`);
+    throw new ShapeError(`${name} has ${size} elements for ${rows} rows of x, expected ${expected}`);
   }
   return layouts.values;
 }

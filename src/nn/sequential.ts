@@ -9,7 +9,7 @@ import { type Stage, Workspace } from "./workspace.js";
 
 /** Options of `Sequential`. */
 export interface SequentialOptions {
-  /** Seed of the start values, an integer >= 0; default 0. The same seed gives the same bits in every engine. */
+  /** Seed of the start values, an integer from 0 to 2³² − 1; default 0. The same seed gives the same bits in every engine. */
   seed?: number;
 }
 
@@ -44,7 +44,7 @@ export class Sequential {
     core.assertLive();
     checkKeys("options", options, ["seed"]);
     const { seed = 0 } = options;
-    checkInteger("seed", seed, 0);
+    checkInteger("seed", seed, 0, 2 ** 32 - 1);
     const widths = checkWidths(layers);
     this.core = core;
     this.layers = Object.freeze([...layers]);

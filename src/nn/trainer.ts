@@ -1,4 +1,4 @@
-import { checkInteger, checkKeys, describe, unexpected } from "../checks.js";
+import { checkBoolean, checkInteger, checkKeys, describe, unexpected } from "../checks.js";
 import { DisposedError, OptionError, ShapeError } from "../errors.js";
 import { Random } from "../random.js";
 import { Tensor } from "../tensor.js";
@@ -19,7 +19,7 @@ export interface TrainerOptions {
   loss: Loss;
   /** Makes the optimizer of the model's parameters; the trainer disposes it. */
   optimizer: (parameters: Readonly<Record<string, Tensor>>) => ModelOptimizer;
-  /** Seed of dropout and of the order of samples in `fit`, an integer >= 0; default 0. */
+  /** Seed of dropout and of the order of samples in `fit`, an integer from 0 to 2³² − 1; default 0. */
   seed?: number;
 }
 
@@ -94,6 +94,8 @@ export class Trainer {
   readonly #layouts: { values: TargetLayout; indices: TargetLayout };
   #workspace: Workspace | undefined;
   #targets: Tensor | undefined;
+  /** Dropout's seed for the next step; a step that is refused leaves it to the one after. */
+  #stepSeed: number;
   #disposed = false;
 
   /** @throws OptionError, DisposedError, and what the optimizer's constructor throws */
@@ -108,10 +110,11 @@ export class Trainer {
     if (typeof optimizer !== "function") {
       throw unexpected("optimizer", optimizer, "a function of the parameters");
     }
-    checkInteger("seed", seed, 0);
+    checkInteger("seed", seed, 0, 2 ** 32 - 1);
     this.model = model;
     this.#loss = loss;
     this.#random = new Random(seed);
+    this.#stepSeed = this.#random.uint32() | 0;
     const last = model.stages.at(-1)!;
     this.#absorbs = last.kind !== "dropout" && last.activation === loss.absorbs ? loss.absorbs : undefined;
     this.#layouts = {
@@ -119,7 +122,7 @@ export class Trainer {
       indices: { indices: true, width: 1 },
     };
     this.optimizer = optimizer(model.parameters);
-    if (typeof this.optimizer?.step !== "function") {
+    if (typeof this.optimizer?.step !== "function" || typeof this.optimizer.dispose !== "function") {
       throw new OptionError(`optimizer returned ${describe(this.optimizer)}, expected an optimizer`);
     }
   }
@@ -138,7 +141,7 @@ export class Trainer {
     const { core, inputs, outputs } = this.model;
     const rows = readRows("x", x, core, inputs);
     if (rows === 0) throw new ShapeError("x has no rows, expected at least one");
-    const layout = readTargets(y, core, rows, outputs, this.#loss.acceptsIndices, this.#layouts);
+    const layout = readTargets("y", y, core, rows, outputs, this.#loss.acceptsIndices, this.#layouts);
     const workspace = this.#reserve(rows);
     const xPtr = workspace.input(x, 0, rows);
     let yPtr: number;
@@ -164,7 +167,7 @@ export class Trainer {
     const kernels = networkKernels(core);
     const { answers } = this.#loss;
     const rows = readRows("x", x, core, inputs);
-    const layout = readTargets(y, core, rows, outputs, this.#loss.acceptsIndices, this.#layouts);
+    const layout = readTargets("y", y, core, rows, outputs, this.#loss.acceptsIndices, this.#layouts);
     const targets = y instanceof Tensor ? y : core.tensor([rows, layout.width], y);
     let lossSum = 0;
     let correct = 0;
@@ -196,10 +199,17 @@ export class Trainer {
     const { epochs = 1, batchSize = 32, shuffle = true, validation, signal, onProgress } = options;
     checkInteger("epochs", epochs, 0);
     checkInteger("batchSize", batchSize, 1);
-    const { core, inputs, outputs } = this.model;
-    const rows = readRows("data.x", data.x, core, inputs);
+    checkBoolean("shuffle", shuffle);
+    if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
+      throw unexpected("signal", signal, "an AbortSignal");
+    }
+    if (onProgress !== undefined && typeof onProgress !== "function") {
+      throw unexpected("onProgress", onProgress, "a function");
+    }
+    const { inputs } = this.model;
+    const { rows, layout } = this.#readData("data", data);
     if (rows === 0) throw new ShapeError("data.x has no rows, expected at least one");
-    const layout = readTargets(data.y, core, rows, outputs, this.#loss.acceptsIndices, this.#layouts);
+    if (validation !== undefined) this.#readData("validation", validation);
     const batches = Math.ceil(rows / batchSize);
     const order = Uint32Array.from({ length: rows }, (_, index) => index);
     let lastPause = Date.now();
@@ -246,6 +256,15 @@ export class Trainer {
     this.model.assertLive();
   }
 
+  /** Checks a data set; `name` is what messages call it. */
+  #readData(name: string, data: Dataset): { rows: number; layout: TargetLayout } {
+    checkKeys(name, data, ["x", "y"]);
+    const { core, inputs, outputs } = this.model;
+    const rows = readRows(`${name}.x`, data.x, core, inputs);
+    const { acceptsIndices } = this.#loss;
+    return { rows, layout: readTargets(`${name}.y`, data.y, core, rows, outputs, acceptsIndices, this.#layouts) };
+  }
+
   /** Buffers for at least `rows` rows. */
   #reserve(rows: number): Workspace {
     const current = this.#workspace;
@@ -267,12 +286,12 @@ export class Trainer {
 
   #update(workspace: Workspace, xPtr: number, yPtr: number, rows: number, layout: TargetLayout): number {
     const { core, outputs } = this.model;
-    const dropoutSeed = this.#random.uint32() | 0;
-    const outputPtr = workspace.forward(xPtr, rows, this.#absorbs, dropoutSeed);
+    const outputPtr = workspace.forward(xPtr, rows, this.#absorbs, this.#stepSeed);
     const gradPtr = workspace.outputGradientPtr;
     const loss = this.#loss.compute(networkKernels(core), rows, outputs, outputPtr, yPtr, +layout.indices, gradPtr);
-    workspace.backward(xPtr, rows, this.#absorbs, dropoutSeed);
+    workspace.backward(xPtr, rows, this.#absorbs, this.#stepSeed);
     this.optimizer.step(workspace.gradients);
+    this.#stepSeed = this.#random.uint32() | 0;
     return loss;
   }
 }

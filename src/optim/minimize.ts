@@ -102,15 +102,16 @@ function descend(
       `optimizer has a parameter of ${current().length} elements, expected ${start.length} as in x0`,
     );
   }
-  current().set(start);
   const trace: MinimizeStep[] = [];
   for (let iteration = 0; ; iteration++) {
-    const point = current().slice();
+    const point = iteration === 0 ? start.slice() : current().slice();
     const x = Float64Array.from(point);
     const value: unknown = f(x);
     if (typeof value !== "number") throw new OptionError(`f returned ${describe(value)}, expected a number`);
     const step = { iteration, point, value };
     trace.push(step);
+    // Written once f has taken it: before that nothing has changed.
+    if (iteration === 0) current().set(start);
     const stopped = iteration > 0 && onStep?.(step) === false;
     if (stopped || iteration === iterations) return { point, value, trace };
     const slope: unknown = gradient(Float64Array.from(point));

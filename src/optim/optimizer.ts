@@ -156,6 +156,7 @@ export abstract class Optimizer {
     this.#assertLive();
     const slots = this.#slots;
     this.#readRates();
+    this.#assertLive(); // a schedule is the caller's code, and may have disposed it
     readGradients(this.core, this.#groups, this.#parameterTensors, grads);
     for (let i = 0; i < slots.length; i++) if (needsStaging(slots[i]!)) this.#reserveStaging();
 

@@ -34,16 +34,16 @@ describe("Arena", () => {
   });
 
   it("reuses what was freed before it grows", () => {
-    const memory = new JsMemory(4096, 4096);
+    const memory = new JsMemory(65536, 65536);
     const arena = new Arena(memory);
     for (let i = 0; i < 100; i++) {
-      const a = arena.allocate(1000);
-      const b = arena.allocate(2000);
+      const a = arena.allocate(20_000);
+      const b = arena.allocate(30_000);
       arena.free(a);
       arena.free(b);
-      arena.free(arena.allocate(3500));
+      arena.free(arena.allocate(60_000));
     }
-    expect(memory.buffer.byteLength).toBe(4096);
+    expect(memory.buffer.byteLength).toBe(65536);
   });
 
   it("grows, and keeps what was there", () => {
@@ -56,17 +56,25 @@ describe("Arena", () => {
   });
 
   it("throws OutOfMemoryError past the maximum, and is as it was before", () => {
-    const arena = new Arena(new JsMemory(128, 1024));
-    const address = arena.allocate(512);
-    expect(() => arena.allocate(1024)).toThrow(OutOfMemoryError);
+    const arena = new Arena(new JsMemory(0, 65536));
+    const address = arena.allocate(32768);
+    expect(() => arena.allocate(65536)).toThrow(OutOfMemoryError);
     expect(() => arena.allocate(1e15)).toThrow(/cannot grow/);
-    expect(arena.bytesInUse).toBe(512);
+    expect(arena.bytesInUse).toBe(32768);
     arena.free(address);
-    expect(arena.allocate(900)).toBe(address);
+    expect(arena.allocate(60_000)).toBe(address);
+  });
+
+  it("takes everything back at once", () => {
+    const arena = new Arena(new JsMemory(65536, 65536));
+    for (let i = 1; i < 20; i++) arena.allocate(i * 100);
+    arena.freeAll();
+    expect(arena.bytesInUse).toBe(0);
+    expect(arena.allocate(60_000)).toBe(64);
   });
 
   it("ignores an address that is not in use", () => {
-    const arena = new Arena(new JsMemory(1024, 1024));
+    const arena = new Arena(new JsMemory(65536, 65536));
     const address = arena.allocate(64);
     arena.free(address);
     arena.free(address);

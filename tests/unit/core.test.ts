@@ -3,7 +3,15 @@ import type { Kernels } from "../../src/backend/backend.js";
 import { createCoreFrom, createCoreSyncFrom } from "../../src/core.js";
 import { createCore, createCoreSync } from "../../src/entry/inline.js";
 import { createCoreSync as createJsCoreSync } from "../../src/entry/js.js";
-import { BackendError, DisposedError, matmul, OptionError, OutOfMemoryError } from "../../src/index.js";
+import {
+  BackendError,
+  DisposedError,
+  matmul,
+  OptionError,
+  OutOfMemoryError,
+  RMSProp,
+  ShapeError,
+} from "../../src/index.js";
 import { backends, expectUnchanged, makeCore } from "../helpers/cores.js";
 
 describe("createCore", () => {
@@ -96,6 +104,34 @@ describe.each(backends)("Core on %s", (backend) => {
     expect(core.tensor([1000]).size).toBe(1000);
   });
 
+  it("keeps working through long growth", () => {
+    const core = makeCore(backend, { memory: { initialBytes: 1001 } });
+    const tensor = core.tensor([4], [1, 2, 3, 4]);
+    const square = core.tensor([2, 2], [1, 2, 3, 4]);
+    const optimizer = new RMSProp(core, tensor);
+    for (let i = 1; i < 40; i++) {
+      core.tensor([i * 3001]);
+      optimizer.step(Float32Array.of(1, 1, 1, 1));
+      expect(matmul(square, square).toArray()).toEqual([
+        [7, 10],
+        [15, 22],
+      ]);
+    }
+    expect(optimizer.iterations).toBe(39);
+  });
+
+  it("refuses shapes that no memory could hold, and stays sound", () => {
+    const core = makeCore(backend);
+    expect(() => core.tensor([1e200, 1e200, 0])).toThrow(ShapeError);
+    expect(() => core.tensor([2 ** 53 - 1, 2 ** 53 - 1])).toThrow(OutOfMemoryError);
+    expect(core.tensor([2 ** 53 - 1, 2 ** 53 - 1, 0]).size).toBe(0);
+    const [a, b] = [core.tensor([4], [1, 2, 3, 4]), core.tensor([4], [5, 6, 7, 8])];
+    expect([a.toArray(), b.toArray()]).toEqual([
+      [1, 2, 3, 4],
+      [5, 6, 7, 8],
+    ]);
+  });
+
   it("refuses every use after dispose", () => {
     const core = makeCore(backend);
     const tensor = core.tensor([2, 2], [1, 2, 3, 4]);
@@ -123,9 +159,11 @@ describe("an attached memory", () => {
     const memory = new WebAssembly.Memory({ initial: 4 });
     let top = 1000;
     const freed: number[] = [];
+    let allocated = 0;
     const heap = {
       attach: memory,
       allocate(bytes: number) {
+        allocated++;
         const address = top;
         top += bytes;
         return address;
@@ -142,6 +180,19 @@ describe("an attached memory", () => {
     expect(mine.every((byte) => byte === 171)).toBe(true);
     a.dispose();
     expect(freed.length).toBeGreaterThan(0);
+    core.dispose();
+    expect(new Set(freed).size).toBe(freed.length);
+    expect(freed.length).toBe(allocated);
+  });
+
+  it("must be a memory, with an allocator whose addresses are aligned", () => {
+    const attach = new WebAssembly.Memory({ initial: 1 });
+    const freed: number[] = [];
+    const free = (address: number) => freed.push(address);
+    expect(() => createCoreSync({ memory: { attach: {} as never, allocate: () => 64, free } })).toThrow(OptionError);
+    const core = createCoreSync({ memory: { attach, allocate: (bytes) => (bytes === 4 ? 66 : 1024), free } });
+    expect(() => core.tensor([1])).toThrow(/memory\.allocate\(4\) returned 66, expected an address divisible by 4/);
+    expect(freed).toContain(66);
   });
 
   it("cannot be attached to the JavaScript backend", () => {

@@ -4,6 +4,7 @@ import { OptionError, ShapeError } from "../../src/errors.js";
 import { type MinimizeOptions, minimize } from "../../src/optim/minimize.js";
 import { RMSProp } from "../../src/optim/rmsprop.js";
 import { SGD } from "../../src/optim/sgd.js";
+import { makeCore } from "../helpers/cores.js";
 
 const core = createCoreSync();
 const rmsprop = (point: Float32Array) => new RMSProp(core, point, { learningRate: 0.05 });
@@ -90,6 +91,16 @@ describe("minimize", () => {
     expect(() => minimize(fail, [0, 0], { optimizer: rmsprop, iterations: 3 })).toThrow("mine");
     expect(() => minimize(parabola, [0, 0], { optimizer: rmsprop, iterations: 3, onStep: fail })).toThrow("mine");
     expect(core.memory.bytesInUse).toBe(before);
+  });
+
+  it("changes nothing if f refuses x0", () => {
+    const core = makeCore("js");
+    const parameter = core.tensor([1], [7]);
+    const f = () => {
+      throw new Error("refused");
+    };
+    expect(() => minimize(f, [1], { optimizer: new RMSProp(core, parameter), iterations: 3 })).toThrow("refused");
+    expect(parameter.toArray()).toEqual([7]);
   });
 
   it("moves an optimizer that exists to x0, and leaves it alive", () => {

@@ -1,6 +1,8 @@
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { createCore, createCoreSync, matmul, OptionError } from "../../src/entry/slim.js";
@@ -60,6 +62,29 @@ describe("lanewise/slim", () => {
     expect(early.backend).toBe("js");
     expect(early.reason).toMatch(/needs the asynchronous createCore/);
     expect(createCoreSync({ wasm: bytes.subarray(0, 100) }).backend).toBe("js");
+  });
+
+  it("does not take a binary that fuses for one that reproduces", () => {
+    // Node has relaxed SIMD from version 21 on, before that behind a flag.
+    const relaxed = fileURLToPath(new URL("../../build/wasm/relaxed.wasm", import.meta.url));
+    const entry = new URL("../../dist/entry/slim.js", import.meta.url).href;
+    const program = `
+      import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+      import { createCoreSync } from ${JSON.stringify(entry)};
+      const wasm = readFileSync(${JSON.stringify(relaxed)});
+      const { backend, variant, reason } = createCoreSync({ wasm });
+      console.log(JSON.stringify({ backend, reason, relaxed: createCoreSync({ wasm, arithmetic: "relaxed" }).variant }));
+    `;
+    const relaxedFlag = Number.parseInt(process.versions.node, 10) < 21 ? ["--experimental-wasm-relaxed-simd"] : [];
+    const output = execFileSync(process.execPath, [...relaxedFlag, "--input-type=module", "-e", program], {
+      encoding: "utf8",
+    });
+    expect(JSON.parse(output)).toEqual({
+      backend: "js",
+      reason: "simd was refused: the given Wasm is not simd.wasm",
+      relaxed: "relaxed",
+    });
   });
 
   it("asks for its Wasm", async () => {

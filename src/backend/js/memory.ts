@@ -1,13 +1,15 @@
 import type { LinearMemory } from "../backend.js";
 
-/** Linear memory of the JavaScript backend: an ArrayBuffer, replaced by a longer one when it grows. */
+const PAGE_BYTES = 65536;
+
+/** Linear memory of the JavaScript backend: an ArrayBuffer of whole pages, replaced by a longer one when it grows. */
 export class JsMemory implements LinearMemory {
   readonly #maximumBytes: number;
   #buffer: ArrayBuffer;
 
   constructor(initialBytes: number, maximumBytes: number) {
-    this.#buffer = new ArrayBuffer(initialBytes);
-    this.#maximumBytes = maximumBytes;
+    this.#maximumBytes = Math.floor(maximumBytes / PAGE_BYTES) * PAGE_BYTES;
+    this.#buffer = new ArrayBuffer(Math.min(wholePages(initialBytes), this.#maximumBytes));
   }
 
   get buffer(): ArrayBuffer {
@@ -18,7 +20,7 @@ export class JsMemory implements LinearMemory {
     if (bytes <= this.#buffer.byteLength) return true;
     if (bytes > this.#maximumBytes) return false;
     try {
-      const longer = new ArrayBuffer(bytes);
+      const longer = new ArrayBuffer(wholePages(bytes));
       new Uint8Array(longer).set(new Uint8Array(this.#buffer));
       this.#buffer = longer;
       return true;
@@ -26,4 +28,8 @@ export class JsMemory implements LinearMemory {
       return false;
     }
   }
+}
+
+function wholePages(bytes: number): number {
+  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 }

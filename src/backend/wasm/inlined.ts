@@ -11,7 +11,7 @@ export const inlinedWasm: WasmSource = {
     return instance.exports as unknown as Kernels;
   },
   instantiateSync(variant, memory) {
-    if (variant !== "simd") throw new Error("it is loaded on demand, which needs the asynchronous createCore");
+    if (variant !== "simd") throw new Error("it is loaded on demand: use createCore");
     return instantiateSync(simd, memory) as unknown as Kernels;
   },
   load: instantiateSync,

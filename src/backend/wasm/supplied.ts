@@ -1,7 +1,7 @@
 import { instantiate, instantiateSync as loadSync } from "@assemblyscript/loader";
 import { isNumericArray } from "../../checks.js";
 import type { Kernels } from "../backend.js";
-import type { WasmSource } from "../select.js";
+import type { WasmSource, WasmVariant } from "../select.js";
 import { importsOver, instantiateSync } from "./instantiate.js";
 
 /** A binary as a caller can have it: compiled, as bytes, on its way, or at an address to fetch. */
@@ -13,23 +13,30 @@ export type SuppliedWasm = WebAssembly.Module | BufferSource | Response | URL;
  */
 export function suppliedWasm(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>): WasmSource {
   return {
-    async instantiate(_, memory) {
+    async instantiate(variant, memory) {
       const awaited = await supplied;
       const source = isA("URL", awaited) ? await fetch(awaited as URL) : awaited;
-      if (isA("Module", source)) return instantiateSync(source as WebAssembly.Module, memory) as unknown as Kernels;
+      if (isA("Module", source)) return kernelsOf(instantiateSync(source as WebAssembly.Module, memory), variant);
       const { instance } = await instantiate(source as BufferSource, importsOver(memory));
-      return instance.exports as unknown as Kernels;
+      return kernelsOf(instance.exports, variant);
     },
-    instantiateSync(_, memory) {
-      if (isA("Module", supplied)) return instantiateSync(supplied as WebAssembly.Module, memory) as unknown as Kernels;
+    instantiateSync(variant, memory) {
+      if (isA("Module", supplied)) return kernelsOf(instantiateSync(supplied as WebAssembly.Module, memory), variant);
       if (!isNumericArray(supplied) && !isA("ArrayBuffer", supplied)) {
         throw new Error("wasm is not at hand yet: a Response, a URL or a promise needs the asynchronous createCore");
       }
       const { instance } = loadSync(supplied as unknown as BufferSource, importsOver(memory));
-      return instance.exports as unknown as Kernels;
+      return kernelsOf(instance.exports, variant);
     },
     load: instantiateSync,
   };
+}
+
+/** The exports as kernels; throws unless they are of the variant that the core takes them for. */
+function kernelsOf(exports: WebAssembly.Exports, variant: WasmVariant): Kernels {
+  const { is_relaxed } = exports as { is_relaxed?: () => number };
+  if (is_relaxed?.() !== +(variant === "relaxed")) throw new Error(`the given Wasm is not ${variant}.wasm`);
+  return exports as unknown as Kernels;
 }
 
 /** `instanceof` for any realm. */

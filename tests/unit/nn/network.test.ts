@@ -216,6 +216,24 @@ describe.each(backends)("a network on %s", (backend) => {
     );
   });
 
+  it("repeats the dropout of a step that was refused", () => {
+    const core = makeCore(backend);
+    const losses = [false, true].map((refuse) => {
+      let refusals = refuse ? 1 : 0;
+      const optimizer = () => ({
+        step() {
+          if (refusals-- > 0) throw new Error("refused");
+        },
+        dispose() {},
+      });
+      const model = new Sequential(core, [dense(1, 9), dropout(0.5), dense(9, 1)], { seed: 1 });
+      const trainer = new Trainer(model, { loss: meanSquaredError(), optimizer });
+      if (refuse) expect(() => trainer.step([1], [0])).toThrow("refused");
+      return [trainer.step([1], [0]), trainer.step([1], [0])];
+    });
+    expect(losses[0]).toEqual(losses[1]);
+  });
+
   it("allocates nothing after the first batch of the largest size", () => {
     const core = makeCore(backend);
     const model = new Sequential(core, [dense(8, 16), relu(), dense(16, 4)], { seed: 1 });
@@ -307,6 +325,9 @@ describe.each(backends)("a network on %s", (backend) => {
       option(call("12", [0]), /x is "12"/);
       option(call(foreign, [0]), /x belongs to another core/);
     }
+    option(() => model.predict([[1, 2]] as never), /x\[0\] is Array\(2\), expected a number: rows stand one after/);
+    option(() => trainer.step([1, "2"] as never, [0]), /x\[1\] is "2"/);
+    option(() => new Sequential(core, [dense(1, 1)], { seed: 2 ** 32 }), /seed is 4294967296/);
     shape(() => trainer.step([], []), /x has no rows/);
     shape(
       () => new Sequential(core, [dense(2, 3), dense(4, 1)]),
@@ -327,6 +348,18 @@ describe.each(backends)("a network on %s", (backend) => {
     option(() => dropout(1), /rate is 1/);
     option(() => dropout(Number.NaN), /rate is NaN/);
     option(() => huber(0), /delta is 0/);
+    const bad = async (options: object, text: RegExp) => {
+      await expect(trainer.fit({ x: [1, 2], y: [0] }, options).next()).rejects.toThrow(text);
+    };
+    const parameters = copyOfParameters(model);
+    await bad({ validation: { x: [1, 2, 3], y: [0] } }, /validation\.x has 3 elements/);
+    await bad({ validation: { x: [1, 2], y: [7] } }, /validation\.y\[0\] is 7/);
+    await bad({ validation: 5 }, /validation is 5/);
+    await bad({ signal: 5 }, /signal is 5, expected an AbortSignal/);
+    await bad({ onProgress: 5 }, /onProgress is 5/);
+    await bad({ shuffle: 1 }, /shuffle is 1/);
+    await expect(trainer.fit(undefined as never).next()).rejects.toThrow(/data is undefined, expected an object/);
+    expect(copyOfParameters(model)).toEqual(parameters);
     await expect(trainer.fit({ x: [], y: [] }).next()).rejects.toThrow(/data\.x has no rows/);
     await expect(trainer.fit({ x: [1, 2], y: [0] }, { epochs: -1 }).next()).rejects.toThrow(/epochs is -1/);
     await expect(trainer.fit({ x: [1, 2], y: [0] }, { batchSize: 0 }).next()).rejects.toThrow(/batchSize is 0/);

@@ -15,6 +15,7 @@ import type { Gradients } from "../../../src/optim/parameters.js";
 import { RMSProp } from "../../../src/optim/rmsprop.js";
 import { SGD } from "../../../src/optim/sgd.js";
 import { expectSameBits } from "../../helpers/bits.js";
+import { makeCore } from "../../helpers/cores.js";
 import { randomValues } from "../../helpers/random.js";
 
 const gradient = (...values: number[]) => new Float32Array(values);
@@ -236,6 +237,19 @@ describe.each(["js", "wasm"] as const)("step on %s", (backend) => {
       expect(() => optimizer.learningRate).toThrow(OptionError);
       rate = 0.1;
       expect(snapshot()).toEqual(before);
+    });
+
+    it("a schedule that disposes of the optimizer", () => {
+      const core = makeCore(backend);
+      const parameter = core.tensor([1], [7]);
+      const optimizer = new RMSProp(core, parameter, {
+        learningRate() {
+          optimizer.dispose();
+          return 0.1;
+        },
+      });
+      expect(() => optimizer.step(core.tensor([1], [1]))).toThrow(DisposedError);
+      expect(parameter.toArray()).toEqual([7]);
     });
 
     it("a schedule that throws", () => {

@@ -4,8 +4,25 @@ import type { Views } from "../views.js";
 
 const f = Math.fround;
 
+/** c = activation(scale·sum + keep·c + bias), each operation rounded; `biasAt` 0 is no bias. */
+function finish(
+  x: Float32Array,
+  sum: number,
+  at: number,
+  scale: number,
+  keep: number,
+  biasAt: number,
+  activation: number,
+): void {
+  let value = f(scale * sum);
+  if (keep !== 0) value = f(value + f(keep * x[at]!));
+  if (biasAt !== 0) value = f(value + x[biasAt]!);
+  x[at] = activation === ACTIVATION.identity ? value : activate(activation, value);
+}
+
 /** The twin of assembly/gemm/gemm.ts: the same sums in the same order, a 2 × 4 tile of them at a time. */
 export function gemmKernels(views: Views): Pick<Kernels, "gemm_f32" | "gemm_scratch_bytes"> {
+  const tile = new Float32Array(8);
   return {
     gemm_f32(
       batch,
@@ -36,14 +53,6 @@ export function gemmKernels(views: Views): Pick<Kernels, "gemm_f32" | "gemm_scra
       const scale = f(alpha);
       const keep = f(beta);
       const bias = biasPtr >>> 2;
-
-      /** activation(alpha·sum + beta·c + bias), each operation rounded. */
-      const finish = (sum: number, c: number, j: number): void => {
-        let value = f(scale * sum);
-        if (keep !== 0) value = f(value + f(keep * x[c + j]!));
-        if (bias) value = f(value + x[bias + j]!);
-        x[c + j] = activation === ACTIVATION.identity ? value : activate(activation, value);
-      };
 
       for (let q = 0; q < batch; q++) {
         const a = (aPtr >>> 2) + q * strideA;
@@ -81,16 +90,18 @@ export function gemmKernels(views: Views): Pick<Kernels, "gemm_f32" | "gemm_scra
               ap += aStep;
               bp += bStep;
             }
-            const c0 = c + i * ldc;
-            const c1 = c0 + ldc;
-            finish(s00, c0, j);
-            finish(s01, c0, j + 1);
-            finish(s02, c0, j + 2);
-            finish(s03, c0, j + 3);
-            finish(s10, c1, j);
-            finish(s11, c1, j + 1);
-            finish(s12, c1, j + 2);
-            finish(s13, c1, j + 3);
+            tile[0] = s00;
+            tile[1] = s01;
+            tile[2] = s02;
+            tile[3] = s03;
+            tile[4] = s10;
+            tile[5] = s11;
+            tile[6] = s12;
+            tile[7] = s13;
+            for (let t = 0; t < 8; t++) {
+              const column = j + (t & 3);
+              finish(x, tile[t]!, c + (i + (t >> 2)) * ldc + column, scale, keep, bias && bias + column, activation);
+            }
           }
         }
         for (let i = 0; i < m; i++) {
@@ -98,7 +109,7 @@ export function gemmKernels(views: Views): Pick<Kernels, "gemm_f32" | "gemm_scra
             let sum = 0;
             for (let p = 0; p < k; p++)
               sum = f(sum + f(x[a + i * aRow + p * aStep]! * x[b + p * bStep + j * bColumn]!));
-            finish(sum, c + i * ldc, j);
+            finish(x, sum, c + i * ldc + j, scale, keep, bias && bias + j, activation);
           }
         }
       }
