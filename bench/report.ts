@@ -52,7 +52,7 @@ export function formatCase({ name, unit, work, sides, native }: Case): string {
   if (native !== undefined) head.push(`of native ${native.toFixed(2)}`);
   const table = new Table({
     head,
-    style: { head: [] },
+    style: { head: [], border: [], compact: true },
     colAligns: ["left", "right", "right", "right", "right", "right"],
   });
   for (const side of sides) {

@@ -37,7 +37,7 @@ function seed(text: string): number {
 
 const program = new Command("npm start --")
   .description("Train a 784-128-10 network on handwritten digits, with Lanewise's RMSProp.")
-  .option("--epochs <n>", "passes over the 8,000 training digits", integer, 10)
+  .option("--epochs <n>", "passes over the 8,000 training digits", integer, 15)
   .option("--batch-size <n>", "digits a step", integer, 64)
   .option("--learning-rate <x>", "step size", number, 1e-3)
   .option("--decay <x>", "decay of the squared gradient's mean", number, 0.9)
@@ -99,7 +99,7 @@ async function main({ epochs, batchSize, seed, backend, json, ...optimizer }: Op
 
   const table = new Table({
     head: ["backend", "epochs", "test accuracy", "ms per step"],
-    style: { head: [], border: [] },
+    style: { head: [], border: [], compact: true },
   });
   for (const { backend, variant, epochs, accuracy, millisecondsPerStep } of [first, js]) {
     table.push([`${backend} (${variant})`, epochs, accuracy.toFixed(4), millisecondsPerStep.toFixed(3)]);
