@@ -3,7 +3,12 @@ import type { Random } from "../random.js";
 /** Fills a weight matrix: a value for each element, from the layer's fan-in and fan-out. */
 export type Initializer = (random: Random, inputs: number, outputs: number) => number;
 
-/** Uniform in [low, high). */
+/**
+ * Uniform in [low, high).
+ *
+ * @example
+ * dense(2, 2, { initializer: uniform(-0.1, 0.1) });
+ */
 export function uniform(low: number, high: number): Initializer {
   return (random) => low + (high - low) * random.uniform();
 }

@@ -28,6 +28,8 @@ export type Layer =
  * @param inputs width of x, >= 1
  * @param outputs width of y, >= 1
  * @throws OptionError
+ * @example
+ * const layers = [dense(784, 128, { initializer: heNormal() }), relu(), dense(128, 10)];
  */
 export function dense(inputs: number, outputs: number, options: DenseOptions = {}): Layer {
   checkInteger("inputs", inputs, 1);

@@ -23,7 +23,7 @@ export interface Loss {
   ): number;
 }
 
-/** Mean over all elements of (y − t)². */
+/** Mean over all elements of (y − t)²; its gradient is 2·(y − t) / (rows · outputs). Taken in float64, rounded once. */
 export function meanSquaredError(): Loss {
   return {
     name: "meanSquaredError",
@@ -38,6 +38,12 @@ export function meanSquaredError(): Loss {
 /**
  * Mean over the rows of −Σ t·log(softmax(y)), y being logits: the model ends without a softmax.
  * Targets are class indices, one a row, or a probability for each class.
+ *
+ * Numerics: the largest logit is subtracted first, so no exp overflows; the mean is taken in float64.
+ *
+ * @example
+ * const trainer = new Trainer(model, { loss: softmaxCrossEntropy(), optimizer });
+ * trainer.step(x, Uint8Array.of(3, 1, 4)); // three rows of x, their classes
  */
 export function softmaxCrossEntropy(): Loss {
   return {
@@ -69,6 +75,7 @@ export function binaryCrossEntropy(): Loss {
  * Mean over all elements of ½·d² where |d| <= delta, delta·(|d| − ½·delta) beyond, with d = y − t.
  *
  * @param delta above 0; default 1
+ * @throws OptionError
  * @see PyTorch HuberLoss
  */
 export function huber(delta = 1): Loss {
