@@ -12,9 +12,9 @@ export interface CoreOptions {
   backend?: "auto" | "wasm" | "js";
   /** `"reproducible"` (default): the same bits everywhere. `"relaxed"` may fuse multiply and add, where the engine can. */
   arithmetic?: "reproducible" | "relaxed";
-  /** Ask V8 to widen the kernels to 256 bits; same bits. */
+  /** Checked, but without effect so far: the kernels run with 128-bit vectors. `core.features.wide` says so. */
   wide?: boolean;
-  /** Threads including the caller; default 1. */
+  /** Checked, but without effect so far: one thread computes. Default 1. */
   threads?: number;
   /** Sizes of the linear memory (default 1 MiB, growing up to 4 GiB), or somebody else's heap to work in. */
   memory?: MemoryOptions;
@@ -45,7 +45,6 @@ export class Core {
   #backend: Backend | undefined;
   readonly #allocator: Allocator;
   #scratch = { ptr: 0, bytes: 0 };
-  #disposed = false;
 
   /** Use `createCore`. @internal */
   constructor(backend: Backend & { allocator: Allocator }, features: Features) {
@@ -104,8 +103,6 @@ export class Core {
 
   /** Frees everything in the memory and drops it. A second call does nothing; any other use afterwards throws DisposedError. */
   dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
     this.#allocator.freeAll();
     this.#backend = undefined;
   }
@@ -116,7 +113,7 @@ export class Core {
 
   /** @internal */
   get disposed(): boolean {
-    return this.#disposed;
+    return this.#backend === undefined;
   }
 
   /** @internal */
@@ -137,7 +134,7 @@ export class Core {
 
   /** @internal */
   release(ptr: number): void {
-    if (!this.#disposed) this.#allocator.free(ptr);
+    this.#allocator.free(ptr);
   }
 
   /** The core's one scratch block, at least `bytes` long; its content lasts until the next call. @internal */

@@ -1,7 +1,7 @@
 import { add, madd, pmax } from "../simd";
 
 /**
- * One register tile: `mr` (1 or 4) rows × `nv` (1 or 2) vectors of columns, over `k` steps; both are constants.
+ * One register tile: `mr` (1 or 4) rows × `nv` (1 or 2) vectors of columns, over `k` >= 0 steps; both are constants.
  * tile = max(start + A·B + bias, floor).
  *
  * Registers: mr·nv sums, nv vectors of B, one splatted A, one product: 4 × 8 takes 12 of the 15 that V8 leaves.

@@ -4,55 +4,67 @@ import type { LinearMemory } from "./backend.js";
 /** Blocks start on a cache line, which is also the widest vector. */
 const ALIGNMENT = 64;
 
-/** Hands out blocks of linear memory: the arena, or somebody else's heap. */
-export interface Allocator {
-  readonly bytesInUse: number;
+/** Hands out blocks of linear memory and keeps account of them: the arena, or somebody else's heap. */
+export abstract class Allocator {
+  readonly #sizes = new Map<number, number>();
+
+  get bytesInUse(): number {
+    let sum = 0;
+    for (const size of this.#sizes.values()) sum += size;
+    return sum;
+  }
+
   /** The address of a block of at least `bytes`, its content unspecified. Throws OutOfMemoryError. */
-  allocate(bytes: number): number;
+  allocate(bytes: number): number {
+    const size = this.sizeOf(bytes);
+    const address = this.take(size);
+    this.#sizes.set(address, size);
+    return address;
+  }
+
   /** Takes a block back; an address that is not in use is ignored. */
-  free(address: number): void;
+  free(address: number): void {
+    const size = this.#sizes.get(address);
+    if (size === undefined) return;
+    this.#sizes.delete(address);
+    this.give(address, size);
+  }
+
   /** Takes every block back. */
-  freeAll(): void;
+  freeAll(): void {
+    for (const address of this.#sizes.keys()) this.free(address);
+  }
+
+  /** The size of the block that serves for `bytes`. */
+  protected sizeOf(bytes: number): number {
+    return bytes;
+  }
+
+  protected abstract take(size: number): number;
+  protected abstract give(address: number, size: number): void;
 }
 
 /**
  * The only allocator: best fit over an address-ordered free list, neighbours merged when freed, growth by at least
  * half of what is there. Address 0 is never handed out: it is the kernels' null pointer.
  */
-export class Arena implements Allocator {
+export class Arena extends Allocator {
   readonly #memory: LinearMemory;
-  readonly #sizes = new Map<number, number>();
   /** Free blocks, ascending by address, never adjacent to each other. */
   readonly #free: { address: number; bytes: number }[] = [];
   #end = ALIGNMENT;
-  #bytesInUse = 0;
 
   constructor(memory: LinearMemory) {
+    super();
     this.#memory = memory;
   }
 
-  get bytesInUse(): number {
-    return this.#bytesInUse;
+  protected override sizeOf(bytes: number): number {
+    return Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
   }
 
-  allocate(bytes: number): number {
-    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
-    const address = this.#reuse(size) ?? this.#extend(size);
-    this.#sizes.set(address, size);
-    this.#bytesInUse += size;
-    return address;
-  }
-
-  free(address: number): void {
-    const size = this.#sizes.get(address);
-    if (size === undefined) return;
-    this.#sizes.delete(address);
-    this.#bytesInUse -= size;
-    this.#release(address, size);
-  }
-
-  freeAll(): void {
-    for (const address of [...this.#sizes.keys()]) this.free(address);
+  protected override take(size: number): number {
+    return this.#reuse(size) ?? this.#extend(size);
   }
 
   #reuse(size: number): number | undefined {
@@ -88,7 +100,7 @@ export class Arena implements Allocator {
     return address;
   }
 
-  #release(address: number, bytes: number): void {
+  protected override give(address: number, bytes: number): void {
     let low = 0;
     for (let high = this.#free.length; low < high; ) {
       const middle = (low + high) >>> 1;
@@ -116,39 +128,22 @@ export interface ForeignHeap {
 }
 
 /** Another library's heap, whose allocator the caller brings. */
-export class AttachedHeap implements Allocator {
+export class AttachedHeap extends Allocator {
   readonly #heap: ForeignHeap;
-  readonly #sizes = new Map<number, number>();
-  #bytesInUse = 0;
 
   constructor(heap: ForeignHeap) {
+    super();
     this.#heap = heap;
   }
 
-  get bytesInUse(): number {
-    return this.#bytesInUse;
-  }
-
-  allocate(bytes: number): number {
+  protected override take(bytes: number): number {
     const address = this.#heap.allocate(bytes);
-    if (!(address > 0) || address % 4 !== 0) {
-      if (address > 0) this.#heap.free(address);
-      throw new OutOfMemoryError(`memory.allocate(${bytes}) returned ${address}, expected an address divisible by 4`);
-    }
-    this.#sizes.set(address, bytes);
-    this.#bytesInUse += bytes;
-    return address;
+    if (address > 0 && address % 4 === 0) return address;
+    if (address > 0) this.#heap.free(address);
+    throw new OutOfMemoryError(`memory.allocate(${bytes}) returned ${address}, expected an address divisible by 4`);
   }
 
-  free(address: number): void {
-    const size = this.#sizes.get(address);
-    if (size === undefined) return;
-    this.#sizes.delete(address);
-    this.#bytesInUse -= size;
+  protected override give(address: number): void {
     this.#heap.free(address);
-  }
-
-  freeAll(): void {
-    for (const address of [...this.#sizes.keys()]) this.free(address);
   }
 }
