@@ -1,9 +1,18 @@
-/** Rows of a register tile. */
-export const MR: usize = 4;
-/** Columns of a register tile: two vectors. */
-export const NR: usize = 8;
+// Tile and blocks. `WIDE` is set by the target in asconfig.json: 1 where V8 may pair neighbouring vectors.
+// docs/decisions/0006-tiles-and-paths.md holds the measurements behind these numbers.
+
+// @ts-ignore: decorator
+@inline const RELAXED: bool = ASC_FEATURE_RELAXED_SIMD;
+/** Rows of a register tile: six only where multiply-add is one instruction, whose product needs no register. */
+export const MR: usize = RELAXED && !WIDE ? 6 : 4;
+/** Vectors of columns in a register tile. */
+export const NV: usize = WIDE ? 4 : 2;
+/** Columns of a register tile. */
+export const NR: usize = NV * 4;
+/** Steps that a turn of the loop over packed panels takes; V8 unrolls it. */
+export const STEPS: usize = WIDE && !RELAXED ? 2 : 1;
 /** Depth of a block: a B panel (KC × NR) stays in L1. */
-export const KC: usize = 512;
+export const KC: usize = WIDE ? 256 : 512;
 /** Rows of an A block (MC × KC): it stays in L2. */
 export const MC: usize = 96;
 /** Columns of a B block (KC × NC): it stays in L3. */

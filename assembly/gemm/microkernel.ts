@@ -1,72 +1,137 @@
 import { add, madd, pmax } from "../simd";
+import { STEPS } from "./config";
+
+/** Bytes from a tile's first row to row `i`; rows that it has not are the last one again. */
+// @ts-ignore: decorator
+@inline function rowAt(i: usize, last: usize, stride: usize): usize {
+  return min(i, last) * stride;
+}
+
+/** Element `i` of a step of A in all lanes: neighbours in a packed panel, else a row apart. */
+// @ts-ignore: decorator
+@inline function splatOf(isPacked: bool, i: usize, a: usize, row: usize): v128 {
+  if (!isPacked) return v128.load32_splat(a + row);
+  // The offset of a load is an immediate.
+  if (i == 1) return v128.load32_splat(a, 4);
+  if (i == 2) return v128.load32_splat(a, 8);
+  if (i == 3) return v128.load32_splat(a, 12);
+  if (i == 4) return v128.load32_splat(a, 16);
+  return v128.load32_splat(a, 20);
+}
 
 /**
- * One register tile: `mr` (1 or 4) rows × `nv` (1 or 2) vectors of columns, over `k` >= 0 steps; both are constants.
- * tile = max(start + A·B + bias, floor).
+ * One register tile: `mr` (4 or 6) rows × `nv` (1, 2 or 4) vectors of columns, over `k` >= 0 steps; mr, nv and `isPacked`
+ * are constants. tile = max(start + A·B + bias, floor).
  *
- * Registers: mr·nv sums, nv vectors of B, one splatted A, one product: 4 × 8 takes 12 of the 15 that V8 leaves.
- * Memory: step p of A is at `a + p·aStep`, its rows at offsets 0, a1, a2, a3 (4, 8, 12 as constants for a packed
- * panel); step p of B is 4·nv neighbours at `b + p·bStep`. All in bytes.
+ * Registers: mr·nv sums, nv vectors of B, one splatted A, one product (none where multiply-add is one instruction):
+ * 4 × 8 takes 12, 6 × 8 fused 15, and 4 × 16 in pairs 12 of the 15 that V8 leaves.
+ * Memory: step p of A is at `a + p·aStep`, its rows `aRow` apart (neighbours if `isPacked`); step p of B is 4·nv
+ * neighbours at `b + p·bStep`. All in bytes. A tile of fewer rows computes and writes row `last` again and again.
  * Requires: the tile does not overlap A or B.
- * Touches: writes the tile at `c`, reads the one at `start` and 4·nv elements of `bias`.
+ * Touches: writes rows 0 … last of the tile at `c`, reads those at `start` and 4·nv elements of `bias`.
  * Numerics: a sum adds its products to `start` in ascending p, then bias. Adding −0 and a floor of −∞ change nothing,
  * not even the sign of a zero: that is how a block that is not the last is computed, without a branch.
- * Every load stands before every store, and no branch between: so V8 can pair neighbouring vectors.
+ * Wide: every load stands before every store, and no branch between, so V8 can pair neighbouring vectors.
  */
 // @ts-ignore: decorator
 @inline export function microkernel(
-  mr: i32, nv: i32, k: usize,
-  a: usize, a1: usize, a2: usize, a3: usize, aStep: usize, b: usize, bStep: usize,
+  mr: usize, nv: usize, isPacked: bool, last: usize, k: usize,
+  a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize,
   start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,
 ): void {
-  let s00 = v128.load(start), s01 = nv > 1 ? v128.load(start, 16) : s00;
-  let s10 = s00, s11 = s00, s20 = s00, s21 = s00, s30 = s00, s31 = s00;
-  if (mr > 1) {
-    start += startRow;
-    s10 = v128.load(start);
-    if (nv > 1) s11 = v128.load(start, 16);
-    start += startRow;
-    s20 = v128.load(start);
-    if (nv > 1) s21 = v128.load(start, 16);
-    start += startRow;
-    s30 = v128.load(start);
-    if (nv > 1) s31 = v128.load(start, 16);
-  }
-  const end = b + k * bStep;
-  while (b != end) {
-    const b0 = v128.load(b);
-    const b1 = nv > 1 ? v128.load(b, 16) : b0;
-    let x = v128.load_splat<f32>(a);
-    s00 = madd(x, b0, s00);
-    if (nv > 1) s01 = madd(x, b1, s01);
-    if (mr > 1) {
-      x = a1 == 4 ? v128.load_splat<f32>(a, 4) : v128.load_splat<f32>(a + a1);
+  let s00 = v128.load(start);
+  let s01 = nv > 1 ? v128.load(start, 16) : s00;
+  let s02 = nv > 2 ? v128.load(start, 32) : s00;
+  let s03 = nv > 2 ? v128.load(start, 48) : s00;
+  let at = start + rowAt(1, last, startRow);
+  let s10 = v128.load(at);
+  let s11 = nv > 1 ? v128.load(at, 16) : s00;
+  let s12 = nv > 2 ? v128.load(at, 32) : s00;
+  let s13 = nv > 2 ? v128.load(at, 48) : s00;
+  at = start + rowAt(2, last, startRow);
+  let s20 = v128.load(at);
+  let s21 = nv > 1 ? v128.load(at, 16) : s00;
+  let s22 = nv > 2 ? v128.load(at, 32) : s00;
+  let s23 = nv > 2 ? v128.load(at, 48) : s00;
+  at = start + rowAt(3, last, startRow);
+  let s30 = v128.load(at);
+  let s31 = nv > 1 ? v128.load(at, 16) : s00;
+  let s32 = nv > 2 ? v128.load(at, 32) : s00;
+  let s33 = nv > 2 ? v128.load(at, 48) : s00;
+  at = start + rowAt(4, last, startRow);
+  let s40 = mr > 4 ? v128.load(at) : s00;
+  let s41 = mr > 4 && nv > 1 ? v128.load(at, 16) : s00;
+  at = start + rowAt(5, last, startRow);
+  let s50 = mr > 4 ? v128.load(at) : s00;
+  let s51 = mr > 4 && nv > 1 ? v128.load(at, 16) : s00;
+
+  const a1 = rowAt(1, last, aRow);
+  const a2 = rowAt(2, last, aRow);
+  const a3 = rowAt(3, last, aRow);
+  const a4 = rowAt(4, last, aRow);
+  const a5 = rowAt(5, last, aRow);
+  for (const end = b + k * bStep; b != end; ) {
+    for (let step: usize = 0; STEPS == 1 || step < STEPS; step++) {
+      const b0 = v128.load(b);
+      const b1 = nv > 1 ? v128.load(b, 16) : b0;
+      const b2 = nv > 2 ? v128.load(b, 32) : b0;
+      const b3 = nv > 2 ? v128.load(b, 48) : b0;
+      let x = v128.load32_splat(a);
+      s00 = madd(x, b0, s00);
+      if (nv > 1) s01 = madd(x, b1, s01);
+      if (nv > 2) s02 = madd(x, b2, s02);
+      if (nv > 2) s03 = madd(x, b3, s03);
+      x = splatOf(isPacked, 1, a, a1);
       s10 = madd(x, b0, s10);
       if (nv > 1) s11 = madd(x, b1, s11);
-      x = a1 == 4 ? v128.load_splat<f32>(a, 8) : v128.load_splat<f32>(a + a2);
+      if (nv > 2) s12 = madd(x, b2, s12);
+      if (nv > 2) s13 = madd(x, b3, s13);
+      x = splatOf(isPacked, 2, a, a2);
       s20 = madd(x, b0, s20);
       if (nv > 1) s21 = madd(x, b1, s21);
-      x = a1 == 4 ? v128.load_splat<f32>(a, 12) : v128.load_splat<f32>(a + a3);
+      if (nv > 2) s22 = madd(x, b2, s22);
+      if (nv > 2) s23 = madd(x, b3, s23);
+      x = splatOf(isPacked, 3, a, a3);
       s30 = madd(x, b0, s30);
       if (nv > 1) s31 = madd(x, b1, s31);
+      if (nv > 2) s32 = madd(x, b2, s32);
+      if (nv > 2) s33 = madd(x, b3, s33);
+      if (mr > 4) {
+        x = splatOf(isPacked, 4, a, a4);
+        s40 = madd(x, b0, s40);
+        if (nv > 1) s41 = madd(x, b1, s41);
+        x = splatOf(isPacked, 5, a, a5);
+        s50 = madd(x, b0, s50);
+        if (nv > 1) s51 = madd(x, b1, s51);
+      }
+      a += aStep;
+      b += bStep;
+      if (STEPS == 1 || !isPacked) break;
     }
-    a += aStep;
-    b += bStep;
   }
+
   const low = f32x4.splat(floor);
   const bias0 = v128.load(bias);
   const bias1 = nv > 1 ? v128.load(bias, 16) : bias0;
-  v128.store(c, pmax(add(s00, bias0), low));
-  if (nv > 1) v128.store(c, pmax(add(s01, bias1), low), 16);
-  if (mr > 1) {
-    c += cRow;
-    v128.store(c, pmax(add(s10, bias0), low));
-    if (nv > 1) v128.store(c, pmax(add(s11, bias1), low), 16);
-    c += cRow;
-    v128.store(c, pmax(add(s20, bias0), low));
-    if (nv > 1) v128.store(c, pmax(add(s21, bias1), low), 16);
-    c += cRow;
-    v128.store(c, pmax(add(s30, bias0), low));
-    if (nv > 1) v128.store(c, pmax(add(s31, bias1), low), 16);
+  const bias2 = nv > 2 ? v128.load(bias, 32) : bias0;
+  const bias3 = nv > 2 ? v128.load(bias, 48) : bias0;
+  storeRow(nv, c, low, s00, bias0, s01, bias1, s02, bias2, s03, bias3);
+  storeRow(nv, c + rowAt(1, last, cRow), low, s10, bias0, s11, bias1, s12, bias2, s13, bias3);
+  storeRow(nv, c + rowAt(2, last, cRow), low, s20, bias0, s21, bias1, s22, bias2, s23, bias3);
+  storeRow(nv, c + rowAt(3, last, cRow), low, s30, bias0, s31, bias1, s32, bias2, s33, bias3);
+  if (mr > 4) {
+    storeRow(nv, c + rowAt(4, last, cRow), low, s40, bias0, s41, bias1, s41, bias1, s41, bias1);
+    storeRow(nv, c + rowAt(5, last, cRow), low, s50, bias0, s51, bias1, s51, bias1, s51, bias1);
   }
+}
+
+// @ts-ignore: decorator
+@inline function storeRow(
+  nv: usize, c: usize, low: v128,
+  s0: v128, bias0: v128, s1: v128, bias1: v128, s2: v128, bias2: v128, s3: v128, bias3: v128,
+): void {
+  v128.store(c, pmax(add(s0, bias0), low));
+  if (nv > 1) v128.store(c, pmax(add(s1, bias1), low), 16);
+  if (nv > 2) v128.store(c, pmax(add(s2, bias2), low), 32);
+  if (nv > 2) v128.store(c, pmax(add(s3, bias3), low), 48);
 }

@@ -3,15 +3,25 @@
 //
 //   | p = 0: line 0 … width−1 | p = 1: line 0 … width−1 | … | p = k−1: line 0 … width−1 |
 //
-// A panel wider than the lines left is padded with zeros: a tile computes them, nobody reads them.
+// A panel wider than the lines left repeats the last one. A panel deeper than the steps left is padded with −0 in A and
+// +0 in B: their product −0 changes no sum, not even the sign of a zero.
+
+import { MR, NR, STEPS } from "./config";
+
+/** Steps of a panel that holds `k`. */
+// @ts-ignore: decorator
+@inline export function depthOf(k: usize): usize {
+  return STEPS == 2 ? (k + 1) & ~1 : k;
+}
 
 /**
- * Packs `lines` ≤ `width` lines of depth `k` into one panel; `width` is 4 or 8. Strides in bytes, one of them is 4.
+ * Packs `lines` ≤ `width` lines of depth `k` into one panel; `width` is MR, NR, 8 or 4. Strides in bytes, one of them
+ * is 4.
  *
- * Touches: reads lines × k elements, writes width × k. Numerics: copies bits.
+ * Touches: reads lines × k elements, writes width × depthOf(k). Numerics: copies bits.
  */
 export function packPanel(
-  width: usize, lines: usize, k: usize, src: usize, lineStride: usize, stepStride: usize, dst: usize,
+  width: usize, lines: usize, k: usize, src: usize, lineStride: usize, stepStride: usize, dst: usize, padding: f32,
 ): void {
   const dstStep = width << 2;
   let p: usize = 0;
@@ -19,14 +29,25 @@ export function packPanel(
     if (lineStride == 4) {
       for (; p < k; p++) {
         v128.store(dst, v128.load(src));
-        if (width == 8) v128.store(dst, v128.load(src, 16), 16);
+        if (width >= 8) v128.store(dst, v128.load(src, 16), 16);
+        if (NR == 16 && width == 16) {
+          v128.store(dst, v128.load(src, 32), 32);
+          v128.store(dst, v128.load(src, 48), 48);
+        }
+        if (MR == 6 && width == 6) store<u64>(dst, load<u64>(src, 16), 16);
         src += stepStride;
         dst += dstStep;
       }
     } else {
       for (; p + 4 <= k; p += 4) {
-        transpose4(src, lineStride, dst, dstStep);
-        if (width == 8) transpose4(src + lineStride * 4, lineStride, dst + 16, dstStep);
+        let line = src;
+        let to = dst;
+        for (let quads = width >> 2; quads; quads--) {
+          transpose4(line, lineStride, to, dstStep);
+          line += lineStride << 2;
+          to += 16;
+        }
+        if (MR == 6 && width == 6) transpose2(line, lineStride, to, dstStep);
         src += 16;
         dst += dstStep << 2;
       }
@@ -34,10 +55,13 @@ export function packPanel(
   }
   for (; p < k; p++) {
     for (let line: usize = 0; line < width; line++) {
-      store<f32>(dst + (line << 2), line < lines ? load<f32>(src + line * lineStride) : 0);
+      store<f32>(dst + (line << 2), load<f32>(src + min(line, lines - 1) * lineStride));
     }
     src += stepStride;
     dst += dstStep;
+  }
+  if (depthOf(k) != k) {
+    for (const end = dst + dstStep; dst != end; dst += 4) store<f32>(dst, padding);
   }
 }
 
@@ -56,4 +80,17 @@ export function packPanel(
   v128.store(dst + dstRow, v128.shuffle<f64>(ab0, cd0, 1, 3));
   v128.store(dst + dstRow * 2, v128.shuffle<f64>(ab1, cd1, 0, 2));
   v128.store(dst + dstRow * 3, v128.shuffle<f64>(ab1, cd1, 1, 3));
+}
+
+/** The same for two lines of four steps. */
+// @ts-ignore: decorator
+@inline function transpose2(src: usize, srcRow: usize, dst: usize, dstRow: usize): void {
+  const a = v128.load(src);
+  const b = v128.load(src + srcRow);
+  const ab0 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+  const ab1 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+  v128.store_lane<u64>(dst, ab0, 0);
+  v128.store_lane<u64>(dst + dstRow, ab0, 1);
+  v128.store_lane<u64>(dst + dstRow * 2, ab1, 0);
+  v128.store_lane<u64>(dst + dstRow * 3, ab1, 1);
 }

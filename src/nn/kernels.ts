@@ -1,6 +1,6 @@
 import type { NetworkKernels } from "../backend/backend.js";
 import { createJsNetworkKernels } from "../backend/js/nn/kernels.js";
-import { nn } from "../backend/wasm/binaries/nn.js";
+import { hex as nn } from "../backend/wasm/binaries/nn.js";
 import type { Core } from "../core.js";
 
 const kernelsOfCores = /* @__PURE__ */ new WeakMap<Core, NetworkKernels>();

@@ -1,7 +1,19 @@
+import { setFlagsFromString } from "node:v8";
 import { expect, it } from "vitest";
-import { ACTIVATION } from "../../src/backend/backend.js";
-import { conform, createBackend, describeConformance, type Operands } from "../helpers/conformance.js";
+import { ACTIVATION, type Kernels } from "../../src/backend/backend.js";
+import { probeFeatures } from "../../src/backend/probe.js";
+import {
+  conform,
+  describeConformance,
+  type KernelCall,
+  type Operands,
+  relaxedNames,
+  runKernel,
+} from "../helpers/conformance.js";
 import { randomSource, randomValues, SPECIAL_VALUES } from "../helpers/random.js";
+
+// Node 20 has relaxed SIMD behind a flag.
+if (!probeFeatures().relaxedSimd) setFlagsFromString("--experimental-wasm-relaxed-simd");
 
 interface Case {
   m: number;
@@ -19,10 +31,8 @@ interface Case {
   fill?: (length: number, seed: number) => Float32Array;
 }
 
-const { gemm_scratch_bytes } = createBackend("simd").kernels;
-
-/** Runs a case on every backend and returns what went in and what came out. */
-function run(c: Case): { before: Operands; after: Operands } {
+/** The operands of a case, and the call that takes them. */
+function prepare(c: Case) {
   const { m, n, k, batch = 1, alpha = 1, beta = 0, transposeA = false, transposeB = false, gap = 0 } = c;
   const fill = c.fill ?? randomValues;
   const [aRows, aColumns] = transposeA ? [k, m] : [m, k];
@@ -33,9 +43,8 @@ function run(c: Case): { before: Operands; after: Operands } {
     b: fill(batch * bRows * ldb, 2),
     c: fill(batch * m * ldc, 3),
     bias: fill(n, 4),
-    scratch: new Float32Array(gemm_scratch_bytes(m, n, k, +transposeA, +transposeB, beta) / 4),
   };
-  const { operands: after } = conform(JSON.stringify(c), before, (kernels, ptr) => {
+  const call: KernelCall = (kernels, ptr) => {
     const [a, b] = [ptr["a"]!, ptr["b"]!];
     const bias = c.bias ? ptr["bias"]! : 0;
     const activation = ACTIVATION[c.activation ?? "identity"];
@@ -44,8 +53,16 @@ function run(c: Case): { before: Operands; after: Operands } {
       batch, m, n, k, alpha, a, aRows * lda, lda, +transposeA, b, bRows * ldb, ldb, +transposeB,
       beta, ptr["c"]!, m * ldc, ldc, bias, activation, ptr["scratch"]!,
     );
-  });
-  return { before, after };
+  };
+  const scratchBytes = ({ gemm_scratch_bytes }: Pick<Kernels, "gemm_scratch_bytes">) =>
+    gemm_scratch_bytes(m, n, k, +transposeA, +transposeB, beta);
+  return { before, call, scratchBytes };
+}
+
+/** Runs a case on every backend and returns what went in and what came out. */
+function run(c: Case): { before: Operands; after: Operands } {
+  const { before, call, scratchBytes } = prepare(c);
+  return { before, after: conform(JSON.stringify(c), before, call, scratchBytes).operands };
 }
 
 /** The product in float64, with the sum of |a·b| that bounds its float32 error. */
@@ -100,6 +117,11 @@ describeConformance("gemm_f32", () => {
       [193, 67, 31],
       [66, 130, 66],
       [257, 129, 511],
+      [1, 300, 200],
+      [300, 1, 200],
+      [2, 40, 90],
+      [40, 3, 90],
+      [31, 47, 64],
     ];
     for (const [m, n, k] of shapes) run({ m: m!, n: n!, k: k!, ...transpose });
   });
@@ -119,6 +141,11 @@ describeConformance("gemm_f32", () => {
             [100, 1027, 5],
             [98, 9, 1030],
             [4, 3, 0],
+            [1, 37, 21],
+            [37, 1, 21],
+            [1, 1030, 3],
+            [1, 5, 40],
+            [3, 1, 40],
           ]) {
             run({ m: m!, n: n!, k: k!, alpha: alpha!, beta: beta!, bias, activation, ...transpose });
           }
@@ -132,6 +159,8 @@ describeConformance("gemm_f32", () => {
       [7, 9, 5],
       [12, 24, 33],
       [70, 70, 70],
+      [1, 70, 35],
+      [70, 1, 35],
     ]) {
       run({ m: m!, n: n!, k: k!, fill: specialValues, beta: 0.5, bias: true, activation: "relu", ...transpose });
     }
@@ -142,6 +171,8 @@ describeConformance("gemm_f32", () => {
       [5, 6, 7],
       [9, 17, 33],
       [65, 66, 67],
+      [1, 20, 9],
+      [20, 1, 9],
     ]) {
       const { before, after } = run({ m: m!, n: n!, k: k!, gap: 3, ...transpose });
       for (let i = 0; i < m!; i++) {
@@ -193,6 +224,29 @@ describeConformance("gemm_f32", () => {
           for (let j = 0; j < n!; j++) {
             const { sum, bound } = exact(q, i, j);
             expect(Math.abs(after["c"]![(q * m! + i) * n! + j]! - sum)).toBeLessThanOrEqual(bound);
+          }
+        }
+      }
+    }
+  });
+
+  it.each(relaxedNames)("%s is within the same bound, whether it fuses or not", (name) => {
+    for (const transpose of transposes) {
+      for (const [m, n, k] of [
+        [17, 23, 31],
+        [97, 33, 1100],
+        [5, 3, 9],
+        [1, 40, 50],
+        [40, 1, 50],
+      ]) {
+        const c = { m: m!, n: n!, k: k!, ...transpose };
+        const { before, call, scratchBytes } = prepare(c);
+        const { operands } = runKernel(name, before, call, scratchBytes);
+        const exact = reference(c, before);
+        for (let i = 0; i < m!; i++) {
+          for (let j = 0; j < n!; j++) {
+            const { sum, bound } = exact(0, i, j);
+            expect(Math.abs(operands["c"]![i * n! + j]! - sum), JSON.stringify(c)).toBeLessThanOrEqual(bound);
           }
         }
       }

@@ -1,0 +1,170 @@
+// y = x·B: a product of one row. B is n lines (its columns) of depth k. An element adds its products in ascending p, as
+// every element of a product does. Nothing is used twice here but x and y, so what counts is to read B once, in the
+// order it lies in.
+
+import { add, loadLanes, mul, splat, storeLanes } from "../simd";
+
+/** Rows of B that are added to y at once. */
+const ROWS: usize = 8;
+/** Lines of B that are summed at once: `sumLines` needs as many. */
+export const LINES: usize = 8;
+
+/**
+ * y = x·B for a B whose steps are rows: eight of them at a time are read from end to end.
+ *
+ * Registers: eight splatted elements of x, two sums, a product. Memory: step p of B at `b + p·bStep`, of x at
+ * `x + p·xStep`. In bytes. Requires: y overlaps neither x nor B. Touches: n·k elements of B, k of x, n of y.
+ * Remainder: the last k mod 8 rows one by one, the last n mod 8 columns over f32.
+ */
+export function sumRows(n: usize, k: usize, x: usize, xStep: usize, b: usize, bStep: usize, y: usize): void {
+  memory.fill(y, 0, n * 4);
+  for (; k >= ROWS; k -= ROWS) {
+    const end = addRows<v128>(y, y + ((n & ~7) << 2), x, xStep, b, bStep);
+    addRows<f32>(end, y + (n << 2), x, xStep, b + (end - y), bStep);
+    x += xStep * ROWS;
+    b += bStep * ROWS;
+  }
+  for (; k; k--) {
+    const end = addRow<v128>(y, y + ((n & ~3) << 2), x, b);
+    addRow<f32>(end, y + (n << 2), x, b + (end - y));
+    x += xStep;
+    b += bStep;
+  }
+}
+
+/** Adds x[p]·B[p] for `ROWS` rows to the elements of y up to `end`, an even number of `T`s or any of f32. */
+function addRows<T>(y: usize, end: usize, x: usize, xStep: usize, b: usize, bStep: usize): usize {
+  const x0 = splatAt<T>(x);
+  const x1 = splatAt<T>(x + xStep);
+  const x2 = splatAt<T>(x + xStep * 2);
+  const x3 = splatAt<T>(x + xStep * 3);
+  const x4 = splatAt<T>(x + xStep * 4);
+  const x5 = splatAt<T>(x + xStep * 5);
+  const x6 = splatAt<T>(x + xStep * 6);
+  const x7 = splatAt<T>(x + xStep * 7);
+  while (y != end) {
+    let s = loadLanes<T>(y);
+    let t = isVector<T>() ? loadLanes<T>(y + 16) : s;
+    let row = b;
+    s = addProduct<T>(s, x0, row);
+    if (isVector<T>()) t = addProduct<T>(t, x0, row + 16);
+    row += bStep;
+    s = addProduct<T>(s, x1, row);
+    if (isVector<T>()) t = addProduct<T>(t, x1, row + 16);
+    row += bStep;
+    s = addProduct<T>(s, x2, row);
+    if (isVector<T>()) t = addProduct<T>(t, x2, row + 16);
+    row += bStep;
+    s = addProduct<T>(s, x3, row);
+    if (isVector<T>()) t = addProduct<T>(t, x3, row + 16);
+    row += bStep;
+    s = addProduct<T>(s, x4, row);
+    if (isVector<T>()) t = addProduct<T>(t, x4, row + 16);
+    row += bStep;
+    s = addProduct<T>(s, x5, row);
+    if (isVector<T>()) t = addProduct<T>(t, x5, row + 16);
+    row += bStep;
+    s = addProduct<T>(s, x6, row);
+    if (isVector<T>()) t = addProduct<T>(t, x6, row + 16);
+    row += bStep;
+    s = addProduct<T>(s, x7, row);
+    if (isVector<T>()) t = addProduct<T>(t, x7, row + 16);
+    storeLanes<T>(y, s);
+    if (isVector<T>()) storeLanes<T>(y + 16, t);
+    y += isVector<T>() ? 32 : 4;
+    b += isVector<T>() ? 32 : 4;
+  }
+  return y;
+}
+
+/** The same for one row. */
+// @ts-ignore: decorator
+@inline function addRow<T>(y: usize, end: usize, x: usize, b: usize): usize {
+  const factor = splatAt<T>(x);
+  for (; y != end; y += isVector<T>() ? 16 : 4) {
+    storeLanes<T>(y, addProduct<T>(loadLanes<T>(y), factor, b));
+    b += isVector<T>() ? 16 : 4;
+  }
+  return y;
+}
+
+// @ts-ignore: decorator
+@inline function addProduct<T>(sum: T, factor: T, b: usize): T {
+  return add<T>(sum, mul<T>(factor, loadLanes<T>(b)));
+}
+
+/** A load that splats stays in front of a loop, where V8 moves a splat back in. */
+// @ts-ignore: decorator
+@inline function splatAt<T>(x: usize): T {
+  if (isVector<T>()) return v128.load32_splat(x);
+  else return splat<T>(load<f32>(x));
+}
+
+/**
+ * y = x·B for a B whose lines lie along p: eight of them at a time, in blocks of 4 × 4 that are transposed in registers.
+ *
+ * Registers: two sums, four lines and what they are shuffled into. Memory: line j of B at `b + j·bLine`, its steps
+ * neighbours. Requires: n >= 8; y overlaps neither x nor B. Touches: n·k elements of B, k of x, n of y.
+ * Remainder: the last k mod 4 steps are gathered lane by lane; the last n mod 8 lines join their neighbours to the left
+ * once more, which gives the same bits.
+ */
+export function sumLines(n: usize, k: usize, x: usize, xStep: usize, b: usize, bLine: usize, y: usize): void {
+  const l2 = bLine * 2;
+  const l3 = bLine * 3;
+  for (let j: usize = 0; ; j = min(j + LINES, n - LINES)) {
+    let lower = b + j * bLine;
+    let upper = lower + bLine * 4;
+    let xp = x;
+    let s0 = f32x4.splat(0);
+    let s1 = s0;
+    for (const end = lower + ((k & ~3) << 2); lower != end; lower += 16) {
+      const x0 = v128.load32_splat(xp);
+      const x1 = v128.load32_splat(xp + xStep);
+      const x2 = v128.load32_splat(xp + xStep * 2);
+      const x3 = v128.load32_splat(xp + xStep * 3);
+      s0 = addSteps(s0, x0, x1, x2, x3, lower, bLine, l2, l3);
+      s1 = addSteps(s1, x0, x1, x2, x3, upper, bLine, l2, l3);
+      upper += 16;
+      xp += xStep * 4;
+    }
+    for (let p = k & 3; p; p--) {
+      const factor = v128.load32_splat(xp);
+      s0 = add<v128>(s0, mul<v128>(factor, gather(lower, bLine, l2, l3)));
+      s1 = add<v128>(s1, mul<v128>(factor, gather(upper, bLine, l2, l3)));
+      lower += 4;
+      upper += 4;
+      xp += xStep;
+    }
+    v128.store(y + j * 4, s0);
+    v128.store(y + j * 4, s1, 16);
+    if (j + LINES == n) break;
+  }
+}
+
+/** Adds four steps of four lines, one after the other. */
+// @ts-ignore: decorator
+@inline function addSteps(
+  sum: v128, x0: v128, x1: v128, x2: v128, x3: v128, b: usize, l1: usize, l2: usize, l3: usize,
+): v128 {
+  const a0 = v128.load(b);
+  const a1 = v128.load(b + l1);
+  const a2 = v128.load(b + l2);
+  const a3 = v128.load(b + l3);
+  const low0 = v128.shuffle<f32>(a0, a1, 0, 4, 1, 5);
+  const low1 = v128.shuffle<f32>(a2, a3, 0, 4, 1, 5);
+  sum = add<v128>(sum, mul<v128>(x0, v128.shuffle<f64>(low0, low1, 0, 2)));
+  sum = add<v128>(sum, mul<v128>(x1, v128.shuffle<f64>(low0, low1, 1, 3)));
+  const high0 = v128.shuffle<f32>(a0, a1, 2, 6, 3, 7);
+  const high1 = v128.shuffle<f32>(a2, a3, 2, 6, 3, 7);
+  sum = add<v128>(sum, mul<v128>(x2, v128.shuffle<f64>(high0, high1, 0, 2)));
+  return add<v128>(sum, mul<v128>(x3, v128.shuffle<f64>(high0, high1, 1, 3)));
+}
+
+/** One step of four lines. */
+// @ts-ignore: decorator
+@inline function gather(b: usize, l1: usize, l2: usize, l3: usize): v128 {
+  let lanes = v128.load32_zero(b);
+  lanes = v128.load_lane<f32>(b + l1, lanes, 1);
+  lanes = v128.load_lane<f32>(b + l2, lanes, 2);
+  return v128.load_lane<f32>(b + l3, lanes, 3);
+}
