@@ -2,6 +2,7 @@ import type { Allocator } from "./backend/arena.js";
 import type { Backend, Kernels, LinearMemory } from "./backend/backend.js";
 import { type Features, probeFeatures } from "./backend/probe.js";
 import { type MemoryOptions, type SelectOptions, selectBackend, type WasmSource } from "./backend/select.js";
+import type { Threads } from "./backend/threads/start.js";
 import { checkBoolean, checkChoice, checkInteger, checkKeys, unexpected } from "./checks.js";
 import { DisposedError, OptionError } from "./errors.js";
 import { type Shape, sizeOf, Tensor, type TensorSource } from "./tensor.js";
@@ -37,23 +38,29 @@ export class Core {
   readonly backend: "wasm" | "js";
   /** Which binary runs: `"simd"`, `"relaxed"` or `"scalar-js"`. */
   readonly variant: string;
-  /** Why this backend and not a faster one. */
-  readonly reason: string;
   /** What was probed. */
   readonly features: Features;
   /** Dropped by `dispose`, so that the memory can be collected. */
   #backend: Backend | undefined;
   readonly #allocator: Allocator;
+  readonly #reason: string;
+  readonly #threads: Threads | undefined;
   #scratch = { ptr: 0, bytes: 0 };
 
   /** Use `createCore`. @internal */
-  constructor(backend: Backend & { allocator: Allocator }, features: Features) {
+  constructor(backend: Backend & { allocator: Allocator }, features: Features, threads?: Threads) {
     this.backend = backend.name;
     this.variant = backend.variant;
-    this.reason = backend.reason;
+    this.#reason = backend.reason;
+    this.#threads = threads;
     this.features = features;
     this.#backend = backend;
     this.#allocator = backend.allocator;
+  }
+
+  /** Why this backend and not a faster one, and how many threads compute. */
+  get reason(): string {
+    return this.#threads === undefined ? this.#reason : `${this.#reason}; ${this.#threads.reason}`;
   }
 
   get memory(): MemoryUse {
@@ -65,7 +72,8 @@ export class Core {
 
   /** @internal */
   get kernels(): Kernels {
-    return this.#live().kernels;
+    const { kernels } = this.#live();
+    return this.#threads === undefined ? kernels : this.#threads.kernels;
   }
 
   /** @internal */
@@ -103,6 +111,7 @@ export class Core {
 
   /** Frees everything in the memory and drops it. A second call does nothing; any other use afterwards throws DisposedError. */
   dispose(): void {
+    this.#threads?.dispose();
     this.#allocator.freeAll();
     this.#backend = undefined;
   }
@@ -160,12 +169,18 @@ export async function createCoreFrom(source: WasmSource | undefined, options: Co
       step = selection.throw(error);
     }
   }
-  return new Core(step.value, features);
+  const { threads = 1 } = options;
+  const { wasm } = step.value;
+  if (threads === 1 || wasm === undefined || !features.threads) return new Core(step.value, features);
+  const { startThreads } = await import("./backend/threads/start.js");
+  const backend = step.value;
+  const started = await startThreads(threads, backend, wasm.module, wasm.memory, backend.allocator);
+  return new Core(backend, features, started);
 }
 
 /** `createCoreSync` of an entry point that brings this Wasm. */
 export function createCoreSyncFrom(source: WasmSource | undefined, options: CoreOptions = {}): Core {
-  const { features, selection } = begin(source, options);
+  const { features, selection } = begin(source, { ...options, threads: 1 });
   let step = selection.next();
   while (!step.done) {
     const { variant, memory } = step.value;
@@ -203,5 +218,5 @@ function resolve(options: CoreOptions): SelectOptions {
     checkInteger("memory.maximumBytes", memory.maximumBytes ?? 2 ** 32, 65536, 2 ** 32);
     checkInteger("memory.initialBytes", memory.initialBytes ?? 0, 0, memory.maximumBytes ?? 2 ** 32);
   }
-  return { backend, arithmetic, memory };
+  return { backend, arithmetic, memory, threads };
 }

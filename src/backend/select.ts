@@ -12,10 +12,16 @@ export type WasmVariant = "simd" | "relaxed";
 
 /** Turns a binary into kernels over a memory. An entry point brings it; `undefined` where there is no Wasm at all. */
 export interface WasmSource {
-  instantiate(variant: WasmVariant, memory: WebAssembly.Memory): Promise<Kernels>;
-  instantiateSync(variant: WasmVariant, memory: WebAssembly.Memory): Kernels;
+  instantiate(variant: WasmVariant, memory: WebAssembly.Memory): Promise<Instantiated>;
+  instantiateSync(variant: WasmVariant, memory: WebAssembly.Memory): Instantiated;
   /** Any other binary over the same memory. */
   load(binary: WasmBinary, memory: WebAssembly.Memory): WebAssembly.Exports;
+}
+
+/** A module, and its kernels over a memory. */
+export interface Instantiated {
+  readonly module: WebAssembly.Module;
+  readonly kernels: Kernels;
 }
 
 /** How much linear memory to start with, and how far it may grow. */
@@ -34,7 +40,14 @@ export interface SelectOptions {
   backend: "auto" | "wasm" | "js";
   arithmetic: "reproducible" | "relaxed";
   memory: MemoryOptions;
+  threads: number;
 }
+
+/** What came of it; the module where it is Wasm. */
+export type Selected = Backend & {
+  allocator: Allocator;
+  wasm?: { module: WebAssembly.Module; memory: WebAssembly.Memory };
+};
 
 /** A module to instantiate: synchronously or not is the driver's business. */
 export interface InstantiateRequest {
@@ -53,7 +66,7 @@ export function* selectBackend(
   options: SelectOptions,
   features: Features,
   source: WasmSource | undefined,
-): Generator<InstantiateRequest, Backend & { allocator: Allocator }, Kernels> {
+): Generator<InstantiateRequest, Selected, Instantiated> {
   const refusals: string[] = [];
   if (options.backend === "js") refusals.push('backend: "js" was asked for');
   else if (source === undefined) refusals.push("this entry point carries no Wasm");
@@ -62,13 +75,22 @@ export function* selectBackend(
   else {
     for (const variant of variants(options, features, refusals)) {
       try {
-        const memory = wasmMemory(options.memory);
+        const memory = wasmMemory(options.memory, options.threads > 1 && features.threads);
         const allocator = "attach" in options.memory ? new AttachedHeap(options.memory) : new Arena(memory);
-        const kernels = yield { variant, memory: memory.handle };
+        const { module, kernels } = yield { variant, memory: memory.handle };
         selfTest(kernels, memory, allocator);
         const reason = [...refusals, `${variant} passed its self-test`].join("; ");
         const load = (binary: WasmBinary) => source.load(binary, memory.handle);
-        return { name: "wasm", variant, reason, kernels, memory, allocator, load };
+        return {
+          name: "wasm",
+          variant,
+          reason,
+          kernels,
+          memory,
+          allocator,
+          load,
+          wasm: { module, memory: memory.handle },
+        };
       } catch (error) {
         refusals.push(`${variant} was refused: ${error instanceof Error ? error.message : String(error)}`);
       }
@@ -89,8 +111,8 @@ function variants(options: SelectOptions, features: Features, refusals: string[]
   return ["simd"];
 }
 
-function wasmMemory(options: MemoryOptions): WasmMemory {
-  return "attach" in options ? new WasmMemory(options.attach) : WasmMemory.create(...sizes(options));
+function wasmMemory(options: MemoryOptions, shared: boolean): WasmMemory {
+  return "attach" in options ? new WasmMemory(options.attach) : WasmMemory.create(...sizes(options), shared);
 }
 
 function sizes({ initialBytes, maximumBytes = DEFAULT_MAXIMUM_BYTES }: MemorySize): [number, number] {

@@ -1,7 +1,7 @@
 import { instantiate, instantiateSync as loadSync } from "@assemblyscript/loader";
 import { isNumericArray } from "../../checks.js";
 import type { Kernels } from "../backend.js";
-import type { WasmSource, WasmVariant } from "../select.js";
+import type { Instantiated, WasmSource, WasmVariant } from "../select.js";
 import { importsOver, instantiateSync } from "./instantiate.js";
 
 /** A binary as a caller can have it: compiled, as bytes, on its way, or at an address to fetch. */
@@ -16,20 +16,24 @@ export function suppliedWasm(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>)
     async instantiate(variant, memory) {
       const awaited = await supplied;
       const source = isA("URL", awaited) ? await fetch(awaited as URL) : awaited;
-      if (isA("Module", source)) return kernelsOf(instantiateSync(source as WebAssembly.Module, memory), variant);
-      const { instance } = await instantiate(source as BufferSource, importsOver(memory));
-      return kernelsOf(instance.exports, variant);
+      if (isA("Module", source)) return ofModule(source as WebAssembly.Module, memory, variant);
+      const { module, instance } = await instantiate(source as BufferSource, importsOver(memory));
+      return { module, kernels: kernelsOf(instance.exports, variant) };
     },
     instantiateSync(variant, memory) {
-      if (isA("Module", supplied)) return kernelsOf(instantiateSync(supplied as WebAssembly.Module, memory), variant);
+      if (isA("Module", supplied)) return ofModule(supplied as WebAssembly.Module, memory, variant);
       if (!isNumericArray(supplied) && !isA("ArrayBuffer", supplied)) {
         throw new Error("wasm is not at hand yet: a Response, a URL or a promise needs the asynchronous createCore");
       }
-      const { instance } = loadSync(supplied as unknown as BufferSource, importsOver(memory));
-      return kernelsOf(instance.exports, variant);
+      const { module, instance } = loadSync(supplied as unknown as BufferSource, importsOver(memory));
+      return { module, kernels: kernelsOf(instance.exports, variant) };
     },
     load: instantiateSync,
   };
+}
+
+function ofModule(module: WebAssembly.Module, memory: WebAssembly.Memory, variant: WasmVariant): Instantiated {
+  return { module, kernels: kernelsOf(instantiateSync(module, memory), variant) };
 }
 
 /** The exports as kernels; throws unless they are of the variant that the core takes them for. */
