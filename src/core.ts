@@ -2,6 +2,7 @@ import type { Allocator } from "./backend/arena.js";
 import type { Backend, Kernels, LinearMemory } from "./backend/backend.js";
 import { type Features, probeFeatures } from "./backend/probe.js";
 import { type MemoryOptions, type SelectOptions, selectBackend, type WasmSource } from "./backend/select.js";
+import type { Threads } from "./backend/threads/start.js";
 import { checkBoolean, checkChoice, checkInteger, checkKeys, unexpected } from "./checks.js";
 import { DisposedError, OptionError } from "./errors.js";
 import { type Shape, sizeOf, Tensor, type TensorSource } from "./tensor.js";
@@ -12,9 +13,15 @@ export interface CoreOptions {
   backend?: "auto" | "wasm" | "js";
   /** `"reproducible"` (default): the same bits everywhere. `"relaxed"` may fuse multiply and add, where the engine can. */
   arithmetic?: "reproducible" | "relaxed";
-  /** Checked, but without effect so far: the kernels run with 128-bit vectors. `core.features.wide` says so. */
+  /**
+   * Asks V8 to widen the kernels to 256 bits, with the same bits as result: Node 24 and later on x64, `createCore` only.
+   * It rests on an experimental flag of V8. `core.features.wide` tells whether it worked. Default false.
+   */
   wide?: boolean;
-  /** Checked, but without effect so far: one thread computes. Default 1. */
+  /**
+   * Threads that compute, the caller's among them, 1 to 256; `createCore` only. Needs SharedArrayBuffer and workers: in
+   * browsers a cross-origin isolated page. The bits do not depend on it. Default 1.
+   */
   threads?: number;
   /** Sizes of the linear memory (default 1 MiB, growing up to 4 GiB), or somebody else's heap to work in. */
   memory?: MemoryOptions;
@@ -35,25 +42,31 @@ export interface MemoryUse {
 export class Core {
   /** `"wasm"` or `"js"`. */
   readonly backend: "wasm" | "js";
-  /** Which binary runs: `"simd"`, `"relaxed"` or `"scalar-js"`. */
+  /** Which binary runs: `"simd"`, `"relaxed"`, `"wide"`, `"relaxed-wide"` or `"scalar-js"`. */
   readonly variant: string;
-  /** Why this backend and not a faster one. */
-  readonly reason: string;
   /** What was probed. */
   readonly features: Features;
   /** Dropped by `dispose`, so that the memory can be collected. */
   #backend: Backend | undefined;
   readonly #allocator: Allocator;
+  readonly #reason: string;
+  readonly #threads: Threads | undefined;
   #scratch = { ptr: 0, bytes: 0 };
 
   /** Use `createCore`. @internal */
-  constructor(backend: Backend & { allocator: Allocator }, features: Features) {
+  constructor(backend: Backend & { allocator: Allocator }, features: Features, threads?: Threads) {
     this.backend = backend.name;
     this.variant = backend.variant;
-    this.reason = backend.reason;
-    this.features = features;
+    this.#reason = backend.reason;
+    this.#threads = threads;
+    this.features = { ...features, wide: backend.variant.endsWith("wide") };
     this.#backend = backend;
     this.#allocator = backend.allocator;
+  }
+
+  /** Why this backend and not a faster one, and how many threads compute. */
+  get reason(): string {
+    return this.#threads === undefined ? this.#reason : `${this.#reason}; ${this.#threads.reason}`;
   }
 
   get memory(): MemoryUse {
@@ -65,7 +78,8 @@ export class Core {
 
   /** @internal */
   get kernels(): Kernels {
-    return this.#live().kernels;
+    const { kernels } = this.#live();
+    return this.#threads === undefined ? kernels : this.#threads.kernels;
   }
 
   /** @internal */
@@ -103,6 +117,7 @@ export class Core {
 
   /** Frees everything in the memory and drops it. A second call does nothing; any other use afterwards throws DisposedError. */
   dispose(): void {
+    this.#threads?.dispose();
     this.#allocator.freeAll();
     this.#backend = undefined;
   }
@@ -160,12 +175,17 @@ export async function createCoreFrom(source: WasmSource | undefined, options: Co
       step = selection.throw(error);
     }
   }
-  return new Core(step.value, features);
+  const backend = step.value;
+  const { threads = 1 } = options;
+  if (threads === 1 || backend.wasm === undefined || !features.threads) return new Core(backend, features);
+  const { startThreads } = await import("./backend/threads/start.js");
+  const { module, memory } = backend.wasm;
+  return new Core(backend, features, await startThreads(threads, backend, module, memory, backend.allocator));
 }
 
 /** `createCoreSync` of an entry point that brings this Wasm. */
 export function createCoreSyncFrom(source: WasmSource | undefined, options: CoreOptions = {}): Core {
-  const { features, selection } = begin(source, options);
+  const { features, selection } = begin(source, options, "one thread: workers start with createCore");
   let step = selection.next();
   while (!step.done) {
     const { variant, memory } = step.value;
@@ -178,9 +198,10 @@ export function createCoreSyncFrom(source: WasmSource | undefined, options: Core
   return new Core(step.value, features);
 }
 
-function begin(source: WasmSource | undefined, options: CoreOptions) {
+/** `oneThread`: why there are no more, whatever the runtime offers. */
+function begin(source: WasmSource | undefined, options: CoreOptions, oneThread?: string) {
   const features = probeFeatures();
-  return { features, selection: selectBackend(resolve(options), features, source) };
+  return { features, selection: selectBackend(resolve(options), features, source, oneThread) };
 }
 
 function resolve(options: CoreOptions): SelectOptions {
@@ -203,5 +224,5 @@ function resolve(options: CoreOptions): SelectOptions {
     checkInteger("memory.maximumBytes", memory.maximumBytes ?? 2 ** 32, 65536, 2 ** 32);
     checkInteger("memory.initialBytes", memory.initialBytes ?? 0, 0, memory.maximumBytes ?? 2 ** 32);
   }
-  return { backend, arithmetic, memory };
+  return { backend, arithmetic, wide, threads, memory };
 }

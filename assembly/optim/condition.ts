@@ -51,9 +51,12 @@ function clipFactor(sumOfSquares: f64, bound: f64): f32 {
 
 /**
  * Writes each row's `gradScale`. Returns 0, or with `checkFinite` 1 + the index of the first row whose gradient is not
- * finite everywhere: squares of finite float32 cannot overflow float64, so the sum of squares tells.
+ * finite everywhere: squares of finite float32 cannot overflow float64, so the sum of squares tells. A negative
+ * `checkFinite` leaves the rows as an earlier call has measured them: norms belong to a table as a whole, and a step
+ * that is shared by threads cuts it up.
  */
-export function measure(segmentsPtr: usize, segmentCount: u32, checkFinite: i32): u32 {
+export function measure_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: i32): u32 {
+  if (checkFinite < 0) return 0;
   let total: f64 = 0;
   for (let i: u32 = 0; i < segmentCount; i++) {
     const row = segmentAt(segmentsPtr, i);

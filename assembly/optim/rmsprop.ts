@@ -1,5 +1,5 @@
 import { add, div, mul, sqrt, sub } from "../simd";
-import { decayGradient, decayParameter, measure, rescale } from "./condition";
+import { decayGradient, decayParameter, measure_f32, rescale } from "./condition";
 import { Group, Mode, Off, On, Segment, groupOf, segmentAt } from "./segments";
 
 // The formula, element by element, every operation rounded to float32:
@@ -206,7 +206,8 @@ function remainder(row: Segment, group: Group): void {
 }
 
 /**
- * One RMSProp step of every row of a table; the formula is at the top of this file.
+ * One RMSProp step of every row of a table; the formula is at the top of this file. A negative `checkFinite`: the rows
+ * are measured already.
  *
  * Requires: pointers are multiples of 4; the arrays of a row do not overlap; Centered and Momentum come with their
  * state arrays. Returns 0, or 1 + the index of a row whose gradient is not finite, and has then changed no array.
@@ -216,7 +217,7 @@ function remainder(row: Segment, group: Group): void {
  * and then gives NaN unless eps covers it.
  */
 export function rmsprop_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: i32): u32 {
-  const refused = measure(segmentsPtr, segmentCount, checkFinite);
+  const refused = measure_f32(segmentsPtr, segmentCount, checkFinite);
   if (refused) return refused;
   for (let i: u32 = 0; i < segmentCount; i++) {
     const row = segmentAt(segmentsPtr, i);

@@ -1,5 +1,5 @@
 import { add, mul, sub } from "../simd";
-import { decayGradient, decayParameter, measure, rescale } from "./condition";
+import { decayGradient, decayParameter, measure_f32, rescale } from "./condition";
 import { Group, Mode, Off, On, Segment, groupOf, segmentAt } from "./segments";
 
 // The formula, element by element, every operation rounded to float32:
@@ -112,7 +112,8 @@ function remainder(row: Segment, group: Group): void {
 }
 
 /**
- * One step of stochastic gradient descent of every row of a table; the formula is at the top of this file.
+ * One step of stochastic gradient descent of every row of a table; the formula is at the top of this file. A negative
+ * `checkFinite`: the rows are measured already.
  *
  * Requires: pointers are multiples of 4; the arrays of a row do not overlap; Momentum comes with its state array.
  * Returns 0, or 1 + the index of a row whose gradient is not finite, and has then changed no array.
@@ -121,7 +122,7 @@ function remainder(row: Segment, group: Group): void {
  * Source: PyTorch's torch/optim/sgd.py, in the order of its operations.
  */
 export function sgd_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: i32): u32 {
-  const refused = measure(segmentsPtr, segmentCount, checkFinite);
+  const refused = measure_f32(segmentsPtr, segmentCount, checkFinite);
   if (refused) return refused;
   for (let i: u32 = 0; i < segmentCount; i++) {
     const row = segmentAt(segmentsPtr, i);

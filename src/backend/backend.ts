@@ -30,7 +30,15 @@ export interface Kernels {
   /** Bytes of scratch that `gemm_f32` needs for these arguments. */
   gemm_scratch_bytes(m: number, n: number, k: number, transposeA: number, transposeB: number, beta: number): number;
 
-  /** Updates every segment of a table (see optim/segments.ts); 0, or 1 + the index of a refused segment. */
+  /**
+   * Writes the `gradScale` of every row of a segment table (see segments.ts). 0, or with `checkFinite` 1 + the index of a
+   * row whose gradient is not finite.
+   */
+  measure_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
+  /**
+   * Measures, then updates every row; 0, or 1 + the index of a refused one. A negative `checkFinite` takes the rows as
+   * measured.
+   */
   rmsprop_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
   sgd_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
 }

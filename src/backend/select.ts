@@ -8,14 +8,22 @@ import { selfTest } from "./self-test.js";
 import { WasmMemory } from "./wasm/memory.js";
 
 /** The compiled binaries, by the code they were generated for. */
-export type WasmVariant = "simd" | "relaxed";
+export type WasmVariant = "simd" | "relaxed" | "wide" | "relaxed-wide";
+
+/** A core binary at work. */
+export interface Instantiated {
+  readonly module: WebAssembly.Module;
+  readonly kernels: Kernels;
+  /** Compiles any other binary for the same memory and width. */
+  compile(binary: WasmBinary): WebAssembly.Module;
+  /** What its reason adds. */
+  readonly note?: string;
+}
 
 /** Turns a binary into kernels over a memory. An entry point brings it; `undefined` where there is no Wasm at all. */
 export interface WasmSource {
-  instantiate(variant: WasmVariant, memory: WebAssembly.Memory): Promise<Kernels>;
-  instantiateSync(variant: WasmVariant, memory: WebAssembly.Memory): Kernels;
-  /** Any other binary over the same memory. */
-  load(binary: WasmBinary, memory: WebAssembly.Memory): WebAssembly.Exports;
+  instantiate(variant: WasmVariant, memory: WebAssembly.Memory): Promise<Instantiated>;
+  instantiateSync(variant: WasmVariant, memory: WebAssembly.Memory): Instantiated;
 }
 
 /** How much linear memory to start with, and how far it may grow. */
@@ -33,8 +41,16 @@ export type MemoryOptions =
 export interface SelectOptions {
   backend: "auto" | "wasm" | "js";
   arithmetic: "reproducible" | "relaxed";
+  wide: boolean;
+  threads: number;
   memory: MemoryOptions;
 }
+
+/** What came of it; the module where it is Wasm. */
+export type Selected = Backend & {
+  allocator: Allocator;
+  wasm?: { module: WebAssembly.Module; memory: WebAssembly.Memory };
+};
 
 /** A module to instantiate: synchronously or not is the driver's business. */
 export interface InstantiateRequest {
@@ -53,44 +69,55 @@ export function* selectBackend(
   options: SelectOptions,
   features: Features,
   source: WasmSource | undefined,
-): Generator<InstantiateRequest, Backend & { allocator: Allocator }, Kernels> {
+  whyOneThread: string | undefined,
+): Generator<InstantiateRequest, Selected, Instantiated> {
   const refusals: string[] = [];
   if (options.backend === "js") refusals.push('backend: "js" was asked for');
   else if (source === undefined) refusals.push("this entry point carries no Wasm");
   else if (typeof WebAssembly !== "object") refusals.push("WebAssembly does not exist in this runtime");
   else if (!features.simd) refusals.push("this engine has no Wasm SIMD");
   else {
+    const oneThread = whyOneThread ?? (features.threads ? undefined : "one thread: there is no SharedArrayBuffer here");
+    const isThreaded = options.threads > 1 && oneThread === undefined;
+    if (options.threads > 1 && oneThread !== undefined) refusals.push(oneThread);
     for (const variant of variants(options, features, refusals)) {
       try {
-        const memory = wasmMemory(options.memory);
+        const memory = wasmMemory(options.memory, isThreaded);
+        const { handle } = memory;
         const allocator = "attach" in options.memory ? new AttachedHeap(options.memory) : new Arena(memory);
-        const kernels = yield { variant, memory: memory.handle };
+        const { module, kernels, compile, note } = yield { variant, memory: handle };
         selfTest(kernels, memory, allocator);
-        const reason = [...refusals, `${variant} passed its self-test`].join("; ");
-        const load = (binary: WasmBinary) => source.load(binary, memory.handle);
-        return { name: "wasm", variant, reason, kernels, memory, allocator, load };
+        const passed = `${variant} passed its self-test${note === undefined ? "" : `, ${note}`}`;
+        const load = (binary: WasmBinary) =>
+          new WebAssembly.Instance(compile(binary), { env: { memory: handle } }).exports;
+        const reason = [...refusals, passed].join("; ");
+        return { name: "wasm", variant, reason, kernels, memory, allocator, load, wasm: { module, memory: handle } };
       } catch (error) {
         refusals.push(`${variant} was refused: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
   }
-  const reason = refusals.join("; ");
   const needsWasm = options.backend === "wasm" ? 'backend: "wasm"' : "attach" in options.memory && "memory.attach";
-  if (needsWasm) throw new BackendError(`${needsWasm} needs Wasm, which cannot run here: ${reason}`);
+  if (needsWasm) throw new BackendError(`${needsWasm} needs Wasm, which cannot run here: ${refusals.join("; ")}`);
+  if (options.threads > 1) refusals.push("one thread: only Wasm shares its memory");
   const memory = new JsMemory(...sizes(options.memory as MemorySize));
   const kernels = createJsKernels(memory);
-  return { name: "js", variant: "scalar-js", reason, kernels, memory, allocator: new Arena(memory) };
+  return { name: "js", variant: "scalar-js", reason: refusals.join("; "), kernels, memory, allocator: new Arena(memory) };
 }
 
-function variants(options: SelectOptions, features: Features, refusals: string[]): WasmVariant[] {
-  if (options.arithmetic === "reproducible") return ["simd"];
-  if (features.relaxedSimd) return ["relaxed", "simd"];
-  refusals.push("relaxed was refused: this engine has no relaxed SIMD");
-  return ["simd"];
+/** From the fastest down. */
+function variants({ arithmetic, wide }: SelectOptions, features: Features, refusals: string[]): WasmVariant[] {
+  const names: WasmVariant[] = ["simd"];
+  if (arithmetic === "relaxed") {
+    if (features.relaxedSimd) names.unshift("relaxed");
+    else refusals.push("relaxed was refused: this engine has no relaxed SIMD");
+  }
+  if (wide) names.unshift(names.length === 1 ? "wide" : "relaxed-wide");
+  return names;
 }
 
-function wasmMemory(options: MemoryOptions): WasmMemory {
-  return "attach" in options ? new WasmMemory(options.attach) : WasmMemory.create(...sizes(options));
+function wasmMemory(options: MemoryOptions, shared: boolean): WasmMemory {
+  return "attach" in options ? new WasmMemory(options.attach) : WasmMemory.create(...sizes(options), shared);
 }
 
 function sizes({ initialBytes, maximumBytes = DEFAULT_MAXIMUM_BYTES }: MemorySize): [number, number] {

@@ -62,8 +62,13 @@ describe("createCore", () => {
   });
 
   it("falls back when a binary computes something else", () => {
-    const wrong = { gemm_scratch_bytes: () => 0, gemm_f32: () => {} } as unknown as Kernels;
-    const core = createCoreSyncFrom({ instantiate: async () => wrong, instantiateSync: () => wrong, load: () => ({}) });
+    const kernels = { gemm_scratch_bytes: () => 0, gemm_f32: () => {} } as unknown as Kernels;
+    const wrong = { module: undefined as unknown as WebAssembly.Module, kernels };
+    const core = createCoreSyncFrom({
+      instantiate: async () => wrong,
+      instantiateSync: () => wrong,
+      load: () => ({}),
+    });
     expect(core.backend).toBe("js");
     expect(core.reason).toMatch(/it failed its self-test/);
   });

@@ -1,5 +1,6 @@
 import type { Kernels, LinearMemory } from "../backend.js";
 import { gemmKernels } from "./gemm/gemm.js";
+import { measureKernels } from "./optim/condition.js";
 import { rmspropKernels } from "./optim/rmsprop.js";
 import { sgdKernels } from "./optim/sgd.js";
 import { Views } from "./views.js";
@@ -7,5 +8,5 @@ import { Views } from "./views.js";
 /** The kernels in JavaScript: the readable reference and the fallback. */
 export function createJsKernels(memory: LinearMemory): Kernels {
   const views = new Views(memory);
-  return { ...gemmKernels(views), ...rmspropKernels(views), ...sgdKernels(views) };
+  return { ...gemmKernels(views), ...measureKernels(views), ...rmspropKernels(views), ...sgdKernels(views) };
 }

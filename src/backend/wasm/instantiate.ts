@@ -1,19 +1,37 @@
-import type { WasmBinary } from "../backend.js";
+import type { Kernels, WasmBinary } from "../backend.js";
+import type { Instantiated } from "../select.js";
 
-/** What every binary imports: the memory that it works in, and nothing else. */
-export function importsOver(memory: WebAssembly.Memory): WebAssembly.Imports {
-  return { env: { memory } };
+/** Compiles bytes; throws where synchronous compilation is not allowed. */
+export type Compile = (bytes: Uint8Array<ArrayBuffer>) => WebAssembly.Module;
+
+export const compile: Compile = (bytes) => new WebAssembly.Module(bytes);
+
+/** A core binary over a memory. Binaries that are loaded later are compiled by the same means. */
+export function instantiated(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  compileBytes = compile,
+  instance = new WebAssembly.Instance(module, { env: { memory } }),
+): Instantiated {
+  return {
+    module,
+    kernels: instance.exports as unknown as Kernels,
+    compile: (binary: WasmBinary) => (typeof binary === "string" ? compileBytes(bytesFor(memory, binary)) : binary),
+  };
 }
 
-/** Compiles, where need be, and instantiates a binary; throws where synchronous compilation is not allowed. */
-export function instantiateSync(binary: WasmBinary, memory: WebAssembly.Memory): WebAssembly.Exports {
-  const module = typeof binary === "string" ? new WebAssembly.Module(decodeHex(binary)) : binary;
-  return new WebAssembly.Instance(module, importsOver(memory)).exports;
-}
+/** The import section of every binary, in hexadecimal: `env.memory`, as it is compiled and as a shared memory needs it. */
+const IMPORT = "020f0103656e76066d656d6f7279020000";
+const SHARED_IMPORT = "02120103656e76066d656d6f7279020300808004";
 
-/** The bytes of a binary that is carried as a string. */
-export function decodeHex(hex: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(hex.length / 2);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
+/** The bytes of a binary that is carried as a string, fit for this memory. */
+export function bytesFor(memory: WebAssembly.Memory, hex: string): Uint8Array<ArrayBuffer> {
+  const fitting = isShared(memory) ? hex.replace(IMPORT, SHARED_IMPORT) : hex;
+  const bytes = new Uint8Array(fitting.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(fitting.slice(2 * i, 2 * i + 2), 16);
   return bytes;
+}
+
+export function isShared(memory: WebAssembly.Memory): boolean {
+  return Object.prototype.toString.call(memory.buffer) === "[object SharedArrayBuffer]";
 }

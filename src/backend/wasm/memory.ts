@@ -12,10 +12,10 @@ export class WasmMemory implements LinearMemory {
     this.#buffer = handle.buffer;
   }
 
-  static create(initialBytes: number, maximumBytes: number): WasmMemory {
+  static create(initialBytes: number, maximumBytes: number, shared = false): WasmMemory {
     const maximum = Math.floor(maximumBytes / PAGE_BYTES);
     const initial = Math.min(Math.ceil(initialBytes / PAGE_BYTES), maximum);
-    return new WasmMemory(new WebAssembly.Memory({ initial, maximum }));
+    return new WasmMemory(new WebAssembly.Memory({ initial, maximum, shared }));
   }
 
   /** Kept, because the engine's own getter costs more than a small step; growth empties the old one. */
@@ -28,6 +28,7 @@ export class WasmMemory implements LinearMemory {
     const pages = Math.ceil((bytes - this.buffer.byteLength) / PAGE_BYTES);
     try {
       if (pages > 0) this.handle.grow(pages);
+      this.#buffer = this.handle.buffer; // a shared one is not emptied
       return true;
     } catch {
       return false;

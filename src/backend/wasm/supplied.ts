@@ -1,8 +1,7 @@
 import { instantiate, instantiateSync as loadSync } from "@assemblyscript/loader";
 import { isNumericArray } from "../../checks.js";
-import type { Kernels } from "../backend.js";
-import type { WasmSource, WasmVariant } from "../select.js";
-import { importsOver, instantiateSync } from "./instantiate.js";
+import type { Instantiated, WasmSource, WasmVariant } from "../select.js";
+import { compile, instantiated } from "./instantiate.js";
 
 /** A binary as a caller can have it: compiled, as bytes, on its way, or at an address to fetch. */
 export type SuppliedWasm = WebAssembly.Module | BufferSource | Response | URL;
@@ -16,27 +15,26 @@ export function suppliedWasm(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>)
     async instantiate(variant, memory) {
       const awaited = await supplied;
       const source = isA("URL", awaited) ? await fetch(awaited as URL) : awaited;
-      if (isA("Module", source)) return kernelsOf(instantiateSync(source as WebAssembly.Module, memory), variant);
-      const { instance } = await instantiate(source as BufferSource, importsOver(memory));
-      return kernelsOf(instance.exports, variant);
+      if (isA("Module", source)) return checked(instantiated(source as WebAssembly.Module, memory), variant);
+      const { module, instance } = await instantiate(source as BufferSource, { env: { memory } });
+      return checked(instantiated(module, memory, compile, instance), variant);
     },
     instantiateSync(variant, memory) {
-      if (isA("Module", supplied)) return kernelsOf(instantiateSync(supplied as WebAssembly.Module, memory), variant);
+      if (isA("Module", supplied)) return checked(instantiated(supplied as WebAssembly.Module, memory), variant);
       if (!isNumericArray(supplied) && !isA("ArrayBuffer", supplied)) {
         throw new Error("wasm is not at hand yet: a Response, a URL or a promise needs the asynchronous createCore");
       }
-      const { instance } = loadSync(supplied as unknown as BufferSource, importsOver(memory));
-      return kernelsOf(instance.exports, variant);
+      const { module, instance } = loadSync(supplied as unknown as BufferSource, { env: { memory } });
+      return checked(instantiated(module, memory, compile, instance), variant);
     },
-    load: instantiateSync,
   };
 }
 
-/** The exports as kernels; throws unless they are of the variant that the core takes them for. */
-function kernelsOf(exports: WebAssembly.Exports, variant: WasmVariant): Kernels {
-  const { is_relaxed } = exports as { is_relaxed?: () => number };
+/** Throws unless the binary is of the variant that the core takes it for. */
+function checked(binary: Instantiated, variant: WasmVariant): Instantiated {
+  const { is_relaxed } = binary.kernels as { is_relaxed?: () => number };
   if (is_relaxed?.() !== +(variant === "relaxed")) throw new Error(`the given Wasm is not ${variant}.wasm`);
-  return exports as unknown as Kernels;
+  return binary;
 }
 
 /** `instanceof` for any realm. */

@@ -65,7 +65,16 @@ function clipFactor(sumOfSquares: number, bound: number): number {
   return norm <= bound ? 1 : f(bound / norm);
 }
 
+/** Twin of the kernel that stands alone. */
+export function measureKernels(views: Views): Pick<Kernels, "measure_f32"> {
+  return {
+    measure_f32: (segmentsPtr, segmentCount, checkFinite) =>
+      measure(views, segmentsPtr >>> 2, segmentCount, checkFinite),
+  };
+}
+
 function measure(views: Views, segments: number, segmentCount: number, checkFinite: number): number {
+  if (checkFinite < 0) return 0;
   const { f32, i32 } = views;
   const end = segments + segmentCount * ROW;
   let total = 0;

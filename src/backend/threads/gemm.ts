@@ -1,0 +1,91 @@
+import type { Kernels } from "../backend.js";
+import { ROW, SCRATCH_STEP } from "./board.js";
+import type { Pool } from "./pool.js";
+
+/** Multiply-adds below which a product stays on the caller; see decision 0007. */
+const MIN_WORK = 48 ** 3;
+/** Chunks for each thread: more of them balance better, but each packs anew what it shares with others. */
+const CHUNKS_PER_THREAD = 2;
+/** Chunks are whole tiles of any binary: rows of 4, 6 or 12, columns of 8 or 16. */
+const ROWS = 12;
+const COLUMNS = 16;
+const CACHE_LINE = 64;
+
+// Those of the arguments that differ from chunk to chunk.
+const BATCH = 0;
+const M = 1;
+const N = 2;
+const A = 5;
+const B = 9;
+const C = 14;
+const BIAS = 17;
+
+/**
+ * `gemm_f32` on all threads: cut along the batch, else along the rows or the columns of C. An element's bits do not
+ * depend on where cuts fall, because it is a sum of its own, in the order of k. Chunks of rows share op(B), chunks of
+ * columns share op(A), and each packs for itself what it shares: so the longer dimension is cut, unless only the other
+ * one gives every thread a chunk. Each thread has its own part of the scratch.
+ */
+export function threadedGemm(
+  pool: Pool,
+  one: Kernels,
+  run: (chunks: number) => boolean,
+): Pick<Kernels, "gemm_f32" | "gemm_scratch_bytes"> {
+  const { rows } = pool.board;
+  const row = new Float64Array(ROW);
+
+  function scratchStep(m: number, n: number, k: number, transposeA: number, transposeB: number, beta: number): number {
+    return Math.ceil(one.gemm_scratch_bytes(m, n, k, transposeA, transposeB, beta) / CACHE_LINE) * CACHE_LINE;
+  }
+
+  return {
+    gemm_scratch_bytes: (m, n, k, transposeA, transposeB, beta) =>
+      pool.size * scratchStep(m, n, k, transposeA, transposeB, beta),
+
+    // biome-ignore format: operand by operand, as in the kernel
+    gemm_f32(
+      batch, m, n, k, alpha, a, strideA, lda, transposeA, b, strideB, ldb, transposeB,
+      beta, c, strideC, ldc, bias, activation, scratch,
+    ) {
+      const alone = () => one.gemm_f32(
+        batch, m, n, k, alpha, a, strideA, lda, transposeA, b, strideB, ldb, transposeB,
+        beta, c, strideC, ldc, bias, activation, scratch,
+      );
+      const { threads } = pool;
+      if (threads === 1 || batch * m * n * k < MIN_WORK) return alone();
+      const wanted = threads * CHUNKS_PER_THREAD;
+      const columnChunks = Math.floor(n / COLUMNS);
+      const rowChunks = Math.floor(m / ROWS);
+      const byRows = columnChunks < threads ? rowChunks >= columnChunks : rowChunks >= threads && m >= n;
+      const [dimension, grain, length] = batch >= wanted ? [BATCH, 1, batch] : byRows ? [M, ROWS, m] : [N, COLUMNS, n];
+      const chunks = Math.min(wanted, Math.floor(length / grain));
+      if (chunks < 2) return alone();
+
+      row.set([
+        batch, m, n, k, alpha, a, strideA, lda, transposeA, b, strideB, ldb, transposeB,
+        beta, c, strideC, ldc, bias, activation, scratch,
+      ]);
+      row[SCRATCH_STEP] = scratchStep(m, n, k, transposeA, transposeB, beta);
+      // Bytes from one batch, row or column to the next.
+      const aStep = 4 * (dimension === BATCH ? strideA : dimension === N ? 0 : transposeA ? 1 : lda);
+      const bStep = 4 * (dimension === BATCH ? strideB : dimension === M ? 0 : transposeB ? ldb : 1);
+      const cStep = 4 * (dimension === BATCH ? strideC : dimension === M ? ldc : 1);
+      const biasStep = dimension === N && bias !== 0 ? 4 : 0;
+      let start = 0;
+      for (let chunk = 0; chunk < chunks; chunk++) {
+        const end = chunk + 1 === chunks ? length : Math.round(((chunk + 1) * length) / chunks / grain) * grain;
+        row[dimension] = end - start;
+        row[A] = a + start * aStep;
+        row[B] = b + start * bStep;
+        row[C] = c + start * cStep;
+        row[BIAS] = bias + start * biasStep;
+        rows.set(row, chunk * ROW);
+        start = end;
+      }
+      if (run(chunks)) return;
+      // What is read is unchanged, so the product can be made again.
+      if (beta !== 0) throw pool.lost("a product with beta");
+      alone();
+    },
+  };
+}

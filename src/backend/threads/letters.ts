@@ -1,0 +1,13 @@
+/** What the pool sends to a worker: a binary to instantiate over the linear memory. The answer is "", or what failed. */
+export interface Letter {
+  readonly module: WebAssembly.Module;
+  /** Names of its exports that are kernels; jobs name them by index. */
+  readonly kernels: readonly string[];
+  /** Comes with the first letter. */
+  readonly greeting?: {
+    readonly memory: WebAssembly.Memory;
+    readonly board: SharedArrayBuffer;
+    /** The worker's number; the caller is 0. */
+    readonly thread: number;
+  };
+}

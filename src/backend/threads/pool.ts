@@ -1,0 +1,261 @@
+import { BackendError } from "../../errors.js";
+import {
+  BOARD_BYTES,
+  type Board,
+  boardOver,
+  CALLER_SLEEPS,
+  claim,
+  compute,
+  DONE,
+  KERNEL,
+  type Kernel,
+  LETTERS,
+  SLEEPERS,
+  TICKET,
+  TRAPPED,
+  unclaimed,
+  watch,
+} from "./board.js";
+import type { Letter } from "./letters.js";
+import { type Spawn, spawnWorker, type WorkerHandle } from "./spawn.js";
+
+/** What tests change. */
+export interface PoolOptions {
+  spawn?: Spawn;
+  /** How long workers may take to start. Default 10,000. */
+  startMilliseconds?: number;
+  /** How long the last chunks of a job may take at least before their workers are given up. Default 10,000. */
+  patienceMilliseconds?: number;
+}
+
+/** How long the caller looks out for the last chunks before it sleeps; see decision 0007. */
+const SPIN_MILLISECONDS = 0.2;
+/** A worker is given up after this many times what the caller needed for its own share. */
+const PATIENCE_FACTOR = 100;
+const GENERATIONS = 1 << 24;
+
+/** A worker, as the caller knows it. */
+interface Member {
+  handle: WorkerHandle | undefined;
+  /** Has taken its first binary in. */
+  ready: boolean;
+  settle: () => void;
+}
+
+/**
+ * Workers that compute the chunks of a job together with the caller. The caller claims chunks like everybody else, so a
+ * job ends whether workers come or not: one that has not started, is asleep, or has died between two jobs costs nothing.
+ *
+ * What remains: a worker that dies inside a chunk, after it has claimed it. Nobody but the runtime could do that: nothing
+ * else holds the worker, a trap is caught, and a chunk allocates nothing. The caller then waits in vain, gives all workers
+ * up after a long while, and `run` returns false.
+ */
+export class Pool {
+  readonly board: Board;
+  readonly #buffer = new SharedArrayBuffer(BOARD_BYTES);
+  readonly #memory: WebAssembly.Memory;
+  readonly #members: Member[] = [];
+  readonly #binaries: Kernel[][] = [];
+  readonly #patience: number;
+  readonly #startMilliseconds: number;
+  /** A browser's main thread may not wait. */
+  readonly #maySleep: boolean;
+  readonly #failures: string[] = [];
+  #generation = 0;
+  #done = 0;
+  #trapped = 0;
+  #disposed = false;
+
+  /** Starts the workers, as far as they can be started. */
+  constructor(workers: number, memory: WebAssembly.Memory, options: PoolOptions = {}) {
+    const { spawn = spawnWorker, startMilliseconds = 10_000, patienceMilliseconds = 10_000 } = options;
+    this.#memory = memory;
+    this.#startMilliseconds = startMilliseconds;
+    this.#patience = patienceMilliseconds;
+    this.board = boardOver(this.#buffer);
+    this.#maySleep = maySleep(this.board.words);
+    for (let thread = 1; thread <= workers; thread++) {
+      const member: Member = { handle: undefined, ready: false, settle: () => {} };
+      this.#members.push(member);
+      const answered = (answer: string) => {
+        if (answer === "") member.ready = true;
+        else if (!member.ready) this.#remove(member, answer);
+        member.settle();
+      };
+      try {
+        member.handle = spawn({ answered, ended: (reason) => this.#remove(member, reason) });
+      } catch (error) {
+        this.#remove(member, error instanceof Error ? error.message : String(error));
+      }
+    }
+  }
+
+  /** The caller and all workers there have ever been: their numbers stay below. */
+  get size(): number {
+    return this.#members.length + 1;
+  }
+
+  /** Threads that compute, the caller among them. */
+  get threads(): number {
+    let count = 1;
+    for (let i = 0; i < this.#members.length; i++) if (this.#members[i]!.handle !== undefined) count++;
+    return count;
+  }
+
+  /** How many threads compute, and what became of the others. */
+  get reason(): string {
+    const { threads } = this;
+    return [threads === 1 ? "one thread" : `${threads} threads`, ...this.#failures].join("; ");
+  }
+
+  /**
+   * Makes the kernels of another binary known to all threads, and returns its number for `run`. Nobody has to wait: a
+   * worker leaves the jobs of a binary that it does not have yet to the others.
+   */
+  learn(module: WebAssembly.Module, exports: WebAssembly.Exports, kernels: readonly string[]): number {
+    const number = this.#binaries.push(kernels.map((name) => exports[name] as Kernel)) - 1;
+    this.#members.forEach((member, index) => {
+      const greeting = number === 0 ? { memory: this.#memory, board: this.#buffer, thread: index + 1 } : undefined;
+      const letter: Letter = greeting ? { module, kernels, greeting } : { module, kernels };
+      try {
+        member.handle?.post(letter);
+      } catch (error) {
+        this.#remove(member, error instanceof Error ? error.message : String(error));
+      }
+    });
+    this.#callToEventLoop();
+    return number;
+  }
+
+  /** Waits until every worker has the first binary; those that have not in time, or cannot, are ended. */
+  async start(): Promise<void> {
+    const settled = this.#members.map(async (member) => {
+      while (member.handle !== undefined && !member.ready) await new Promise<void>((done) => (member.settle = done));
+    });
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const limit = new Promise<void>((done) => (timer = setTimeout(done, this.#startMilliseconds)));
+    await Promise.race([Promise.all(settled), limit]);
+    clearTimeout(timer);
+    for (const member of this.#members) {
+      if (!member.ready) this.#remove(member, `it was not ready after ${this.#startMilliseconds} ms`);
+      member.handle?.release();
+    }
+  }
+
+  /**
+   * Computes `chunks` chunks of a job, whose arguments are in the board's rows, on all threads. False if workers were
+   * given up: what they had claimed is then done in part or not at all.
+   *
+   * @throws BackendError if a kernel trapped in a worker, or what it threw on the caller
+   */
+  run(binary: number, kernelIndex: number, chunks: number): boolean {
+    const { words } = this.board;
+    const kernel = this.#binaries[binary]![kernelIndex]!;
+    Atomics.store(words, KERNEL, (binary << 8) | kernelIndex);
+    this.#publish(chunks);
+    const start = performance.now();
+    let own = 0;
+    try {
+      for (let ticket = Atomics.load(words, TICKET); unclaimed(ticket) > 0; ticket = Atomics.load(words, TICKET)) {
+        const chunk = claim(this.board, ticket);
+        if (chunk < 0) continue;
+        own++;
+        compute(kernel, this.board, chunk, 0);
+      }
+    } catch (error) {
+      const withdrawn = unclaimed(this.#publish(0));
+      this.#wait(chunks - withdrawn - own, start);
+      throw error;
+    }
+    if (!this.#wait(chunks - own, start)) return false;
+    const trapped = Atomics.load(words, TRAPPED);
+    if (trapped === this.#trapped) return true;
+    this.#trapped = trapped;
+    throw new BackendError("a kernel failed in a worker thread");
+  }
+
+  /** What to throw for work that was changing what it reads when its workers were given up. */
+  lost(what: string): BackendError {
+    return new BackendError(
+      `a worker thread ended in the middle of ${what}, which is now done in part (${this.reason})`,
+    );
+  }
+
+  /** Ends the workers; jobs are then the caller's alone. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#callToEventLoop();
+    for (const member of this.#members) this.#end(member);
+  }
+
+  /** Shows the workers a new ticket, and returns the one before. */
+  #publish(chunks: number): number {
+    const { words } = this.board;
+    this.#generation = (this.#generation + 1) % GENERATIONS;
+    const before = Atomics.exchange(words, TICKET, (this.#generation << 8) | chunks);
+    if (Atomics.load(words, SLEEPERS) > 0) Atomics.notify(words, TICKET);
+    return before;
+  }
+
+  /** Calls all workers out of their loop, to read a letter or to end: not every runtime can end one that sleeps. */
+  #callToEventLoop(): void {
+    Atomics.add(this.board.words, LETTERS, 1);
+    this.#publish(0);
+  }
+
+  /** Waits for so many chunks of workers; false if they were given up. */
+  #wait(chunks: number, start: number): boolean {
+    const { words } = this.board;
+    this.#done = (this.#done + chunks) | 0;
+    let done = Atomics.load(words, DONE);
+    if (done === this.#done) return true;
+    const own = performance.now() - start;
+    const end = start + own + Math.max(this.#patience, own * PATIENCE_FACTOR);
+    while (done !== this.#done) {
+      const now = watch(words, DONE, done, SPIN_MILLISECONDS);
+      if (now === done) {
+        if (this.#maySleep) {
+          Atomics.store(words, CALLER_SLEEPS, 1);
+          Atomics.wait(words, DONE, done, Math.max(0, end - performance.now()));
+          Atomics.store(words, CALLER_SLEEPS, 0);
+        }
+        if (performance.now() > end && Atomics.load(words, DONE) === done) return this.#giveUp();
+      }
+      done = Atomics.load(words, DONE);
+    }
+    return true;
+  }
+
+  #giveUp(): false {
+    this.#callToEventLoop();
+    for (const member of this.#members) this.#remove(member, "it did not finish its share of a job");
+    return false;
+  }
+
+  /** Takes a worker that failed or ended out of the pool. */
+  #remove(member: Member, reason: string): void {
+    if (this.#disposed || (member.handle === undefined && member.ready)) return;
+    const what = member.ready ? "ended" : "did not start";
+    this.#failures.push(`worker ${this.#members.indexOf(member) + 1} of ${this.#members.length} ${what}: ${reason}`);
+    member.ready = true;
+    this.#end(member);
+    member.settle();
+  }
+
+  #end(member: Member): void {
+    const { handle } = member;
+    if (handle === undefined) return;
+    member.handle = undefined;
+    handle.terminate();
+  }
+}
+
+/** Whether this thread may sleep on shared memory; found by asking for a wait that would end at once. */
+function maySleep(words: Int32Array): boolean {
+  try {
+    Atomics.wait(words, DONE, -1, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

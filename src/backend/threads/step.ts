@@ -1,0 +1,132 @@
+import type { Allocator } from "../arena.js";
+import type { Kernels, LinearMemory } from "../backend.js";
+import { SEGMENT_BYTES, SEGMENT_COUNT, SEGMENT_GRAD, SEGMENT_PARAM, SEGMENT_STATE } from "../segments.js";
+import { MAX_CHUNKS, ROW } from "./board.js";
+import type { Pool } from "./pool.js";
+
+/** The kernel of an optimizer. */
+export type Step = Kernels["rmsprop_f32"];
+
+/** Elements below which a step stays on the caller; see decision 0007. */
+const MIN_ELEMENTS = 32768;
+/** Elements of a chunk at least. */
+const CHUNK_ELEMENTS = 8192;
+const CHUNKS_PER_THREAD = 4;
+/** Cuts fall between cache lines, so that no two threads write to the same one. */
+const LINE_ELEMENTS = 16;
+
+const WORDS = SEGMENT_BYTES / 4;
+const STATES = 4;
+/** `checkFinite` of rows that are measured already. */
+const MEASURED = -1;
+
+/**
+ * Optimizers' steps on all threads. The rows of a table stand in one line, which is cut into chunks of one length: each
+ * chunk is a table of its own in a block of linear memory, whole rows and pieces of rows, which are just rows with other
+ * addresses and counts. So no kernel knows of chunks, and an element's bits do not depend on where cuts fall. Norms
+ * belong to the whole: the caller measures first, and a refused step has changed nothing.
+ */
+export class StepSplitter {
+  readonly #pool: Pool;
+  readonly #memory: LinearMemory;
+  readonly #allocator: Allocator;
+  readonly #measure: Kernels["measure_f32"];
+  #table = { ptr: 0, rows: 0 };
+  #u32: Uint32Array = new Uint32Array(0);
+
+  constructor(pool: Pool, memory: LinearMemory, allocator: Allocator, measure: Kernels["measure_f32"]) {
+    this.#pool = pool;
+    this.#memory = memory;
+    this.#allocator = allocator;
+    this.#measure = measure;
+  }
+
+  /** This step on all threads; `run` runs its kernel on so many chunks. */
+  threaded(one: Step, run: (chunks: number) => boolean): Step {
+    return (segmentsPtr, segmentCount, checkFinite) => {
+      const { threads } = this.#pool;
+      const elements = this.#elements(segmentsPtr, segmentCount);
+      const wanted = Math.min(threads * CHUNKS_PER_THREAD, MAX_CHUNKS, Math.floor(elements / CHUNK_ELEMENTS));
+      const isSmall = threads === 1 || elements < MIN_ELEMENTS;
+      if (isSmall || !this.#reserve(segmentCount + wanted)) return one(segmentsPtr, segmentCount, checkFinite);
+      const refused = this.#measure(segmentsPtr, segmentCount, checkFinite);
+      if (refused !== 0) return refused;
+      const chunks = this.#cut(segmentsPtr, segmentCount, elements, wanted);
+      if (!run(chunks)) throw this.#pool.lost("a step");
+      return 0;
+    };
+  }
+
+  /** Elements of all rows that have a gradient. */
+  #elements(segmentsPtr: number, segmentCount: number): number {
+    const words = this.#words();
+    const start = segmentsPtr / 4;
+    let elements = 0;
+    for (let row = start; row < start + segmentCount * WORDS; row += WORDS) {
+      if (words[row + SEGMENT_GRAD] !== 0) elements += words[row + SEGMENT_COUNT]!;
+    }
+    return elements;
+  }
+
+  /** The linear memory as it is now. */
+  #words(): Uint32Array {
+    if (this.#u32.buffer !== this.#memory.buffer) this.#u32 = new Uint32Array(this.#memory.buffer);
+    return this.#u32;
+  }
+
+  /** Room for so many rows; false if memory cannot grow that far. */
+  #reserve(rows: number): boolean {
+    if (rows <= this.#table.rows) return true;
+    try {
+      const ptr = this.#allocator.allocate(rows * SEGMENT_BYTES);
+      this.#allocator.free(this.#table.ptr);
+      this.#table = { ptr, rows };
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Writes the tables of the chunks, and the board's rows, which name them; returns how many there are. */
+  #cut(segmentsPtr: number, segmentCount: number, elements: number, chunks: number): number {
+    const words = this.#words();
+    const { rows } = this.#pool.board;
+    let from = segmentsPtr / 4;
+    let to = this.#table.ptr / 4;
+    const fromEnd = from + segmentCount * WORDS;
+    let offset = 0; // elements of the row at `from` that earlier chunks have
+    let left = elements;
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      const table = to;
+      let wanted = left / (chunks - chunk);
+      while (wanted > 0 && from < fromEnd) {
+        const count = words[from + SEGMENT_GRAD] === 0 ? 0 : words[from + SEGMENT_COUNT]! - offset;
+        const taken = Math.min(count, Math.ceil(wanted / LINE_ELEMENTS) * LINE_ELEMENTS);
+        if (taken > 0) {
+          words.copyWithin(to, from, from + WORDS);
+          words[to + SEGMENT_COUNT] = taken;
+          if (offset > 0) advance(words, to, offset * 4);
+          to += WORDS;
+        }
+        wanted -= taken;
+        left -= taken;
+        offset += taken;
+        if (taken < count) break;
+        from += WORDS;
+        offset = 0;
+      }
+      const at = chunk * ROW;
+      rows[at] = table * 4;
+      rows[at + 1] = (to - table) / WORDS;
+      rows[at + 2] = MEASURED;
+    }
+    return chunks;
+  }
+}
+
+/** Moves every array of a row by so many bytes. */
+function advance(words: Uint32Array, row: number, bytes: number): void {
+  words[row + SEGMENT_PARAM]! += bytes;
+  words[row + SEGMENT_GRAD]! += bytes;
+  for (let i = row + SEGMENT_STATE; i < row + SEGMENT_STATE + STATES; i++) if (words[i] !== 0) words[i]! += bytes;
+}
