@@ -1,5 +1,6 @@
 import { activation_f32 } from "../nn/activation";
 import { add, loadLanes, mul, pmax, splat, storeLanes } from "../simd";
+import { Off, On } from "../optim/segments";
 import { KC, MC, MR, NC, NR, NV, STEPS } from "./config";
 import { LINES, sumLines, sumRows } from "./gemv";
 import { microkernel } from "./microkernel";
@@ -103,26 +104,38 @@ function product(
     v128.store(zeros + at, f32x4.splat(0));
     v128.store(zeros + at, f32x4.splat(-0.0), ROW_BYTES);
   }
-  const packA = worthPackingA(m, n, k);
-  const packB = bLine != 4 || worthPackingB(m, n, k) || (STEPS > 1 && packA);
+  const relu = activation == RELU;
+  const packB = bLine != 4 || worthPackingB(m, n, k);
+  const packA = worthPackingA(m, n, k) && (STEPS == 1 || packB);
   // Unfinished sums wait in C itself, unless beta still needs what C holds.
   const keepSums = beta != 0 && k > KC;
   for (let jc: usize = 0; jc < n; jc += NC) {
     const nc = min(n - jc, NC);
     const cj = c + jc * 4;
+    const biasj = bias ? bias + jc * 4 : 0;
     const sums = keepSums ? keptSums : cj;
     const sumsRow = keepSums ? nc * 4 : cRow;
     let pc: usize = 0;
     do {
       const kc = min(k - pc, KC);
+      const isLast = pc + kc == k;
       for (let ic: usize = 0; ic < m; ic += MC) {
-        block(
-          min(m - ic, MC), nc, kc,
-          a + ic * aLine + pc * aStep, aLine, aStep, aBlock, packA,
-          b + jc * bLine + pc * bStep, bLine, bStep, bBlock, packB, ic > 0,
-          sums + ic * sumsRow, sumsRow, pc > 0, strip, zeros,
-          pc + kc == k, cj + ic * cRow, cRow, alpha, beta, bias ? bias + jc * 4 : 0, activation == RELU,
-        );
+        const mc = min(m - ic, MC);
+        const ai = a + ic * aLine + pc * aStep;
+        const bj = b + jc * bLine + pc * bStep;
+        const si = sums + ic * sumsRow;
+        const ci = cj + ic * cRow;
+        if (packA || !WIDE) {
+          block<On>(
+            mc, nc, kc, ai, aLine, aStep, aBlock, packA, bj, bLine, bStep, bBlock, packB, ic > 0,
+            si, sumsRow, pc > 0, strip, zeros, isLast, ci, cRow, alpha, beta, biasj, relu,
+          );
+        } else {
+          block<Off>(
+            mc, nc, kc, ai, aLine, aStep, aBlock, false, bj, bLine, bStep, bBlock, packB, ic > 0,
+            si, sumsRow, pc > 0, strip, zeros, isLast, ci, cRow, alpha, beta, biasj, relu,
+          );
+        }
       }
       pc += kc;
     } while (pc < k);
@@ -135,26 +148,27 @@ function product(
 /** Whether A's rows are read often enough to be laid out anew; measured. */
 // @ts-ignore: decorator
 @inline function worthPackingA(m: usize, n: usize, k: usize): bool {
-  return n > 64 && m * n * k > 65536;
+  return n >= (WIDE ? 96 : 48) && m * n * k > 65536;
 }
 
 /** The same for B's rows; its columns are always packed. */
 // @ts-ignore: decorator
 @inline function worthPackingB(m: usize, n: usize, k: usize): bool {
-  return m > 16 && n * k > 4096;
+  return m >= 24 && n * k >= 8192;
 }
 
 /**
  * The two inner loops: a block of A times a block of B, strip of columns by strip. Panels are packed when they are first
- * met.
+ * met. In a wide binary A packed and A where it lies are functions of their own: V8 then finds registers for either (1.06).
  */
-function block(
+function block<PackedA>(
   mc: usize, nc: usize, kc: usize,
   a: usize, aLine: usize, aStep: usize, aBlock: usize, packA: bool,
   b: usize, bLine: usize, bStep: usize, bBlock: usize, packB: bool, bIsPacked: bool,
   sums: usize, sumsRow: usize, resume: bool, strip: usize, zeros: usize,
   isLast: bool, c: usize, cRow: usize, alpha: f32, beta: f32, bias: usize, relu: bool,
 ): void {
+  if (WIDE) packA = isInteger<PackedA>();
   const depth = depthOf(kc);
   const aTile = MR * (packA ? depth * 4 : aLine);
   const aRow: usize = packA ? 4 : aLine;

@@ -80,9 +80,9 @@ export function* selectBackend(
     const oneThread = whyOneThread ?? (features.threads ? undefined : "one thread: there is no SharedArrayBuffer here");
     const isThreaded = options.threads > 1 && oneThread === undefined;
     if (options.threads > 1 && oneThread !== undefined) refusals.push(oneThread);
-    for (const variant of variants(options, features, refusals)) {
+    for (const { variant, isShared } of candidates(options, features, isThreaded, refusals)) {
       try {
-        const memory = wasmMemory(options.memory, isThreaded);
+        const memory = wasmMemory(options.memory, isShared);
         const { handle } = memory;
         const allocator = "attach" in options.memory ? new AttachedHeap(options.memory) : new Arena(memory);
         const { module, kernels, compile, note } = yield { variant, memory: handle };
@@ -93,7 +93,8 @@ export function* selectBackend(
         const reason = [...refusals, passed].join("; ");
         return { name: "wasm", variant, reason, kernels, memory, allocator, load, wasm: { module, memory: handle } };
       } catch (error) {
-        refusals.push(`${variant} was refused: ${error instanceof Error ? error.message : String(error)}`);
+        const where = isShared ? " over shared memory" : "";
+        refusals.push(`${variant}${where} was refused: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
   }
@@ -105,15 +106,16 @@ export function* selectBackend(
   return { name: "js", variant: "scalar-js", reason: refusals.join("; "), kernels, memory, allocator: new Arena(memory) };
 }
 
-/** From the fastest down. */
-function variants({ arithmetic, wide }: SelectOptions, features: Features, refusals: string[]): WasmVariant[] {
-  const names: WasmVariant[] = ["simd"];
+/** From the fastest down; with threads first, then without. */
+function candidates({ arithmetic, wide }: SelectOptions, features: Features, threaded: boolean, refusals: string[]) {
+  const variants: WasmVariant[] = ["simd"];
   if (arithmetic === "relaxed") {
-    if (features.relaxedSimd) names.unshift("relaxed");
+    if (features.relaxedSimd) variants.unshift("relaxed");
     else refusals.push("relaxed was refused: this engine has no relaxed SIMD");
   }
-  if (wide) names.unshift(names.length === 1 ? "wide" : "relaxed-wide");
-  return names;
+  if (wide) variants.unshift(variants.length === 1 ? "wide" : "relaxed-wide");
+  const memories = threaded ? [true, false] : [false];
+  return memories.flatMap((isShared) => variants.map((variant) => ({ variant, isShared })));
 }
 
 function wasmMemory(options: MemoryOptions, shared: boolean): WasmMemory {

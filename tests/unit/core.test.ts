@@ -52,7 +52,7 @@ describe("createCore", () => {
     const refuse = () => {
       throw new Error("Wasm code generation disallowed by embedder");
     };
-    const source = { instantiate: async () => refuse(), instantiateSync: refuse, load: refuse };
+    const source = { instantiate: async () => refuse(), instantiateSync: refuse };
     for (const core of [await createCoreFrom(source), createCoreSyncFrom(source)]) {
       expect(core.backend).toBe("js");
       expect(core.reason).toMatch(/simd was refused: Wasm code generation disallowed by embedder/);
@@ -63,12 +63,9 @@ describe("createCore", () => {
 
   it("falls back when a binary computes something else", () => {
     const kernels = { gemm_scratch_bytes: () => 0, gemm_f32: () => {} } as unknown as Kernels;
-    const wrong = { module: undefined as unknown as WebAssembly.Module, kernels };
-    const core = createCoreSyncFrom({
-      instantiate: async () => wrong,
-      instantiateSync: () => wrong,
-      load: () => ({}),
-    });
+    const module = undefined as unknown as WebAssembly.Module;
+    const wrong = { module, kernels, compile: () => module };
+    const core = createCoreSyncFrom({ instantiate: async () => wrong, instantiateSync: () => wrong });
     expect(core.backend).toBe("js");
     expect(core.reason).toMatch(/it failed its self-test/);
   });

@@ -21,12 +21,12 @@ export function instantiated(
 }
 
 /** The import section of every binary, in hexadecimal: `env.memory`, as it is compiled and as a shared memory needs it. */
-const IMPORT = "020f0103656e76066d656d6f7279020000";
-const SHARED_IMPORT = "02120103656e76066d656d6f7279020300808004";
+export const UNSHARED_IMPORT = "020f0103656e76066d656d6f7279020000";
+export const SHARED_IMPORT = "02120103656e76066d656d6f7279020300808004";
 
 /** The bytes of a binary that is carried as a string, fit for this memory. */
 export function bytesFor(memory: WebAssembly.Memory, hex: string): Uint8Array<ArrayBuffer> {
-  const fitting = isShared(memory) ? hex.replace(IMPORT, SHARED_IMPORT) : hex;
+  const fitting = isShared(memory) ? hex.replace(UNSHARED_IMPORT, SHARED_IMPORT) : hex;
   const bytes = new Uint8Array(fitting.length / 2);
   for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(fitting.slice(2 * i, 2 * i + 2), 16);
   return bytes;
