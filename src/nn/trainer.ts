@@ -89,7 +89,8 @@ export class Trainer {
   readonly model: Sequential;
   readonly optimizer: ModelOptimizer;
   readonly #loss: Loss;
-  readonly #absorbs: "sigmoid" | undefined;
+  /** The model's last activation is computed by the loss. */
+  readonly #absorbed: boolean;
   readonly #random: Random;
   readonly #layouts: { values: TargetLayout; indices: TargetLayout };
   #workspace: Workspace | undefined;
@@ -116,7 +117,7 @@ export class Trainer {
     this.#random = new Random(seed);
     this.#stepSeed = this.#random.uint32() | 0;
     const last = model.stages.at(-1)!;
-    this.#absorbs = last.kind !== "dropout" && last.activation === loss.absorbs ? loss.absorbs : undefined;
+    this.#absorbed = last.kind !== "dropout" && last.activation === loss.absorbs;
     this.#layouts = {
       values: { indices: false, width: model.outputs },
       indices: { indices: true, width: 1 },
@@ -172,7 +173,7 @@ export class Trainer {
     let lossSum = 0;
     let correct = 0;
     try {
-      this.model.forEachChunk(x, rows, this.#absorbs, (outputPtr, first, count) => {
+      this.model.forEachChunk(x, rows, this.#absorbed, (outputPtr, first, count) => {
         const targetsPtr = targets.ptr + first * layout.width * 4;
         lossSum += count * this.#loss.compute(kernels, count, outputs, outputPtr, targetsPtr, +layout.indices, 0);
         if (answers === "none") return;
@@ -286,10 +287,10 @@ export class Trainer {
 
   #update(workspace: Workspace, xPtr: number, yPtr: number, rows: number, layout: TargetLayout): number {
     const { core, outputs } = this.model;
-    const outputPtr = workspace.forward(xPtr, rows, this.#absorbs, this.#stepSeed);
+    const outputPtr = workspace.forward(xPtr, rows, this.#absorbed, this.#stepSeed);
     const gradPtr = workspace.outputGradientPtr;
     const loss = this.#loss.compute(networkKernels(core), rows, outputs, outputPtr, yPtr, +layout.indices, gradPtr);
-    workspace.backward(xPtr, rows, this.#absorbs, this.#stepSeed);
+    workspace.backward();
     this.optimizer.step(workspace.gradients);
     this.#stepSeed = this.#random.uint32() | 0;
     return loss;
