@@ -10,7 +10,7 @@ const enum Activation {
 }
 
 /** Elements of y, and as many of dy, that a level-2 cache holds beside what else it has to. */
-const CACHED_COUNT: usize = 32768;
+const CACHED_COUNT: usize = 65536;
 
 /** activation(x). Where `activation` is a constant, the choice costs nothing. */
 // @ts-ignore: decorator
@@ -47,14 +47,14 @@ const CACHED_COUNT: usize = 32768;
 
 /**
  * `width` neighbouring Ts of every row, `rowBytes` apart, and their sums unless `sums` is 0. `width` is a constant, 1 or
- * 8, so that the sums stay in registers; for T = f32 it is 1.
+ * 4, so that the sums stay in registers; for T = f32 it is 1.
  */
 // @ts-ignore: decorator
 @inline function stripe<T>(
   activation: i32, width: i32, rows: usize, rowBytes: usize, y: usize, dy: usize, dx: usize, sums: usize,
 ): void {
   let s0 = splat<T>(0);
-  let s1 = f32x4.splat(0), s2 = s1, s3 = s1, s4 = s1, s5 = s1, s6 = s1, s7 = s1;
+  let s1 = f32x4.splat(0), s2 = s1, s3 = s1;
   const reads = activation != Activation.Identity;
   for (; rows > 0; rows--, y += rowBytes, dy += rowBytes, dx += rowBytes) {
     const dx0 = reads ? backward<T>(activation, loadLanes<T>(y), loadLanes<T>(dy)) : loadLanes<T>(dy);
@@ -75,22 +75,6 @@ const CACHED_COUNT: usize = 32768;
       }
       s2 = f32x4.add(s2, dx2);
       s3 = f32x4.add(s3, dx3);
-      const dx4 = reads ? backward<v128>(activation, v128.load(y, 64), v128.load(dy, 64)) : v128.load(dy, 64);
-      const dx5 = reads ? backward<v128>(activation, v128.load(y, 80), v128.load(dy, 80)) : v128.load(dy, 80);
-      if (reads) {
-        v128.store(dx, dx4, 64);
-        v128.store(dx, dx5, 80);
-      }
-      s4 = f32x4.add(s4, dx4);
-      s5 = f32x4.add(s5, dx5);
-      const dx6 = reads ? backward<v128>(activation, v128.load(y, 96), v128.load(dy, 96)) : v128.load(dy, 96);
-      const dx7 = reads ? backward<v128>(activation, v128.load(y, 112), v128.load(dy, 112)) : v128.load(dy, 112);
-      if (reads) {
-        v128.store(dx, dx6, 96);
-        v128.store(dx, dx7, 112);
-      }
-      s6 = f32x4.add(s6, dx6);
-      s7 = f32x4.add(s7, dx7);
     }
     s0 = add<T>(s0, dx0);
   }
@@ -100,10 +84,6 @@ const CACHED_COUNT: usize = 32768;
   v128.store(sums, s1, 16);
   v128.store(sums, s2, 32);
   v128.store(sums, s3, 48);
-  v128.store(sums, s4, 64);
-  v128.store(sums, s5, 80);
-  v128.store(sums, s6, 96);
-  v128.store(sums, s7, 112);
 }
 
 /** The stripes of every activation's backward pass; `kind` is a constant of each call. */
@@ -112,15 +92,15 @@ const CACHED_COUNT: usize = 32768;
   kind: i32, rows: usize, columns: usize, y: usize, dy: usize, dx: usize, sums: usize,
 ): void {
   const sumBytes: usize = sums ? 4 : 0;
-  const rowBytes: usize = sums ? columns << 2 : 128;
-  while (columns >= 32) {
-    const taken: usize = sums ? 32 : columns & ~31; // without sums the stripes of the one row are rows themselves
-    stripe<v128>(kind, 8, sums ? rows : taken >> 5, rowBytes, y, dy, dx, sums);
+  const rowBytes: usize = sums ? columns << 2 : 64;
+  while (columns >= 16) {
+    const taken: usize = sums ? 16 : columns & ~15; // without sums the stripes of the one row are rows themselves
+    stripe<v128>(kind, 4, sums ? rows : taken >> 4, rowBytes, y, dy, dx, sums);
     columns -= taken;
     y += taken << 2;
     dy += taken << 2;
     dx += taken << 2;
-    sums += 32 * sumBytes;
+    sums += 16 * sumBytes;
   }
   for (; columns >= 4; columns -= 4, y += 16, dy += 16, dx += 16, sums += 4 * sumBytes) {
     stripe<v128>(kind, 1, rows, rowBytes, y, dy, dx, sums);
@@ -131,10 +111,6 @@ const CACHED_COUNT: usize = 32768;
 }
 
 // One function for each kind: inlined into one, the loops would be merged again, with the choice inside.
-
-function identity(count: usize, x: usize, y: usize): void {
-  map(Activation.Identity, count, x, y);
-}
 
 function relu(count: usize, x: usize, y: usize): void {
   map(Activation.Relu, count, x, y);
@@ -165,17 +141,16 @@ function sigmoidBackward(rows: usize, columns: usize, y: usize, dy: usize, dx: u
 }
 
 /**
- * y = activation(x).
+ * y = activation(x) for relu, tanh and sigmoid.
  *
  * Requires: `yPtr` equals `xPtr`, or the two do not overlap.
  * Numerics: ULP errors in math.ts. relu keeps NaN, as PyTorch's does, and −0.
  */
 export function activation_f32(activation: i32, count: usize, xPtr: usize, yPtr: usize): void {
-  assert(activation >= Activation.Identity && activation <= Activation.Sigmoid, "unknown activation");
+  assert(activation > Activation.Identity && activation <= Activation.Sigmoid, "unknown activation");
   if (activation == Activation.Relu) relu(count, xPtr, yPtr);
   else if (activation == Activation.Tanh) tanhs(count, xPtr, yPtr);
-  else if (activation == Activation.Sigmoid) sigmoids(count, xPtr, yPtr);
-  else identity(count, xPtr, yPtr);
+  else sigmoids(count, xPtr, yPtr);
 }
 
 /**
@@ -183,10 +158,10 @@ export function activation_f32(activation: i32, count: usize, xPtr: usize, yPtr:
  * sigmoid (dy·y)·(1 − y). In the same pass sums[j] = dx[0, j] + dx[1, j] + …, the gradient of a bias, unless `sumsPtr`
  * is 0.
  *
- * Registers: 8 sums of 4 columns; y and dy are read once, dx and the sums only written.
+ * Registers: 4 sums of 4 columns; y and dy are read once, dx and the sums only written.
  * Requires: `dxPtr` equals `dyPtr` or `yPtr`, or overlaps neither; for identity it equals `dyPtr`, which stays as it is,
  * and y is not read. The sums overlap nothing.
- * Remainder: stripes of 32 columns, then of 4 and of 1. Without sums all rows count as one; and where the operands leave
+ * Remainder: stripes of 16 columns, then of 4 and of 1. Without sums all rows count as one; and where the operands leave
  * the cache, so that stripes would fetch every row in pieces, the sums are a second pass.
  * Numerics: each sum starts at +0 and adds its rows in ascending order; no rows give +0.
  * Tried: docs/decisions/0008-training-step.md.

@@ -37,7 +37,7 @@ export interface Kernels {
 
 /** The kernels of `lanewise/nn`, which come in a binary of their own over the same memory. */
 export interface NetworkKernels {
-  /** y = activation(x), element by element. `yPtr` may equal `xPtr`. */
+  /** y = activation(x), element by element, for relu, tanh and sigmoid. `yPtr` may equal `xPtr`. */
   activation_f32(activation: number, count: number, xPtr: number, yPtr: number): void;
   /**
    * dx = dy · activation′, from the activation's output y, and sums[j] = Σᵢ dx[i, j], rows in ascending order, unless

@@ -115,7 +115,7 @@ export class Trainer {
     this.model = model;
     this.#loss = loss;
     this.#random = new Random(seed);
-    this.#stepSeed = this.#random.uint32() | 0;
+    this.#stepSeed = this.#random.int32();
     const last = model.stages.at(-1)!;
     this.#absorbed = last.kind !== "dropout" && last.activation === loss.absorbs;
     this.#layouts = {
@@ -292,7 +292,7 @@ export class Trainer {
     const loss = this.#loss.compute(networkKernels(core), rows, outputs, outputPtr, yPtr, +layout.indices, gradPtr);
     workspace.backward();
     this.optimizer.step(workspace.gradients);
-    this.#stepSeed = this.#random.uint32() | 0;
+    this.#stepSeed = this.#random.int32();
     return loss;
   }
 }

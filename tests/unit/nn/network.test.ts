@@ -79,6 +79,7 @@ const networks: [string, Layer[], () => Loss, "values" | "classes" | "binary"][]
     huber,
     "values",
   ],
+  ["a sigmoid of a tanh, binary", [dense(3, 2), tanh(), sigmoid()], binaryCrossEntropy, "binary"],
   ["one layer", [dense(3, 1)], meanSquaredError, "values"],
 ];
 
