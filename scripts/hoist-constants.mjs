@@ -1,6 +1,5 @@
-// Moves vector constants out of loops. V8 from Node 24 on makes a constant anew wherever it is used, three instructions
-// for one that may not even be needed, and AssemblyScript's optimizer puts them where they are used
-// (docs/decisions/0008-training-step.md).
+// Moves vector constants out of loops. V8 from Node 24 on makes a constant anew wherever it stands, with three
+// instructions, and the optimizer has put it wherever it is used (docs/decisions/0008-training-step.md).
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -15,7 +14,10 @@ export function hoistConstants(file) {
   const text = `${file}.wat`;
   execFileSync(process.execPath, [tool("wasm-dis"), "--all-features", file, "-o", text]);
   // The disassembler indents a function by one space and closes it on a line of its own.
-  writeFileSync(text, readFileSync(text, "utf8").replace(/^ \(func .*?^ \)$/gms, hoist));
+  const before = readFileSync(text, "utf8");
+  const after = before.replace(/^ \(func .*?^ \)$/gms, hoist);
+  if (after === before) throw new Error(`no vector constant was found in a loop of ${file}`);
+  writeFileSync(text, after);
   execFileSync(process.execPath, [tool("wasm-as"), "--all-features", text, "-o", file]);
 }
 
