@@ -55,21 +55,21 @@ const CACHED_COUNT: usize = 65536;
 ): void {
   let s0 = splat<T>(0);
   let s1 = f32x4.splat(0), s2 = s1, s3 = s1;
-  const reads = activation != Activation.Identity;
+  const changes = activation != Activation.Identity;
   for (; rows > 0; rows--, y += rowBytes, dy += rowBytes, dx += rowBytes) {
-    const dx0 = reads ? backward<T>(activation, loadLanes<T>(y), loadLanes<T>(dy)) : loadLanes<T>(dy);
+    const dx0 = changes ? backward<T>(activation, loadLanes<T>(y), loadLanes<T>(dy)) : loadLanes<T>(dy);
     if (width == 1) {
-      if (reads) storeLanes<T>(dx, dx0);
+      if (changes) storeLanes<T>(dx, dx0);
     } else {
-      const dx1 = reads ? backward<v128>(activation, v128.load(y, 16), v128.load(dy, 16)) : v128.load(dy, 16);
-      if (reads) {
+      const dx1 = changes ? backward<v128>(activation, v128.load(y, 16), v128.load(dy, 16)) : v128.load(dy, 16);
+      if (changes) {
         storeLanes<T>(dx, dx0);
         v128.store(dx, dx1, 16);
       }
       s1 = f32x4.add(s1, dx1);
-      const dx2 = reads ? backward<v128>(activation, v128.load(y, 32), v128.load(dy, 32)) : v128.load(dy, 32);
-      const dx3 = reads ? backward<v128>(activation, v128.load(y, 48), v128.load(dy, 48)) : v128.load(dy, 48);
-      if (reads) {
+      const dx2 = changes ? backward<v128>(activation, v128.load(y, 32), v128.load(dy, 32)) : v128.load(dy, 32);
+      const dx3 = changes ? backward<v128>(activation, v128.load(y, 48), v128.load(dy, 48)) : v128.load(dy, 48);
+      if (changes) {
         v128.store(dx, dx2, 32);
         v128.store(dx, dx3, 48);
       }

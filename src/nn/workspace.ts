@@ -226,10 +226,10 @@ export class Workspace {
       else if (stage.kind === "activation") {
         forward.push(() => network.activation_f32(activation, rows * width, source.ptr, y.ptr));
       } else {
-        // The product clips for nothing; a longer activation is faster over all rows at once than over each.
-        const clips = activation === ACTIVATION.relu;
-        forward.push(multiply(rows, width, inputs, source, 0, stage.weight, 0, y, stage.bias, clips ? activation : 0));
-        if (!clips && activation !== ACTIVATION.identity) {
+        // relu costs the product nothing; what takes longer is faster over all rows at once than over one after the other.
+        const inside = activation === ACTIVATION.relu ? activation : ACTIVATION.identity;
+        forward.push(multiply(rows, width, inputs, source, 0, stage.weight, 0, y, stage.bias, inside));
+        if (inside !== activation) {
           forward.push(() => network.activation_f32(activation, rows * width, y.ptr, y.ptr));
         }
       }
