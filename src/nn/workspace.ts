@@ -226,7 +226,7 @@ export class Workspace {
       else if (stage.kind === "activation") {
         forward.push(() => network.activation_f32(activation, rows * width, source.ptr, y.ptr));
       } else {
-        // relu costs the product nothing; what takes longer is faster over all rows at once than over one after the other.
+        // relu costs the product nothing; what takes longer is faster over all rows at once.
         const inside = activation === ACTIVATION.relu ? activation : ACTIVATION.identity;
         forward.push(multiply(rows, width, inputs, source, 0, stage.weight, 0, y, stage.bias, inside));
         if (inside !== activation) {
