@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
+import { hoistConstants } from "./hoist-constants.mjs";
 
 const CORE = "assembly/index.ts";
 const NETWORK = "assembly/nn/index.ts";
@@ -40,6 +41,7 @@ for (const { name, target, entries, inlined } of binaries) {
   // A second pass over AssemblyScript's own finds a little more: 0.2 KB of the compressed size.
   const flags = FEATURES.map((feature) => `--enable-${feature}`);
   execFileSync(process.execPath, [wasmOpt, outFile, "-O3", ...flags, "-o", outFile]);
+  if (name === "nn") hoistConstants(outFile);
   const hex = readFileSync(outFile).toString("hex");
   writeFileSync(
     new URL(`${name}.ts`, generated),

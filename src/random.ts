@@ -22,9 +22,14 @@ export class Random {
 
   /** Uniform integer in [0, 2³²). */
   uint32(): number {
+    return this.int32() >>> 0;
+  }
+
+  /** The same 32 bits as a signed integer, which engines need not box. */
+  int32(): number {
     const s = this.#state;
     const product = Math.imul(s[1]!, 5);
-    const result = Math.imul((product << 7) | (product >>> 25), 9) >>> 0;
+    const result = Math.imul((product << 7) | (product >>> 25), 9);
     const shifted = s[1]! << 9;
     s[2]! ^= s[0]!;
     s[3]! ^= s[1]!;

@@ -1,7 +1,6 @@
 // The ABI of the network binary, which `lanewise/nn` brings.
 
 export { activation_f32, activation_backward_f32 } from "./activation";
-export { column_sums_f32 } from "./column-sums";
 export { dropout_f32 } from "./dropout";
 export {
   binary_cross_entropy_f32, count_correct_f32, huber_f32, mean_squared_error_f32, softmax_cross_entropy_f32,

@@ -45,12 +45,21 @@ export interface Kernels {
 
 /** The kernels of `lanewise/nn`, which come in a binary of their own over the same memory. */
 export interface NetworkKernels {
-  /** y = activation(x), element by element. `yPtr` may equal `xPtr`. */
+  /** y = activation(x), element by element, for relu, tanh and sigmoid. `yPtr` may equal `xPtr`. */
   activation_f32(activation: number, count: number, xPtr: number, yPtr: number): void;
-  /** dx = dy · activation′, from the activation's output y. `dxPtr` may equal `dyPtr`. */
-  activation_backward_f32(activation: number, count: number, yPtr: number, dyPtr: number, dxPtr: number): void;
-  /** out[j] = Σᵢ x[i, j], rows in ascending order. */
-  column_sums_f32(rows: number, columns: number, xPtr: number, outPtr: number): void;
+  /**
+   * dx = dy · activation′, from the activation's output y, and sums[j] = Σᵢ dx[i, j], rows in ascending order, unless
+   * `sumsPtr` is 0. `dxPtr` may equal `dyPtr`; for identity it must.
+   */
+  activation_backward_f32(
+    activation: number,
+    rows: number,
+    columns: number,
+    yPtr: number,
+    dyPtr: number,
+    dxPtr: number,
+    sumsPtr: number,
+  ): void;
   /** y = x · mask / (1 − rate); the mask is a function of seed and element index alone. */
   dropout_f32(count: number, xPtr: number, yPtr: number, seed: number, threshold: number, scale: number): void;
 

@@ -74,7 +74,7 @@ export class Sequential {
     const rows = readRows("x", x, this.core, this.inputs);
     const y = this.core.tensor([rows, this.outputs]);
     try {
-      this.forEachChunk(x, rows, undefined, (outputPtr, first, count) => {
+      this.forEachChunk(x, rows, false, (outputPtr, first, count) => {
         const values = new Float32Array(this.core.linearMemory.buffer, outputPtr, count * this.outputs);
         y.data.set(values, first * this.outputs);
       });
@@ -103,13 +103,13 @@ export class Sequential {
   }
 
   /**
-   * Calls `visit` with the outputs of up to `CHUNK_ROWS` rows at a time. Without the last activation if it is `absorbs`.
+   * Calls `visit` with the outputs of up to `CHUNK_ROWS` rows at a time; with `absorbed` without the last activation.
    * @internal
    */
   forEachChunk(
     x: Batch,
     rows: number,
-    absorbs: "sigmoid" | undefined,
+    absorbed: boolean,
     visit: (outputPtr: number, first: number, count: number) => void,
   ): void {
     this.#workspace ??= new Workspace(this, CHUNK_ROWS, false);
@@ -117,7 +117,7 @@ export class Sequential {
     for (let first = 0; first < rows; first += CHUNK_ROWS) {
       const count = Math.min(CHUNK_ROWS, rows - first);
       const inputPtr = workspace.input(x, first, count);
-      visit(workspace.forward(inputPtr, count, absorbs, undefined), first, count);
+      visit(workspace.forward(inputPtr, count, absorbed, 0), first, count);
     }
   }
 }

@@ -1,3 +1,4 @@
+import type { NetworkKernels } from "../backend/backend.js";
 import { checkBoolean, checkInteger, checkKeys, describe, unexpected } from "../checks.js";
 import { DisposedError, OptionError, ShapeError } from "../errors.js";
 import { Random } from "../random.js";
@@ -89,7 +90,9 @@ export class Trainer {
   readonly model: Sequential;
   readonly optimizer: ModelOptimizer;
   readonly #loss: Loss;
-  readonly #absorbs: "sigmoid" | undefined;
+  /** The model's last activation is computed by the loss. */
+  readonly #absorbed: boolean;
+  readonly #network: NetworkKernels;
   readonly #random: Random;
   readonly #layouts: { values: TargetLayout; indices: TargetLayout };
   #workspace: Workspace | undefined;
@@ -113,10 +116,11 @@ export class Trainer {
     checkInteger("seed", seed, 0, 2 ** 32 - 1);
     this.model = model;
     this.#loss = loss;
+    this.#network = networkKernels(model.core);
     this.#random = new Random(seed);
-    this.#stepSeed = this.#random.uint32() | 0;
+    this.#stepSeed = this.#random.int32();
     const last = model.stages.at(-1)!;
-    this.#absorbs = last.kind !== "dropout" && last.activation === loss.absorbs ? loss.absorbs : undefined;
+    this.#absorbed = last.kind !== "dropout" && last.activation === loss.absorbs;
     this.#layouts = {
       values: { indices: false, width: model.outputs },
       indices: { indices: true, width: 1 },
@@ -164,7 +168,6 @@ export class Trainer {
   evaluate(x: Batch, y: Batch): Evaluation {
     this.#assertLive();
     const { core, inputs, outputs } = this.model;
-    const kernels = networkKernels(core);
     const { answers } = this.#loss;
     const rows = readRows("x", x, core, inputs);
     const layout = readTargets("y", y, core, rows, outputs, this.#loss.acceptsIndices, this.#layouts);
@@ -172,12 +175,19 @@ export class Trainer {
     let lossSum = 0;
     let correct = 0;
     try {
-      this.model.forEachChunk(x, rows, this.#absorbs, (outputPtr, first, count) => {
+      this.model.forEachChunk(x, rows, this.#absorbed, (outputPtr, first, count) => {
         const targetsPtr = targets.ptr + first * layout.width * 4;
-        lossSum += count * this.#loss.compute(kernels, count, outputs, outputPtr, targetsPtr, +layout.indices, 0);
+        lossSum += count * this.#loss.compute(this.#network, count, outputs, outputPtr, targetsPtr, +layout.indices, 0);
         if (answers === "none") return;
         const [answerRows, answerColumns] = answers === "rows" ? [count, outputs] : [count * outputs, 1];
-        correct += kernels.count_correct_f32(answerRows, answerColumns, outputPtr, targetsPtr, +layout.indices, 0);
+        correct += this.#network.count_correct_f32(
+          answerRows,
+          answerColumns,
+          outputPtr,
+          targetsPtr,
+          +layout.indices,
+          0,
+        );
       });
     } finally {
       if (targets !== y) targets.dispose();
@@ -285,13 +295,13 @@ export class Trainer {
   }
 
   #update(workspace: Workspace, xPtr: number, yPtr: number, rows: number, layout: TargetLayout): number {
-    const { core, outputs } = this.model;
-    const outputPtr = workspace.forward(xPtr, rows, this.#absorbs, this.#stepSeed);
+    const { outputs } = this.model;
+    const outputPtr = workspace.forward(xPtr, rows, this.#absorbed, this.#stepSeed);
     const gradPtr = workspace.outputGradientPtr;
-    const loss = this.#loss.compute(networkKernels(core), rows, outputs, outputPtr, yPtr, +layout.indices, gradPtr);
-    workspace.backward(xPtr, rows, this.#absorbs, this.#stepSeed);
+    const loss = this.#loss.compute(this.#network, rows, outputs, outputPtr, yPtr, +layout.indices, gradPtr);
+    workspace.backward();
     this.optimizer.step(workspace.gradients);
-    this.#stepSeed = this.#random.uint32() | 0;
+    this.#stepSeed = this.#random.int32();
     return loss;
   }
 }

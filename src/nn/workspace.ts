@@ -5,7 +5,7 @@ import type { Batch } from "./data.js";
 import { networkKernels } from "./kernels.js";
 import type { Sequential } from "./sequential.js";
 
-/** What one or two layers come down to: one kernel forward, a few backward. `width` is that of its output. */
+/** What one or two layers come down to: one or two kernels forward, a few backward. `width` is that of its output. */
 export type Stage =
   | {
       readonly kind: "dense";
@@ -24,9 +24,37 @@ export type Stage =
       readonly stream: number;
     };
 
+/** A kernel call whose arguments are known, but for those that a batch brings. */
+type Call = () => void;
+
+/** Something at an address: a tensor, or the rows of x, wherever they lie. */
+interface Block {
+  readonly ptr: number;
+}
+
+/** A training step, or a prediction, for one number of rows: its calls, one after the other. */
+interface Plan {
+  readonly forward: readonly Call[];
+  readonly backward: readonly Call[];
+  readonly output: Block;
+  readonly scratchBytes: number;
+}
+
+/** A stage that runs: what it reads, [rows, inputs], what it leaves behind, and its activation. */
+interface Run {
+  readonly stage: Stage;
+  readonly source: Block;
+  readonly inputs: number;
+  readonly y: Block;
+  readonly activation: number;
+}
+
+/** Plans that are kept. An epoch needs two: for its batches, and for the rows that are left. */
+const PLANS_KEPT = 8;
+
 /**
  * The buffers of a model for batches of up to `capacity` rows, and the passes over them. Everything is allocated by
- * the constructor; the passes allocate nothing.
+ * the constructor; a pass walks the plan for its number of rows, which is made when that number first comes.
  */
 export class Workspace {
   readonly capacity: number;
@@ -36,22 +64,25 @@ export class Workspace {
   readonly #network: NetworkKernels;
   readonly #stages: readonly Stage[];
   readonly #inputs: number;
+  readonly #training: boolean;
   readonly #input: Tensor;
   /** What each stage leaves behind, [capacity, width]. */
   readonly #outputs: Tensor[] = [];
-  /** Gradients of each stage's weight and bias, by stage. */
-  readonly #weightGradients: (Tensor | undefined)[] = [];
-  readonly #biasGradients: (Tensor | undefined)[] = [];
   /** Two blocks that the gradient of a stage's output and of its input take turns in. */
   readonly #deltas: Tensor[] = [];
-  readonly #scratchBytes: number;
+  readonly #plans = new Map<number, Plan>();
+  #plan: Plan | undefined;
+  /** What differs between batches of the same size. */
+  readonly #batch = { ptr: 0, dropoutSeed: 0, scratchPtr: 0 };
 
+  /** For training it drops out and keeps gradients; else neither. */
   constructor(model: Sequential, capacity: number, training: boolean) {
     const { core, stages, inputs } = model;
     this.#core = core;
     this.#network = networkKernels(core);
     this.#stages = stages;
     this.#inputs = inputs;
+    this.#training = training;
     this.capacity = capacity;
     const gradients: Record<string, Tensor> = {};
     this.gradients = gradients;
@@ -65,16 +96,11 @@ export class Workspace {
       this.#input = take([capacity, inputs]);
       for (const stage of stages) this.#outputs.push(take([capacity, stage.width]));
       if (training) {
-        const widest = Math.max(inputs, ...stages.map((stage) => stage.width));
+        const widest = Math.max(...stages.map((stage) => stage.width));
         this.#deltas.push(take([capacity, widest]), take([capacity, widest]));
         for (const [name, parameter] of Object.entries(model.parameters)) gradients[name] = take([...parameter.shape]);
       }
-      for (const stage of stages) {
-        this.#weightGradients.push(stage.kind === "dense" ? gradients[`${stage.name}.weight`] : undefined);
-        this.#biasGradients.push(stage.kind === "dense" ? gradients[`${stage.name}.bias`] : undefined);
-      }
-      this.#scratchBytes = this.#measureScratch(training);
-      core.scratch(this.#scratchBytes);
+      core.scratch(this.#makePlan(capacity, false).scratchBytes);
     } catch (error) {
       for (const tensor of taken) tensor.dispose();
       throw error;
@@ -104,117 +130,23 @@ export class Workspace {
   }
 
   /**
-   * Runs all stages on `rows` rows and returns the address of the last output. Dropout is applied only with a
-   * `dropoutSeed`; a last activation equal to `absorbs` is left to the loss.
+   * Runs all stages on `rows` rows and returns the address of the last output. With `absorbed` the last activation is
+   * left to the loss.
    */
-  forward(xPtr: number, rows: number, absorbs: "sigmoid" | undefined, dropoutSeed: number | undefined): number {
-    const { kernels } = this.#core;
-    const scratch = this.#core.scratch(this.#scratchBytes);
-    let inputPtr = xPtr;
-    let width = this.#inputs;
-    for (let i = 0; i < this.#stages.length; i++) {
-      const stage = this.#stages[i]!;
-      const y = this.#outputs[i]!.ptr;
-      if (stage.kind === "dropout") {
-        if (dropoutSeed === undefined) continue;
-        const seed = dropoutSeed ^ stage.stream;
-        this.#network.dropout_f32(rows * width, inputPtr, y, seed, stage.threshold, stage.scale);
-      } else {
-        const isAbsorbed = i === this.#stages.length - 1 && stage.activation === absorbs;
-        const activation = isAbsorbed ? ACTIVATION.identity : ACTIVATION[stage.activation];
-        if (stage.kind === "activation") this.#network.activation_f32(activation, rows * width, inputPtr, y);
-        else {
-          const n = stage.width;
-          const w = stage.weight.ptr;
-          const bias = stage.bias === undefined ? 0 : stage.bias.ptr;
-          kernels.gemm_f32(
-            1,
-            rows,
-            n,
-            width,
-            1,
-            inputPtr,
-            0,
-            width,
-            0,
-            w,
-            0,
-            n,
-            0,
-            0,
-            y,
-            0,
-            n,
-            bias,
-            activation,
-            scratch,
-          );
-        }
-      }
-      inputPtr = y;
-      width = stage.width;
-    }
-    return inputPtr;
+  forward(xPtr: number, rows: number, absorbed: boolean, dropoutSeed: number): number {
+    const plan = this.#planFor(rows, absorbed);
+    this.#plan = plan;
+    this.#batch.scratchPtr = this.#core.scratch(plan.scratchBytes);
+    this.#batch.ptr = xPtr;
+    this.#batch.dropoutSeed = dropoutSeed;
+    for (let i = 0; i < plan.forward.length; i++) plan.forward[i]!();
+    return plan.output.ptr;
   }
 
-  /** Fills `gradients` from the gradient at `outputGradientPtr`, after a `forward` with the same arguments. */
-  backward(xPtr: number, rows: number, absorbs: "sigmoid" | undefined, dropoutSeed: number): void {
-    const { kernels } = this.#core;
-    const scratch = this.#core.scratch(this.#scratchBytes);
-    let delta = this.#deltas[0]!.ptr;
-    let other = this.#deltas[1]!.ptr;
-    for (let i = this.#stages.length - 1; i >= 0; i--) {
-      const stage = this.#stages[i]!;
-      const n = stage.width;
-      if (stage.kind === "dropout") {
-        this.#network.dropout_f32(rows * n, delta, delta, dropoutSeed ^ stage.stream, stage.threshold, stage.scale);
-        continue;
-      }
-      const isAbsorbed = i === this.#stages.length - 1 && stage.activation === absorbs;
-      if (!isAbsorbed && stage.activation !== "identity") {
-        this.#network.activation_backward_f32(
-          ACTIVATION[stage.activation],
-          rows * n,
-          this.#outputs[i]!.ptr,
-          delta,
-          delta,
-        );
-      }
-      if (stage.kind === "activation") continue;
-      const k = i === 0 ? this.#inputs : this.#stages[i - 1]!.width;
-      const inputPtr = i === 0 ? xPtr : this.#outputs[i - 1]!.ptr;
-      const dw = this.#weightGradients[i]!.ptr;
-      const db = this.#biasGradients[i];
-      kernels.gemm_f32(
-        1,
-        k,
-        n,
-        rows,
-        1,
-        inputPtr,
-        0,
-        k,
-        1,
-        delta,
-        0,
-        n,
-        0,
-        0,
-        dw,
-        0,
-        n,
-        0,
-        ACTIVATION.identity,
-        scratch,
-      );
-      if (db !== undefined) this.#network.column_sums_f32(rows, n, delta, db.ptr);
-      if (i === 0) return;
-      const w = stage.weight.ptr;
-      kernels.gemm_f32(1, rows, k, n, 1, delta, 0, n, 0, w, 0, n, 1, 0, other, 0, k, 0, ACTIVATION.identity, scratch);
-      const filled = other;
-      other = delta;
-      delta = filled;
-    }
+  /** Fills `gradients` from the gradient at `outputGradientPtr`, for the batch of the last `forward`. */
+  backward(): void {
+    const { backward } = this.#plan!;
+    for (let i = 0; i < backward.length; i++) backward[i]!();
   }
 
   dispose(): void {
@@ -223,22 +155,130 @@ export class Workspace {
     }
   }
 
-  /** The largest scratch that any product of a pass over `capacity` rows needs. */
-  #measureScratch(training: boolean): number {
-    const { kernels } = this.#core;
-    let bytes = 0;
-    for (const stage of this.#stages) {
-      if (stage.kind !== "dense") continue;
-      const k = stage.weight.shape[0]!;
-      const n = stage.width;
-      bytes = Math.max(bytes, kernels.gemm_scratch_bytes(this.capacity, n, k, 0, 0, 0));
-      if (!training) continue;
-      bytes = Math.max(
-        bytes,
-        kernels.gemm_scratch_bytes(k, n, this.capacity, 1, 0, 0),
-        kernels.gemm_scratch_bytes(this.capacity, k, n, 0, 1, 0),
-      );
+  #planFor(rows: number, absorbed: boolean): Plan {
+    const key = 2 * rows + Number(absorbed);
+    let plan = this.#plans.get(key);
+    if (plan === undefined) {
+      plan = this.#makePlan(rows, absorbed);
+      if (this.#plans.size === PLANS_KEPT) this.#plans.delete(this.#plans.keys().next().value!);
+      this.#plans.set(key, plan);
     }
-    return bytes;
+    return plan;
+  }
+
+  #makePlan(rows: number, absorbed: boolean): Plan {
+    const runs = this.#runs(absorbed);
+    const forward: Call[] = [];
+    const backward: Call[] = [];
+    const core = this.#core;
+    const network = this.#network;
+    const batch = this.#batch;
+    let scratchBytes = 0;
+
+    const multiply = (
+      m: number,
+      n: number,
+      k: number,
+      a: Block,
+      transposeA: number,
+      b: Block,
+      transposeB: number,
+      c: Block,
+      bias?: Block,
+      activation: number = ACTIVATION.identity,
+    ): Call => {
+      const lda = transposeA ? m : k;
+      const ldb = transposeB ? k : n;
+      scratchBytes = Math.max(scratchBytes, core.kernels.gemm_scratch_bytes(m, n, k, transposeA, transposeB, 0));
+      return () => {
+        const biasPtr = bias === undefined ? 0 : bias.ptr;
+        core.kernels.gemm_f32(
+          1,
+          m,
+          n,
+          k,
+          1,
+          a.ptr,
+          0,
+          lda,
+          transposeA,
+          b.ptr,
+          0,
+          ldb,
+          transposeB,
+          0,
+          c.ptr,
+          0,
+          n,
+          biasPtr,
+          activation,
+          batch.scratchPtr,
+        );
+      };
+    };
+    const dropOut = (x: Block, y: Block, { width, stream, threshold, scale }: Extract<Stage, { kind: "dropout" }>) => {
+      return () => network.dropout_f32(rows * width, x.ptr, y.ptr, batch.dropoutSeed ^ stream, threshold, scale);
+    };
+
+    for (const { stage, source, inputs, y, activation } of runs) {
+      const { width } = stage;
+      if (stage.kind === "dropout") forward.push(dropOut(source, y, stage));
+      else if (stage.kind === "activation") {
+        forward.push(() => network.activation_f32(activation, rows * width, source.ptr, y.ptr));
+      } else {
+        // relu costs the product nothing; what takes longer is faster over all rows at once.
+        const inside = activation === ACTIVATION.relu ? activation : ACTIVATION.identity;
+        forward.push(multiply(rows, width, inputs, source, 0, stage.weight, 0, y, stage.bias, inside));
+        if (inside !== activation) {
+          forward.push(() => network.activation_f32(activation, rows * width, y.ptr, y.ptr));
+        }
+      }
+    }
+
+    if (!this.#training) return { forward, backward, output: runs.at(-1)!.y, scratchBytes };
+    const first = runs.findIndex(({ stage }) => stage.kind === "dense");
+    let delta: Block = this.#deltas[0]!;
+    let other: Block = this.#deltas[1]!;
+    for (let i = runs.length - 1; i >= first; i--) {
+      const { stage, source, inputs, y, activation } = runs[i]!;
+      const { width } = stage;
+      const dy = delta;
+      if (stage.kind === "dropout") {
+        backward.push(dropOut(dy, dy, stage));
+        continue;
+      }
+      const db = stage.kind === "dense" ? this.gradients[`${stage.name}.bias`] : undefined;
+      if (activation !== ACTIVATION.identity || db !== undefined) {
+        backward.push(() => {
+          const dbPtr = db === undefined ? 0 : db.ptr;
+          network.activation_backward_f32(activation, rows, width, y.ptr, dy.ptr, dy.ptr, dbPtr);
+        });
+      }
+      if (stage.kind === "activation") continue;
+      backward.push(multiply(inputs, width, rows, source, 1, dy, 0, this.gradients[`${stage.name}.weight`]!));
+      if (i === first) break; // nobody asks for the gradient of x
+      const dx = other;
+      backward.push(multiply(rows, inputs, width, dy, 0, stage.weight, 1, dx));
+      other = delta;
+      delta = dx;
+    }
+    return { forward, backward, output: runs.at(-1)!.y, scratchBytes };
+  }
+
+  /** The stages that do something: dropout only in training, no last activation that is absorbed. */
+  #runs(absorbed: boolean): Run[] {
+    const runs: Run[] = [];
+    let source: Block = this.#batch;
+    let inputs = this.#inputs;
+    this.#stages.forEach((stage, i) => {
+      const isAbsorbed = absorbed && i === this.#stages.length - 1;
+      const activation = stage.kind === "dropout" || isAbsorbed ? ACTIVATION.identity : ACTIVATION[stage.activation];
+      const y = this.#outputs[i]!;
+      if (stage.kind !== "dense" && (isAbsorbed || (stage.kind === "dropout" && !this.#training))) return;
+      runs.push({ stage, source, inputs, y, activation });
+      source = y;
+      inputs = stage.width;
+    });
+    return runs;
   }
 }

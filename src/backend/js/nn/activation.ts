@@ -29,12 +29,20 @@ export function activationKernels(views: Views): Pick<NetworkKernels, "activatio
       const y = yPtr >>> 2;
       for (let i = 0; i < count; i++) f32[y + i] = activate(activation, f32[x + i]!);
     },
-    activation_backward_f32(activation, count, yPtr, dyPtr, dxPtr) {
+    activation_backward_f32(activation, rows, columns, yPtr, dyPtr, dxPtr, sumsPtr) {
       const { f32 } = views;
-      const y = yPtr >>> 2;
-      const dy = dyPtr >>> 2;
-      const dx = dxPtr >>> 2;
-      for (let i = 0; i < count; i++) f32[dx + i] = backward(activation, f32[y + i]!, f32[dy + i]!);
+      let y = yPtr >>> 2;
+      let dy = dyPtr >>> 2;
+      let dx = dxPtr >>> 2;
+      const sums = sumsPtr >>> 2;
+      if (sumsPtr !== 0) f32.fill(0, sums, sums + columns);
+      for (let i = 0; i < rows; i++, y += columns, dy += columns, dx += columns) {
+        for (let j = 0; j < columns; j++) {
+          const dxj = backward(activation, f32[y + j]!, f32[dy + j]!);
+          f32[dx + j] = dxj;
+          if (sumsPtr !== 0) f32[sums + j] = f32[sums + j]! + dxj; // the store rounds
+        }
+      }
     },
   };
 }

@@ -89,6 +89,8 @@ export function lossKernels(
   | "huber_f32"
   | "count_correct_f32"
 > {
+  const partial = new Float64Array(8);
+
   function meanLoss(loss: Loss, count: number, yPtr: number, targetsPtr: number, gradPtr: number, delta: number) {
     const { f32 } = views;
     const y = yPtr >>> 2;
@@ -102,7 +104,7 @@ export function lossKernels(
       if (gradPtr !== 0) f32[grad + i] = loss.slope(yi, ti, basis, delta) * weight; // the store rounds
       return loss.term(yi, ti, basis, delta);
     };
-    const partial = new Float64Array(8);
+    partial.fill(0);
     const whole = count - (count % 8);
     for (let i = 0; i < whole; i++) partial[i % 8]! += termAt(i);
     let sum = joined(partial);
