@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { ACTIVATION } from "../../src/backend/backend.js";
-import { conform, createBackend, describeConformance, type Operands } from "../helpers/conformance.js";
+import { ACTIVATION, type Kernels } from "../../src/backend/backend.js";
+import { conform, describeConformance, type Operands } from "../helpers/conformance.js";
 import { randomSource, randomValues, SPECIAL_VALUES } from "../helpers/random.js";
 
 interface Case {
@@ -19,8 +19,6 @@ interface Case {
   fill?: (length: number, seed: number) => Float32Array;
 }
 
-const { gemm_scratch_bytes } = createBackend("simd").kernels;
-
 /** Runs a case on every backend and returns what went in and what came out. */
 function run(c: Case): { before: Operands; after: Operands } {
   const { m, n, k, batch = 1, alpha = 1, beta = 0, transposeA = false, transposeB = false, gap = 0 } = c;
@@ -33,9 +31,12 @@ function run(c: Case): { before: Operands; after: Operands } {
     b: fill(batch * bRows * ldb, 2),
     c: fill(batch * m * ldc, 3),
     bias: fill(n, 4),
-    scratch: new Float32Array(gemm_scratch_bytes(m, n, k, +transposeA, +transposeB, beta) / 4),
   };
-  const { operands: after } = conform(JSON.stringify(c), before, (kernels, ptr) => {
+  const withScratch = (kernels: Kernels): Operands => {
+    const bytes = kernels.gemm_scratch_bytes(m, n, k, +transposeA, +transposeB, beta);
+    return { ...before, scratch: new Float32Array(bytes / 4) };
+  };
+  const { operands: after } = conform(JSON.stringify(c), withScratch, (kernels, ptr) => {
     const [a, b] = [ptr["a"]!, ptr["b"]!];
     const bias = c.bias ? ptr["bias"]! : 0;
     const activation = ACTIVATION[c.activation ?? "identity"];

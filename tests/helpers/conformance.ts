@@ -1,12 +1,15 @@
 import { readFileSync } from "node:fs";
 import { instantiateSync } from "@assemblyscript/loader";
 import { describe, expect, it } from "vitest";
+import { AttachedHeap } from "../../src/backend/arena.js";
 import type { Kernels, LinearMemory, NetworkKernels } from "../../src/backend/backend.js";
 import { createJsKernels } from "../../src/backend/js/kernels.js";
 import { exp, log } from "../../src/backend/js/math.js";
 import { JsMemory } from "../../src/backend/js/memory.js";
 import { createJsNetworkKernels } from "../../src/backend/js/nn/kernels.js";
+import { startThreads } from "../../src/backend/threads/start.js";
 import { WasmMemory } from "../../src/backend/wasm/memory.js";
+import { withSharedMemory } from "../../src/backend/wasm/shared-import.js";
 import { expectSameBits } from "./bits.js";
 
 /** All kernels there are; exp and log stand alone only for the tests of their accuracy. */
@@ -30,17 +33,37 @@ const BACKENDS: Record<string, () => TestBackend> = {
     const elementary = { exp_f32: map(exp), log_f32: map(log) };
     return { memory, kernels: { ...createJsKernels(memory), ...createJsNetworkKernels(memory), ...elementary } };
   },
-  simd: () => instantiate("simd", "nn", "elementary"),
-  debug: () => instantiate("debug"),
+  simd: () => instantiate(WasmMemory.create(65536, 2 ** 32), "simd", "nn", "elementary"),
+  debug: () => instantiate(WasmMemory.create(65536, 2 ** 32), "debug"),
+  threads: () => threads,
 };
 
-function instantiate(...binaries: string[]): TestBackend {
-  const memory = WasmMemory.create(65536, 2 ** 32);
+function instantiate(memory: WasmMemory, ...binaries: string[]): TestBackend {
   const exports = binaries.map((name) => {
-    const bytes = readFileSync(new URL(`../../build/wasm/${name}.wasm`, import.meta.url));
-    return instantiateSync(bytes, { env: { memory: memory.handle } }).instance.exports;
+    return instantiateSync(read(name), { env: { memory: memory.handle } }).instance.exports;
   });
   return { memory, kernels: Object.assign({}, ...exports) as AllKernels };
+}
+
+function read(name: string): Uint8Array<ArrayBuffer> {
+  return readFileSync(new URL(`../../build/wasm/${name}.wasm`, import.meta.url)) as Uint8Array<ArrayBuffer>;
+}
+
+/** Three threads that share whatever can be cut. Made once: starting workers takes its time. */
+const threads = await startEagerly(3);
+
+async function startEagerly(count: number): Promise<TestBackend> {
+  const memory = WasmMemory.create(65536, 2 ** 32, true);
+  const imports = { env: { memory: memory.handle } };
+  const [core, ...others] = ["simd", "nn", "elementary"].map((name) => {
+    return instantiateSync(withSharedMemory(read(name)), imports);
+  });
+  const one = core!.instance.exports as unknown as Kernels;
+  const table = new AttachedHeap({ allocate: () => 64, free: () => {} }); // below everything that runKernel lays out
+  const options = { eager: true };
+  const started = await startThreads(count, { kernels: one, memory }, core!.module, memory.handle, table, options);
+  expect(started.reason).toBe(`${count} threads`);
+  return { memory, kernels: Object.assign({}, ...others.map(({ instance }) => instance.exports), started.kernels) };
 }
 
 /** One backend with a memory of its own. */
@@ -48,7 +71,7 @@ export function createBackend(name: BackendName): TestBackend {
   return BACKENDS[name]!();
 }
 
-export type BackendName = "js" | "simd" | "debug";
+export type BackendName = "js" | "simd" | "debug" | "threads";
 export const backendNames = Object.keys(BACKENDS) as BackendName[];
 
 /** Operands of one kernel call, by name: the call may write to any of them. What is left in `scratch` is not compared. */
@@ -71,10 +94,11 @@ const GUARD_BITS = 0x7fc0dead | 0; // a NaN no kernel produces
  */
 export function runKernel(
   name: BackendName,
-  operands: Operands,
+  given: Operands | ((kernels: AllKernels) => Operands),
   call: (kernels: AllKernels, ptr: Record<string, number>) => unknown,
 ): Outcome {
   const { memory, kernels } = createBackend(name);
+  const operands = typeof given === "function" ? given(kernels) : given;
   const ptr: Record<string, number> = {};
   let end = BASE;
   for (const [key, values] of Object.entries(operands)) {
@@ -101,10 +125,13 @@ export function runKernel(
   return { result, operands: after };
 }
 
-/** Runs one call on every backend, compares all operands and the result bit for bit, and returns the outcome. */
+/**
+ * Runs one call on every backend, compares all operands and the result bit for bit, and returns the outcome. Operands
+ * that differ between backends (scratch does) come from a function.
+ */
 export function conform(
   what: string,
-  operands: Operands,
+  operands: Operands | ((kernels: AllKernels) => Operands),
   call: (kernels: AllKernels, ptr: Record<string, number>) => unknown,
 ): Outcome {
   const reference = runKernel("js", operands, call);

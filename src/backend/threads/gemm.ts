@@ -1,11 +1,12 @@
 import type { Kernels } from "../backend.js";
-import { ROW, SCRATCH_STEP } from "./board.js";
+import { MAX_CHUNKS, ROW, SCRATCH_STEP } from "./board.js";
 import type { Pool } from "./pool.js";
 
-/** Multiply-adds below which a product stays on the caller; see decision 0007. */
-const MIN_WORK = 48 ** 3;
-/** Chunks for each thread: more of them balance better, but each packs anew what it shares with others. */
-const CHUNKS_PER_THREAD = 2;
+/** Multiply-adds from which sharing gains: when workers are awake, and when they must be woken first. */
+const GAINS_AWAKE = 56 ** 3;
+const GAINS_ASLEEP = 128 ** 3;
+/** Chunks of a batch for each thread. Of a single product there is one: each packs anew what it shares with others. */
+const BATCH_CHUNKS = 4;
 /** Chunks are whole tiles of any binary: rows of 4, 6 or 12, columns of 8 or 16. */
 const ROWS = 12;
 const COLUMNS = 16;
@@ -24,7 +25,7 @@ const BIAS = 17;
  * `gemm_f32` on all threads: cut along the batch, else along the rows or the columns of C. An element's bits do not
  * depend on where cuts fall, because it is a sum of its own, in the order of k. Chunks of rows share op(B), chunks of
  * columns share op(A), and each packs for itself what it shares: so the longer dimension is cut, unless only the other
- * one gives every thread a chunk. Each thread has its own part of the scratch.
+ * one gives every thread a chunk. See decision 0007 for the limits. Each thread has its own part of the scratch.
  */
 export function threadedGemm(
   pool: Pool,
@@ -51,14 +52,14 @@ export function threadedGemm(
         batch, m, n, k, alpha, a, strideA, lda, transposeA, b, strideB, ldb, transposeB,
         beta, c, strideC, ldc, bias, activation, scratch,
       );
+      if (!pool.isWorthwhile(batch * m * n * k, GAINS_AWAKE, GAINS_ASLEEP)) return alone();
       const { threads } = pool;
-      if (threads === 1 || batch * m * n * k < MIN_WORK) return alone();
-      const wanted = threads * CHUNKS_PER_THREAD;
+      const wanted = batch >= threads * BATCH_CHUNKS ? threads * BATCH_CHUNKS : threads;
       const columnChunks = Math.floor(n / COLUMNS);
       const rowChunks = Math.floor(m / ROWS);
       const byRows = columnChunks < threads ? rowChunks >= columnChunks : rowChunks >= threads && m >= n;
-      const [dimension, grain, length] = batch >= wanted ? [BATCH, 1, batch] : byRows ? [M, ROWS, m] : [N, COLUMNS, n];
-      const chunks = Math.min(wanted, Math.floor(length / grain));
+      const [dimension, grain, length] = wanted > threads ? [BATCH, 1, batch] : byRows ? [M, ROWS, m] : [N, COLUMNS, n];
+      const chunks = Math.min(wanted, MAX_CHUNKS, Math.floor(length / grain));
       if (chunks < 2) return alone();
 
       row.set([

@@ -22,6 +22,8 @@ import { type Spawn, spawnWorker, type WorkerHandle } from "./spawn.js";
 /** What tests change. */
 export interface PoolOptions {
   spawn?: Spawn;
+  /** Share even what is too small to gain by it. Default false. */
+  eager?: boolean;
   /** How long workers may take to start. Default 10,000. */
   startMilliseconds?: number;
   /** How long the last chunks of a job may take at least before their workers are given up. Default 10,000. */
@@ -30,6 +32,8 @@ export interface PoolOptions {
 
 /** How long the caller looks out for the last chunks before it sleeps; see decision 0007. */
 const SPIN_MILLISECONDS = 0.2;
+/** Jobs closer to each other are a burst: about the spin of a worker and a job that is too small to wake it. */
+const BURST_MILLISECONDS = 0.2;
 /** A worker is given up after this many times what the caller needed for its own share. */
 const PATIENCE_FACTOR = 100;
 const GENERATIONS = 1 << 24;
@@ -53,6 +57,7 @@ interface Member {
 export class Pool {
   readonly board: Board;
   readonly #buffer = new SharedArrayBuffer(BOARD_BYTES);
+  readonly eager: boolean;
   readonly #memory: WebAssembly.Memory;
   readonly #members: Member[] = [];
   readonly #binaries: Kernel[][] = [];
@@ -62,13 +67,16 @@ export class Pool {
   readonly #maySleep: boolean;
   readonly #failures: string[] = [];
   #generation = 0;
+  #asked = Number.NEGATIVE_INFINITY;
   #done = 0;
   #trapped = 0;
   #disposed = false;
 
   /** Starts the workers, as far as they can be started. */
   constructor(workers: number, memory: WebAssembly.Memory, options: PoolOptions = {}) {
-    const { spawn = spawnWorker, startMilliseconds = 10_000, patienceMilliseconds = 10_000 } = options;
+    const { spawn = spawnWorker, eager = false } = options;
+    const { startMilliseconds = 10_000, patienceMilliseconds = 10_000 } = options;
+    this.eager = eager;
     this.#memory = memory;
     this.#startMilliseconds = startMilliseconds;
     this.#patience = patienceMilliseconds;
@@ -172,6 +180,24 @@ export class Pool {
     if (trapped === this.#trapped) return true;
     this.#trapped = trapped;
     throw new BackendError("a kernel failed in a worker thread");
+  }
+
+  /**
+   * Whether work of this size is to be shared: it gains even if workers must be woken first, or it gains if they are
+   * awake, and they are.
+   */
+  isWorthwhile(size: number, gainsAwake: number, gainsAsleep: number): boolean {
+    if (size < gainsAwake && !this.eager) return false;
+    return this.threads > 1 && (size >= gainsAsleep || this.eager || this.#isAwake());
+  }
+
+  /** Also true if it was asked just before: where jobs follow each other, waking the workers pays for those to come. */
+  #isAwake(): boolean {
+    if (Atomics.load(this.board.words, SLEEPERS) === 0) return true;
+    const now = performance.now();
+    const isBurst = now - this.#asked < BURST_MILLISECONDS;
+    this.#asked = now;
+    return isBurst;
   }
 
   /** What to throw for work that was changing what it reads when its workers were given up. */
