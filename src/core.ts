@@ -15,7 +15,7 @@ export interface CoreOptions {
   arithmetic?: "reproducible" | "relaxed";
   /** Checked, but without effect so far: the kernels run with 128-bit vectors. `core.features.wide` says so. */
   wide?: boolean;
-  /** Checked, but without effect so far: one thread computes. Default 1. */
+  /** Threads that compute, the caller among them: docs/guide/threads.md. `core.reason` says how many there are. Default 1. */
   threads?: number;
   /** Sizes of the linear memory (default 1 MiB, growing up to 4 GiB), or somebody else's heap to work in. */
   memory?: MemoryOptions;
@@ -48,11 +48,11 @@ export class Core {
   #scratch = { ptr: 0, bytes: 0 };
 
   /** Use `createCore`. @internal */
-  constructor(backend: Backend & { allocator: Allocator }, features: Features, threads?: Threads) {
+  constructor(backend: Backend & { allocator: Allocator }, features: Features, threads?: Threads | string) {
     this.backend = backend.name;
     this.variant = backend.variant;
-    this.#reason = backend.reason;
-    this.#threads = threads;
+    this.#reason = typeof threads === "string" ? `${backend.reason}; ${threads}` : backend.reason;
+    this.#threads = typeof threads === "string" ? undefined : threads;
     this.features = features;
     this.#backend = backend;
     this.#allocator = backend.allocator;
@@ -109,7 +109,7 @@ export class Core {
     return tensor;
   }
 
-  /** Frees everything in the memory and drops it. A second call does nothing; any other use afterwards throws DisposedError. */
+  /** Ends the workers, frees everything in the memory and drops it. A second call does nothing; any other use afterwards throws DisposedError. */
   dispose(): void {
     this.#threads?.dispose();
     this.#allocator.freeAll();
@@ -171,7 +171,12 @@ export async function createCoreFrom(source: WasmSource | undefined, options: Co
   }
   const { threads = 1 } = options;
   const { wasm } = step.value;
-  if (threads === 1 || wasm === undefined || !features.threads) return new Core(step.value, features);
+  if (threads === 1) return new Core(step.value, features);
+  if (wasm === undefined) return new Core(step.value, features, "one thread: only Wasm is shared");
+  if (!features.threads) {
+    const why = "one thread: SharedArrayBuffer does not exist here (a page must be cross-origin isolated)";
+    return new Core(step.value, features, why);
+  }
   const { startThreads } = await import("./backend/threads/start.js");
   const backend = step.value;
   const started = await startThreads(threads, backend, wasm.module, wasm.memory, backend.allocator);
@@ -180,7 +185,7 @@ export async function createCoreFrom(source: WasmSource | undefined, options: Co
 
 /** `createCoreSync` of an entry point that brings this Wasm. */
 export function createCoreSyncFrom(source: WasmSource | undefined, options: CoreOptions = {}): Core {
-  const { features, selection } = begin(source, { ...options, threads: 1 });
+  const { features, selection } = begin(source, options, 1);
   let step = selection.next();
   while (!step.done) {
     const { variant, memory } = step.value;
@@ -190,12 +195,15 @@ export function createCoreSyncFrom(source: WasmSource | undefined, options: Core
       step = selection.throw(error);
     }
   }
-  return new Core(step.value, features);
+  const why = (options.threads ?? 1) > 1 ? "one thread: workers need the asynchronous createCore" : undefined;
+  return new Core(step.value, features, why);
 }
 
-function begin(source: WasmSource | undefined, options: CoreOptions) {
+function begin(source: WasmSource | undefined, options: CoreOptions, mostThreads = Number.POSITIVE_INFINITY) {
   const features = probeFeatures();
-  return { features, selection: selectBackend(resolve(options), features, source) };
+  const resolved = resolve(options);
+  const threads = Math.min(resolved.threads, mostThreads);
+  return { features, selection: selectBackend({ ...resolved, threads }, features, source) };
 }
 
 function resolve(options: CoreOptions): SelectOptions {

@@ -65,7 +65,8 @@ export class Pool {
   readonly #startMilliseconds: number;
   /** A browser's main thread may not wait. */
   readonly #maySleep: boolean;
-  readonly #failures: string[] = [];
+  /** What became of workers that are gone, and of how many. */
+  readonly #failures = new Map<string, number>();
   #generation = 0;
   #asked = Number.NEGATIVE_INFINITY;
   #done = 0;
@@ -113,7 +114,11 @@ export class Pool {
   /** How many threads compute, and what became of the others. */
   get reason(): string {
     const { threads } = this;
-    return [threads === 1 ? "one thread" : `${threads} threads`, ...this.#failures].join("; ");
+    const failures = Array.from(
+      this.#failures,
+      ([what, count]) => `${count} of ${this.#members.length} workers ${what}`,
+    );
+    return [threads === 1 ? "one thread" : `${threads} threads`, ...failures].join("; ");
   }
 
   /**
@@ -159,6 +164,10 @@ export class Pool {
   run(binary: number, kernelIndex: number, chunks: number): boolean {
     const { words } = this.board;
     const kernel = this.#binaries[binary]![kernelIndex]!;
+    if (this.threads === 1) {
+      for (let chunk = chunks - 1; chunk >= 0; chunk--) compute(kernel, this.board, chunk, 0);
+      return true;
+    }
     Atomics.store(words, KERNEL, (binary << 8) | kernelIndex);
     this.#publish(chunks);
     const start = performance.now();
@@ -261,8 +270,8 @@ export class Pool {
   /** Takes a worker that failed or ended out of the pool. */
   #remove(member: Member, reason: string): void {
     if (this.#disposed || (member.handle === undefined && member.ready)) return;
-    const what = member.ready ? "ended" : "did not start";
-    this.#failures.push(`worker ${this.#members.indexOf(member) + 1} of ${this.#members.length} ${what}: ${reason}`);
+    const what = `${member.ready ? "ended" : "did not start"}: ${reason}`;
+    this.#failures.set(what, (this.#failures.get(what) ?? 0) + 1);
     member.ready = true;
     this.#end(member);
     member.settle();
