@@ -36,6 +36,8 @@ const SPIN_MILLISECONDS = 0.2;
 const BURST_MILLISECONDS = 0.2;
 /** A worker is given up after this many times what the caller needed for its own share. */
 const PATIENCE_FACTOR = 100;
+/** Patience is spent piece by piece: a machine that was suspended meanwhile has lost one piece, not all. */
+const PATIENCE_SLICES = 10;
 const GENERATIONS = 1 << 24;
 
 /** A worker, as the caller knows it. */
@@ -70,7 +72,6 @@ export class Pool {
   #generation = 0;
   #asked = Number.NEGATIVE_INFINITY;
   #done = 0;
-  #trapped = 0;
   #disposed = false;
 
   /** Starts the workers, as far as they can be started. */
@@ -168,6 +169,7 @@ export class Pool {
       for (let chunk = chunks - 1; chunk >= 0; chunk--) compute(kernel, this.board, chunk, 0);
       return true;
     }
+    const trapped = Atomics.load(words, TRAPPED);
     Atomics.store(words, KERNEL, (binary << 8) | kernelIndex);
     this.#publish(chunks);
     const start = performance.now();
@@ -185,9 +187,7 @@ export class Pool {
       throw error;
     }
     if (!this.#wait(chunks - own, start)) return false;
-    const trapped = Atomics.load(words, TRAPPED);
-    if (trapped === this.#trapped) return true;
-    this.#trapped = trapped;
+    if (Atomics.load(words, TRAPPED) === trapped) return true;
     throw new BackendError("a kernel failed in a worker thread");
   }
 
@@ -244,21 +244,25 @@ export class Pool {
     this.#done = (this.#done + chunks) | 0;
     let done = Atomics.load(words, DONE);
     if (done === this.#done) return true;
-    const own = performance.now() - start;
-    const end = start + own + Math.max(this.#patience, own * PATIENCE_FACTOR);
+    const slice = Math.max(this.#patience, (performance.now() - start) * PATIENCE_FACTOR) / PATIENCE_SLICES;
+    let inVain = 0;
     while (done !== this.#done) {
-      const now = watch(words, DONE, done, SPIN_MILLISECONDS);
-      if (now === done) {
-        if (this.#maySleep) {
-          Atomics.store(words, CALLER_SLEEPS, 1);
-          Atomics.wait(words, DONE, done, Math.max(0, end - performance.now()));
-          Atomics.store(words, CALLER_SLEEPS, 0);
-        }
-        if (performance.now() > end && Atomics.load(words, DONE) === done) return this.#giveUp();
-      }
-      done = Atomics.load(words, DONE);
+      const before = done;
+      done = watch(words, DONE, before, SPIN_MILLISECONDS);
+      if (done === before) done = this.#maySleep ? this.#sleep(before, slice) : watch(words, DONE, before, slice);
+      inVain = done === before ? inVain + 1 : 0;
+      if (inVain === PATIENCE_SLICES) return this.#giveUp();
     }
     return true;
+  }
+
+  /** Sleeps until DONE is no longer `done`, or for so many milliseconds; returns what it is then. */
+  #sleep(done: number, milliseconds: number): number {
+    const { words } = this.board;
+    Atomics.store(words, CALLER_SLEEPS, 1);
+    Atomics.wait(words, DONE, done, milliseconds);
+    Atomics.store(words, CALLER_SLEEPS, 0);
+    return Atomics.load(words, DONE);
   }
 
   #giveUp(): false {

@@ -12,9 +12,7 @@ const countAt = (address: number[]) => [...address, ...address, 0x28, 2, 0, 0x41
 const SPIN = [0x03, 0x40, 0x20, 1, 0x41, 1, 0x6b, 0x22, 1, 0x0d, 0, 0x0b];
 const UNREACHABLE = [0];
 const FOREVER = [0x03, 0x40, 0x0c, 0, 0x0b];
-const onlyIn = (condition: number[], body: number[]) => [...THREAD, ...condition, 0x04, 0x40, ...body, 0x0b];
-const WORKERS: number[] = [];
-const CALLER = [0x45];
+const inWorkers = (body: number[]) => [...THREAD, 0x04, 0x40, ...body, 0x0b]; // if
 
 /** A module over shared memory, with one function of this body. */
 function moduleWith(...body: number[]): WebAssembly.Module {
@@ -116,12 +114,13 @@ describe("a pool of threads", () => {
   it("throws what a kernel throws on the caller, and leaves no chunk behind", async () => {
     const { pool, learn, ran } = makePool(2);
     const good = learn(...countAt(CHUNK));
-    const bad = learn(...SPIN, ...onlyIn(CALLER, UNREACHABLE));
+    const bad = learn(...SPIN, ...UNREACHABLE); // in workers too: the jobs to come are not to blame
     await pool.start();
     for (let thrown = 0; thrown < 50; ) {
       try {
         bad(8, 1000); // workers may be faster, and leave none to this thread
       } catch (error) {
+        if (error instanceof BackendError) continue;
         expect(error).toBeInstanceOf(WebAssembly.RuntimeError);
         thrown++;
       }
@@ -133,7 +132,7 @@ describe("a pool of threads", () => {
   it("throws BackendError when a kernel fails in a worker, and works on", async () => {
     const { pool, learn, ran } = makePool(1);
     const good = learn(...countAt(CHUNK));
-    const bad = learn(...SPIN, ...onlyIn(WORKERS, UNREACHABLE));
+    const bad = learn(...SPIN, ...inWorkers(UNREACHABLE));
     await pool.start();
     let failed: unknown;
     await until(() => {
@@ -154,7 +153,7 @@ describe("a pool of threads", () => {
   it("gives workers up that do not finish a chunk, says so, and works on alone", async () => {
     const { pool, learn, ran } = makePool(2, { patienceMilliseconds: 50 });
     const good = learn(...countAt(CHUNK));
-    const endless = learn(...SPIN, ...onlyIn(WORKERS, FOREVER));
+    const endless = learn(...SPIN, ...inWorkers(FOREVER));
     await pool.start();
     await until(() => endless(16, 10_000) === false);
     expect(pool.reason).toBe("one thread; 2 of 2 workers ended: it did not finish its share of a job");
