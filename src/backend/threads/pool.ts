@@ -34,6 +34,8 @@ export interface PoolOptions {
 const SPIN_MILLISECONDS = 0.2;
 /** Jobs closer to each other are a burst: about the spin of a worker and a job that is too small to wake it. */
 const BURST_MILLISECONDS = 0.2;
+/** Jobs of a burst without waking anybody, after one that nobody came to. */
+const UNDISTURBED_JOBS = 100;
 /** A worker is given up after this many times what the caller needed for its own share. */
 const PATIENCE_FACTOR = 100;
 /** Patience is spent piece by piece: a machine that was suspended meanwhile has lost one piece, not all. */
@@ -71,6 +73,8 @@ export class Pool {
   readonly #failures = new Map<string, number>();
   #generation = 0;
   #asked = Number.NEGATIVE_INFINITY;
+  /** Small jobs of a burst that are still to go by before sleeping workers are woken for one again. */
+  #undisturbed = 0;
   #done = 0;
   #disposed = false;
 
@@ -186,6 +190,7 @@ export class Pool {
       this.#wait(chunks - withdrawn - own, start);
       throw error;
     }
+    if (own === chunks) this.#undisturbed = UNDISTURBED_JOBS;
     if (!this.#wait(chunks - own, start)) return false;
     if (Atomics.load(words, TRAPPED) === trapped) return true;
     throw new BackendError("a kernel failed in a worker thread");
@@ -200,13 +205,18 @@ export class Pool {
     return this.threads > 1 && (size >= gainsAsleep || this.eager || this.#isAwake());
   }
 
-  /** Also true if it was asked just before: where jobs follow each other, waking the workers pays for those to come. */
+  /**
+   * Also true if it was asked just before: where jobs follow each other, waking the workers pays for those to come. Not
+   * too often, though: on a busy machine they come late, or in the caller's place.
+   */
   #isAwake(): boolean {
     if (Atomics.load(this.board.words, SLEEPERS) === 0) return true;
     const now = performance.now();
     const isBurst = now - this.#asked < BURST_MILLISECONDS;
     this.#asked = now;
-    return isBurst;
+    if (!isBurst) return false;
+    this.#undisturbed--;
+    return this.#undisturbed < 0;
   }
 
   /** What to throw for work that was changing what it reads when its workers were given up. */

@@ -9,10 +9,10 @@ export type Step = Kernels["rmsprop_f32"];
 
 /** Elements from which sharing gains: when workers are awake, and when they must be woken first. */
 const GAINS_AWAKE = 32768;
-const GAINS_ASLEEP = 131072;
+const GAINS_ASLEEP = 262144;
 /** Elements of a chunk at least. */
 const CHUNK_ELEMENTS = 8192;
-const CHUNKS_PER_THREAD = 4;
+const CHUNKS_PER_THREAD = 2;
 /** Cuts fall between cache lines, so that no two threads write to the same one. */
 const LINE_ELEMENTS = 16;
 
