@@ -11,6 +11,7 @@ export default [
     limit: "16 KiB",
   },
   { name: "lanewise, everything", ...inline, limit: "17 KiB" },
-  { name: "lanewise/js, everything", path: "dist/entry/js.js", modifyEsbuildConfig: withoutOnDemand, limit: "12 KiB" },
+  { name: "lanewise/js, everything", ...inline, path: "dist/entry/js.js", limit: "12 KiB" },
+  { name: "threads, on demand", path: "dist/backend/threads/start.js", limit: "5 KiB" },
   { name: "lanewise/nn, everything", path: "dist/nn/index.js", limit: "11 KiB" },
 ];

@@ -115,7 +115,7 @@ export class Core {
     return tensor;
   }
 
-  /** Frees everything in the memory and drops it. A second call does nothing; any other use afterwards throws DisposedError. */
+  /** Ends the workers, frees everything in the memory and drops it. A second call does nothing; any other use afterwards throws DisposedError. */
   dispose(): void {
     this.#threads?.dispose();
     this.#allocator.freeAll();
@@ -185,7 +185,7 @@ export async function createCoreFrom(source: WasmSource | undefined, options: Co
 
 /** `createCoreSync` of an entry point that brings this Wasm. */
 export function createCoreSyncFrom(source: WasmSource | undefined, options: CoreOptions = {}): Core {
-  const { features, selection } = begin(source, options, "one thread: workers start with createCore");
+  const { features, selection } = begin(source, options, "one thread: workers need the asynchronous createCore");
   let step = selection.next();
   while (!step.done) {
     const { variant, memory } = step.value;

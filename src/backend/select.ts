@@ -58,6 +58,7 @@ export interface InstantiateRequest {
   readonly memory: WebAssembly.Memory;
 }
 
+const NO_SHARED_MEMORY = "one thread: SharedArrayBuffer does not exist here (a page must be cross-origin isolated)";
 const DEFAULT_INITIAL_BYTES = 1 << 20;
 const DEFAULT_MAXIMUM_BYTES = 2 ** 32;
 
@@ -77,7 +78,7 @@ export function* selectBackend(
   else if (typeof WebAssembly !== "object") refusals.push("WebAssembly does not exist in this runtime");
   else if (!features.simd) refusals.push("this engine has no Wasm SIMD");
   else {
-    const oneThread = whyOneThread ?? (features.threads ? undefined : "one thread: there is no SharedArrayBuffer here");
+    const oneThread = whyOneThread ?? (features.threads ? undefined : NO_SHARED_MEMORY);
     const isThreaded = options.threads > 1 && oneThread === undefined;
     if (options.threads > 1 && oneThread !== undefined) refusals.push(oneThread);
     for (const { variant, isShared } of candidates(options, features, isThreaded, refusals)) {
@@ -100,10 +101,17 @@ export function* selectBackend(
   }
   const needsWasm = options.backend === "wasm" ? 'backend: "wasm"' : "attach" in options.memory && "memory.attach";
   if (needsWasm) throw new BackendError(`${needsWasm} needs Wasm, which cannot run here: ${refusals.join("; ")}`);
-  if (options.threads > 1) refusals.push("one thread: only Wasm shares its memory");
+  if (options.threads > 1) refusals.push("one thread: only Wasm is shared");
   const memory = new JsMemory(...sizes(options.memory as MemorySize));
   const kernels = createJsKernels(memory);
-  return { name: "js", variant: "scalar-js", reason: refusals.join("; "), kernels, memory, allocator: new Arena(memory) };
+  return {
+    name: "js",
+    variant: "scalar-js",
+    reason: refusals.join("; "),
+    kernels,
+    memory,
+    allocator: new Arena(memory),
+  };
 }
 
 /** From the fastest down; with threads first, then without. */

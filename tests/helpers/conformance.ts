@@ -1,11 +1,14 @@
 import { readFileSync } from "node:fs";
 import { instantiateSync } from "@assemblyscript/loader";
 import { describe, expect, it } from "vitest";
+import { AttachedHeap } from "../../src/backend/arena.js";
 import type { Kernels, LinearMemory, NetworkKernels } from "../../src/backend/backend.js";
 import { createJsKernels } from "../../src/backend/js/kernels.js";
 import { exp, log } from "../../src/backend/js/math.js";
 import { JsMemory } from "../../src/backend/js/memory.js";
 import { createJsNetworkKernels } from "../../src/backend/js/nn/kernels.js";
+import { startThreads } from "../../src/backend/threads/start.js";
+import { bytesFor } from "../../src/backend/wasm/instantiate.js";
 import { WasmMemory } from "../../src/backend/wasm/memory.js";
 import { expectSameBits } from "./bits.js";
 
@@ -30,24 +33,44 @@ const BACKENDS: Record<string, () => TestBackend> = {
     const elementary = { exp_f32: map(exp), log_f32: map(log) };
     return { memory, kernels: { ...createJsKernels(memory), ...createJsNetworkKernels(memory), ...elementary } };
   },
-  simd: () => instantiate("simd", "nn", "elementary"),
-  wide: () => instantiate("wide", "nn", "elementary"),
-  debug: () => instantiate("debug"),
+  simd: () => instantiate(WasmMemory.create(65536, 2 ** 32), "simd", "nn", "elementary"),
+  wide: () => instantiate(WasmMemory.create(65536, 2 ** 32), "wide", "nn", "elementary"),
+  debug: () => instantiate(WasmMemory.create(65536, 2 ** 32), "debug"),
+  threads: () => threads,
 };
 
 /** What may fuse multiply and add, and so promises an error bound only. */
 const RELAXED_BACKENDS: Record<string, () => TestBackend> = {
-  relaxed: () => instantiate("relaxed"),
-  "relaxed-wide": () => instantiate("relaxed-wide"),
+  relaxed: () => instantiate(WasmMemory.create(65536, 2 ** 32), "relaxed"),
+  "relaxed-wide": () => instantiate(WasmMemory.create(65536, 2 ** 32), "relaxed-wide"),
 };
 
-function instantiate(...binaries: string[]): TestBackend {
-  const memory = WasmMemory.create(65536, 2 ** 32);
+function instantiate(memory: WasmMemory, ...binaries: string[]): TestBackend {
   const exports = binaries.map((name) => {
-    const bytes = readFileSync(new URL(`../../build/wasm/${name}.wasm`, import.meta.url));
-    return instantiateSync(bytes, { env: { memory: memory.handle } }).instance.exports;
+    return instantiateSync(read(name) as BufferSource, { env: { memory: memory.handle } }).instance.exports;
   });
   return { memory, kernels: Object.assign({}, ...exports) as AllKernels };
+}
+
+function read(name: string): Buffer {
+  return readFileSync(new URL(`../../build/wasm/${name}.wasm`, import.meta.url));
+}
+
+/** Three threads that share whatever can be cut. Made once: starting workers takes its time. */
+const threads = await startEagerly(3);
+
+async function startEagerly(count: number): Promise<TestBackend> {
+  const memory = WasmMemory.create(65536, 2 ** 32, true);
+  const imports = { env: { memory: memory.handle } };
+  const [core, ...others] = ["simd", "nn", "elementary"].map((name) => {
+    return instantiateSync(bytesFor(memory.handle, read(name).toString("hex")), imports);
+  });
+  const one = core!.instance.exports as unknown as Kernels;
+  const table = new AttachedHeap({ allocate: () => 64, free: () => {} }); // below everything that runKernel lays out
+  const options = { eager: true };
+  const started = await startThreads(count, { kernels: one, memory }, core!.module, memory.handle, table, options);
+  expect(started.reason).toBe(`${count} threads`);
+  return { memory, kernels: Object.assign({}, ...others.map(({ instance }) => instance.exports), started.kernels) };
 }
 
 /** One backend with a memory of its own. */

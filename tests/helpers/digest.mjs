@@ -1,11 +1,11 @@
 // Trains a small network for 200 steps with the built package and prints what computed it and a hash of all that came
 // out. Plain JavaScript on the built files, so that any runtime can be told to run it:
-//   node digest.mjs [wasm|js|auto]
+//   node digest.mjs [wasm|js|auto] [threads]
 import { createHash } from "node:crypto";
-import { createCoreSync, matmul, RMSProp } from "../../dist/entry/inline.js";
+import { createCore, matmul, RMSProp } from "../../dist/entry/inline.js";
 import { dense, dropout, relu, Sequential, sigmoid, softmaxCrossEntropy, Trainer, tanh } from "../../dist/nn/index.js";
 
-const core = createCoreSync({ backend: process.argv[2] ?? "auto" });
+const core = await createCore({ backend: process.argv[2] ?? "auto", threads: Number(process.argv[3] ?? 1) });
 const hash = createHash("sha256");
 const add = (values) => hash.update(new Uint8Array(Float32Array.from(values).buffer));
 

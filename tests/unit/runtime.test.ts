@@ -4,8 +4,12 @@ import { describe, expect, it } from "vitest";
 
 const script = fileURLToPath(new URL("../helpers/digest.mjs", import.meta.url));
 
-function digest(flags: string[], backend: string): { backend: string; reason: string; loss: number; digest: string } {
-  return JSON.parse(execFileSync(process.execPath, [...flags, script, backend], { encoding: "utf8" }));
+function digest(
+  flags: string[],
+  backend: string,
+  threads = 1,
+): { backend: string; reason: string; loss: number; digest: string } {
+  return JSON.parse(execFileSync(process.execPath, [...flags, script, backend, `${threads}`], { encoding: "utf8" }));
 }
 
 describe("the built package", () => {
@@ -21,6 +25,12 @@ describe("the built package", () => {
     const js = digest([], "js");
     expect(js.backend).toBe("js");
     expect(js.digest).toBe(reference.digest);
+  });
+
+  it.each([2, 3])("gives the same bits on %i threads", (threads) => {
+    const threaded = digest([], "wasm", threads);
+    expect(threaded.reason).toMatch(`; ${threads} threads`);
+    expect(threaded.digest).toBe(reference.digest);
   });
 
   it("works where WebAssembly does not exist", () => {

@@ -1,14 +1,17 @@
 import type { Kernels } from "../backend.js";
-import { ROW, SCRATCH_STEP } from "./board.js";
+import { MAX_CHUNKS, ROW, SCRATCH_STEP } from "./board.js";
 import type { Pool } from "./pool.js";
 
-/** Multiply-adds below which a product stays on the caller; see decision 0007. */
-const MIN_WORK = 48 ** 3;
-/** Chunks for each thread: more of them balance better, but each packs anew what it shares with others. */
-const CHUNKS_PER_THREAD = 2;
-/** Chunks are whole tiles of any binary: rows of 4, 6 or 12, columns of 8 or 16. */
+/** Multiply-adds from which sharing gains: when workers are awake, and when they must be woken first. */
+const GAINS_AWAKE = 56 ** 3;
+const GAINS_ASLEEP = 160 ** 3;
+/** Chunks of a batch for each thread. Of a single product there is one: each packs anew what it shares with others. */
+const BATCH_CHUNKS = 4;
+/** The least of a chunk, in rows and in columns: tiles have up to as many. */
 const ROWS = 12;
 const COLUMNS = 16;
+/** Where rows are cut: 12 would leave chunks too unequal, for 128 rows by a tenth. */
+const ROW_GRAIN = 4;
 const CACHE_LINE = 64;
 
 // Those of the arguments that differ from chunk to chunk.
@@ -20,11 +23,31 @@ const B = 9;
 const C = 14;
 const BIAS = 17;
 
+/** Along which argument a product is cut, at multiples of what, and into how many chunks. */
+interface Plan {
+  dimension: number;
+  length: number;
+  grain: number;
+  chunks: number;
+}
+
+function plan(batch: number, m: number, n: number, threads: number): Plan {
+  const most = Math.min(threads * BATCH_CHUNKS, MAX_CHUNKS);
+  if (batch >= most) return { dimension: BATCH, length: batch, grain: 1, chunks: most };
+  const wanted = Math.min(threads, MAX_CHUNKS);
+  const rowChunks = Math.min(wanted, Math.floor(m / ROWS));
+  const columnChunks = Math.min(wanted, Math.floor(n / COLUMNS));
+  const byRows = rowChunks === columnChunks ? m >= n : rowChunks > columnChunks;
+  return byRows
+    ? { dimension: M, length: m, grain: ROW_GRAIN, chunks: rowChunks }
+    : { dimension: N, length: n, grain: COLUMNS, chunks: columnChunks };
+}
+
 /**
  * `gemm_f32` on all threads: cut along the batch, else along the rows or the columns of C. An element's bits do not
  * depend on where cuts fall, because it is a sum of its own, in the order of k. Chunks of rows share op(B), chunks of
  * columns share op(A), and each packs for itself what it shares: so the longer dimension is cut, unless only the other
- * one gives every thread a chunk. Each thread has its own part of the scratch.
+ * one gives every thread a chunk. See decision 0007 for the limits. Each thread has its own part of the scratch.
  */
 export function threadedGemm(
   pool: Pool,
@@ -51,14 +74,8 @@ export function threadedGemm(
         batch, m, n, k, alpha, a, strideA, lda, transposeA, b, strideB, ldb, transposeB,
         beta, c, strideC, ldc, bias, activation, scratch,
       );
-      const { threads } = pool;
-      if (threads === 1 || batch * m * n * k < MIN_WORK) return alone();
-      const wanted = threads * CHUNKS_PER_THREAD;
-      const columnChunks = Math.floor(n / COLUMNS);
-      const rowChunks = Math.floor(m / ROWS);
-      const byRows = columnChunks < threads ? rowChunks >= columnChunks : rowChunks >= threads && m >= n;
-      const [dimension, grain, length] = batch >= wanted ? [BATCH, 1, batch] : byRows ? [M, ROWS, m] : [N, COLUMNS, n];
-      const chunks = Math.min(wanted, Math.floor(length / grain));
+      if (!pool.isWorthwhile(batch * m * n * k, GAINS_AWAKE, GAINS_ASLEEP)) return alone();
+      const { dimension, length, grain, chunks } = plan(batch, m, n, pool.threads);
       if (chunks < 2) return alone();
 
       row.set([

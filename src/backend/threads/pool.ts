@@ -22,6 +22,8 @@ import { type Spawn, spawnWorker, type WorkerHandle } from "./spawn.js";
 /** What tests change. */
 export interface PoolOptions {
   spawn?: Spawn;
+  /** Share even what is too small to gain by it. Default false. */
+  eager?: boolean;
   /** How long workers may take to start. Default 10,000. */
   startMilliseconds?: number;
   /** How long the last chunks of a job may take at least before their workers are given up. Default 10,000. */
@@ -30,8 +32,14 @@ export interface PoolOptions {
 
 /** How long the caller looks out for the last chunks before it sleeps; see decision 0007. */
 const SPIN_MILLISECONDS = 0.2;
+/** Jobs closer to each other are a burst: about the spin of a worker and a job that is too small to wake it. */
+const BURST_MILLISECONDS = 0.2;
+/** Jobs of a burst without waking anybody, after one that nobody came to. */
+const UNDISTURBED_JOBS = 100;
 /** A worker is given up after this many times what the caller needed for its own share. */
 const PATIENCE_FACTOR = 100;
+/** Patience is spent piece by piece: a machine that was suspended meanwhile has lost one piece, not all. */
+const PATIENCE_SLICES = 10;
 const GENERATIONS = 1 << 24;
 
 /** A worker, as the caller knows it. */
@@ -53,6 +61,7 @@ interface Member {
 export class Pool {
   readonly board: Board;
   readonly #buffer = new SharedArrayBuffer(BOARD_BYTES);
+  readonly eager: boolean;
   readonly #memory: WebAssembly.Memory;
   readonly #members: Member[] = [];
   readonly #binaries: Kernel[][] = [];
@@ -60,15 +69,20 @@ export class Pool {
   readonly #startMilliseconds: number;
   /** A browser's main thread may not wait. */
   readonly #maySleep: boolean;
-  readonly #failures: string[] = [];
+  /** What became of workers that are gone, and of how many. */
+  readonly #failures = new Map<string, number>();
   #generation = 0;
+  #asked = Number.NEGATIVE_INFINITY;
+  /** Small jobs of a burst that are still to go by before sleeping workers are woken for one again. */
+  #undisturbed = 0;
   #done = 0;
-  #trapped = 0;
   #disposed = false;
 
   /** Starts the workers, as far as they can be started. */
   constructor(workers: number, memory: WebAssembly.Memory, options: PoolOptions = {}) {
-    const { spawn = spawnWorker, startMilliseconds = 10_000, patienceMilliseconds = 10_000 } = options;
+    const { spawn = spawnWorker, eager = false } = options;
+    const { startMilliseconds = 10_000, patienceMilliseconds = 10_000 } = options;
+    this.eager = eager;
     this.#memory = memory;
     this.#startMilliseconds = startMilliseconds;
     this.#patience = patienceMilliseconds;
@@ -105,7 +119,11 @@ export class Pool {
   /** How many threads compute, and what became of the others. */
   get reason(): string {
     const { threads } = this;
-    return [threads === 1 ? "one thread" : `${threads} threads`, ...this.#failures].join("; ");
+    const failures = Array.from(
+      this.#failures,
+      ([what, count]) => `${count} of ${this.#members.length} workers ${what}`,
+    );
+    return [threads === 1 ? "one thread" : `${threads} threads`, ...failures].join("; ");
   }
 
   /**
@@ -151,6 +169,11 @@ export class Pool {
   run(binary: number, kernelIndex: number, chunks: number): boolean {
     const { words } = this.board;
     const kernel = this.#binaries[binary]![kernelIndex]!;
+    if (this.threads === 1) {
+      for (let chunk = chunks - 1; chunk >= 0; chunk--) compute(kernel, this.board, chunk, 0);
+      return true;
+    }
+    const trapped = Atomics.load(words, TRAPPED);
     Atomics.store(words, KERNEL, (binary << 8) | kernelIndex);
     this.#publish(chunks);
     const start = performance.now();
@@ -167,11 +190,33 @@ export class Pool {
       this.#wait(chunks - withdrawn - own, start);
       throw error;
     }
+    if (own === chunks) this.#undisturbed = UNDISTURBED_JOBS;
     if (!this.#wait(chunks - own, start)) return false;
-    const trapped = Atomics.load(words, TRAPPED);
-    if (trapped === this.#trapped) return true;
-    this.#trapped = trapped;
+    if (Atomics.load(words, TRAPPED) === trapped) return true;
     throw new BackendError("a kernel failed in a worker thread");
+  }
+
+  /**
+   * Whether work of this size is to be shared: it gains even if workers must be woken first, or it gains if they are
+   * awake, and they are.
+   */
+  isWorthwhile(size: number, gainsAwake: number, gainsAsleep: number): boolean {
+    if (size < gainsAwake && !this.eager) return false;
+    return this.threads > 1 && (size >= gainsAsleep || this.eager || this.#isAwake());
+  }
+
+  /**
+   * Also true if it was asked just before: where jobs follow each other, waking the workers pays for those to come. Not
+   * too often, though: on a busy machine they come late, or in the caller's place.
+   */
+  #isAwake(): boolean {
+    if (Atomics.load(this.board.words, SLEEPERS) === 0) return true;
+    const now = performance.now();
+    const isBurst = now - this.#asked < BURST_MILLISECONDS;
+    this.#asked = now;
+    if (!isBurst) return false;
+    this.#undisturbed--;
+    return this.#undisturbed < 0;
   }
 
   /** What to throw for work that was changing what it reads when its workers were given up. */
@@ -209,21 +254,25 @@ export class Pool {
     this.#done = (this.#done + chunks) | 0;
     let done = Atomics.load(words, DONE);
     if (done === this.#done) return true;
-    const own = performance.now() - start;
-    const end = start + own + Math.max(this.#patience, own * PATIENCE_FACTOR);
+    const slice = Math.max(this.#patience, (performance.now() - start) * PATIENCE_FACTOR) / PATIENCE_SLICES;
+    let inVain = 0;
     while (done !== this.#done) {
-      const now = watch(words, DONE, done, SPIN_MILLISECONDS);
-      if (now === done) {
-        if (this.#maySleep) {
-          Atomics.store(words, CALLER_SLEEPS, 1);
-          Atomics.wait(words, DONE, done, Math.max(0, end - performance.now()));
-          Atomics.store(words, CALLER_SLEEPS, 0);
-        }
-        if (performance.now() > end && Atomics.load(words, DONE) === done) return this.#giveUp();
-      }
-      done = Atomics.load(words, DONE);
+      const before = done;
+      done = watch(words, DONE, before, SPIN_MILLISECONDS);
+      if (done === before) done = this.#maySleep ? this.#sleep(before, slice) : watch(words, DONE, before, slice);
+      inVain = done === before ? inVain + 1 : 0;
+      if (inVain === PATIENCE_SLICES) return this.#giveUp();
     }
     return true;
+  }
+
+  /** Sleeps until DONE is no longer `done`, or for so many milliseconds; returns what it is then. */
+  #sleep(done: number, milliseconds: number): number {
+    const { words } = this.board;
+    Atomics.store(words, CALLER_SLEEPS, 1);
+    Atomics.wait(words, DONE, done, milliseconds);
+    Atomics.store(words, CALLER_SLEEPS, 0);
+    return Atomics.load(words, DONE);
   }
 
   #giveUp(): false {
@@ -235,8 +284,8 @@ export class Pool {
   /** Takes a worker that failed or ended out of the pool. */
   #remove(member: Member, reason: string): void {
     if (this.#disposed || (member.handle === undefined && member.ready)) return;
-    const what = member.ready ? "ended" : "did not start";
-    this.#failures.push(`worker ${this.#members.indexOf(member) + 1} of ${this.#members.length} ${what}: ${reason}`);
+    const what = `${member.ready ? "ended" : "did not start"}: ${reason}`;
+    this.#failures.set(what, (this.#failures.get(what) ?? 0) + 1);
     member.ready = true;
     this.#end(member);
     member.settle();

@@ -22,7 +22,7 @@ export interface Threads {
  */
 export async function startThreads(
   threads: number,
-  backend: Backend,
+  backend: Pick<Backend, "kernels" | "memory">,
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   allocator: Allocator,

@@ -7,11 +7,12 @@ import type { Pool } from "./pool.js";
 /** The kernel of an optimizer. */
 export type Step = Kernels["rmsprop_f32"];
 
-/** Elements below which a step stays on the caller; see decision 0007. */
-const MIN_ELEMENTS = 32768;
+/** Elements from which sharing gains: when workers are awake, and when they must be woken first. */
+const GAINS_AWAKE = 32768;
+const GAINS_ASLEEP = 262144;
 /** Elements of a chunk at least. */
 const CHUNK_ELEMENTS = 8192;
-const CHUNKS_PER_THREAD = 4;
+const CHUNKS_PER_THREAD = 2;
 /** Cuts fall between cache lines, so that no two threads write to the same one. */
 const LINE_ELEMENTS = 16;
 
@@ -44,14 +45,16 @@ export class StepSplitter {
   /** This step on all threads; `run` runs its kernel on so many chunks. */
   threaded(one: Step, run: (chunks: number) => boolean): Step {
     return (segmentsPtr, segmentCount, checkFinite) => {
-      const { threads } = this.#pool;
+      const pool = this.#pool;
       const elements = this.#elements(segmentsPtr, segmentCount);
-      const wanted = Math.min(threads * CHUNKS_PER_THREAD, MAX_CHUNKS, Math.floor(elements / CHUNK_ELEMENTS));
-      const isSmall = threads === 1 || elements < MIN_ELEMENTS;
-      if (isSmall || !this.#reserve(segmentCount + wanted)) return one(segmentsPtr, segmentCount, checkFinite);
+      const least = pool.eager ? LINE_ELEMENTS : CHUNK_ELEMENTS;
+      const chunks = Math.min(pool.threads * CHUNKS_PER_THREAD, MAX_CHUNKS, Math.floor(elements / least));
+      const isShared =
+        chunks > 1 && pool.isWorthwhile(elements, GAINS_AWAKE, GAINS_ASLEEP) && this.#reserve(segmentCount + chunks);
+      if (!isShared) return one(segmentsPtr, segmentCount, checkFinite);
       const refused = this.#measure(segmentsPtr, segmentCount, checkFinite);
       if (refused !== 0) return refused;
-      const chunks = this.#cut(segmentsPtr, segmentCount, elements, wanted);
+      this.#cut(segmentsPtr, segmentCount, elements, chunks);
       if (!run(chunks)) throw this.#pool.lost("a step");
       return 0;
     };
@@ -87,8 +90,8 @@ export class StepSplitter {
     }
   }
 
-  /** Writes the tables of the chunks, and the board's rows, which name them; returns how many there are. */
-  #cut(segmentsPtr: number, segmentCount: number, elements: number, chunks: number): number {
+  /** Writes the tables of the chunks, and the board's rows, which name them. */
+  #cut(segmentsPtr: number, segmentCount: number, elements: number, chunks: number): void {
     const words = this.#words();
     const { rows } = this.#pool.board;
     let from = segmentsPtr / 4;
@@ -120,7 +123,6 @@ export class StepSplitter {
       rows[at + 1] = (to - table) / WORDS;
       rows[at + 2] = MEASURED;
     }
-    return chunks;
   }
 }
 
