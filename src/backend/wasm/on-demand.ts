@@ -61,7 +61,7 @@ function nodeProcess(): NodeProcess | undefined {
 }
 
 /** Compiles for 256 bits; throws where that cannot be asked for. */
-function compileWide(bytes: Uint8Array): WebAssembly.Module {
+export function compileWide(bytes: Uint8Array): WebAssembly.Module {
   return compileWith(FLAGS, bytes, MARKS.wide);
 }
 
@@ -109,7 +109,7 @@ const ROUNDS = 40;
  * @param narrowBytes the 128-bit binary; compiled by the same compiler, so that only the width differs
  * @param memory says whether the modules import a shared one; not touched
  */
-function proveWide(wide: WebAssembly.Module, narrowBytes: Uint8Array, memory: WebAssembly.Memory): number {
+export function proveWide(wide: WebAssembly.Module, narrowBytes: Uint8Array, memory: WebAssembly.Memory): number {
   const narrow = compileWith(FLAGS.slice(1), narrowBytes, MARKS.eager);
   const sides = [wide, narrow].map((module) => {
     const own = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: isShared(memory) });

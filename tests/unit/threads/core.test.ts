@@ -214,7 +214,7 @@ describe("a core without threads says why", () => {
     ],
   ])("%s", async (_, make, why) => {
     const core = await make();
-    expect(core.reason.endsWith(`; ${why}`), core.reason).toBe(true);
+    expect(core.reason.split("; ")).toContain(why);
     expect(product(core)).toEqual([[39]]);
   });
 

@@ -1,0 +1,72 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { bytesFor } from "../../src/backend/wasm/instantiate.js";
+import { compileWide, proveWide } from "../../src/backend/wasm/on-demand.js";
+import { createCore, createCoreSync, matmul, RMSProp, SGD } from "../../src/entry/inline.js";
+import { canWiden } from "../helpers/conformance.js";
+
+const memory = new WebAssembly.Memory({ initial: 1 });
+const hex = (name: string) => readFileSync(new URL(`../../build/wasm/${name}.wasm`, import.meta.url)).toString("hex");
+const bytes = (name: string) => bytesFor(memory, hex(name));
+
+describe.runIf(canWiden)("wide mode where V8 widens", () => {
+  it("is taken, and says so by what was measured", async () => {
+    for (const options of [{ wide: true }, { wide: true, threads: 2 }]) {
+      const core = await createCore(options);
+      expect(core.variant, core.reason).toBe("wide");
+      expect(core.features.wide).toBe(true);
+      expect(core.reason).toMatch(/wide passed its self-test, \d\.\d × the 128-bit kernels/);
+      core.dispose();
+    }
+    const relaxed = await createCore({ wide: true, arithmetic: "relaxed" });
+    expect(relaxed.variant, relaxed.reason).toBe("relaxed-wide");
+  });
+
+  it("has the bits of the 128-bit kernels, in products and in steps", async () => {
+    const results = [true, false].map(async (wide) => {
+      const core = await createCore({ wide });
+      const a = core.tensor([93, 71], (i) => Math.sin(i) * 3);
+      const b = core.tensor([71, 85], (i) => Math.cos(3 * i));
+      const c = matmul(a, b, { bias: core.tensor([85], (i) => i / 9), activation: "tanh" });
+      const optimizers = [
+        new RMSProp(core, { a }, { centered: true, momentum: 0.9, weightDecay: 0.01 }),
+        new SGD(core, { b }, { momentum: 0.5, nesterov: true }),
+      ];
+      for (let step = 0; step < 5; step++) {
+        optimizers[0]!.step({ a: core.tensor([93, 71], (i) => Math.cos(i + step)) });
+        optimizers[1]!.step({ b: core.tensor([71, 85], (i) => Math.sin(i - step)) });
+      }
+      return [a, b, c].map(({ data }) => new Uint32Array(data.slice().buffer));
+    });
+    const [wide, narrow] = await Promise.all(results);
+    expect(wide).toEqual(narrow);
+  });
+
+  it("refuses kernels that are no faster", () => {
+    expect(() => proveWide(new WebAssembly.Module(bytes("simd")), bytes("simd"), memory)).toThrow(
+      /it ran at \d\.\d\d ×/,
+    );
+  });
+
+  it("refuses kernels whose bits differ", () => {
+    const [add, subtract] = ["fde401", "fde501"]; // f32x4.add, f32x4.sub
+    const wrong = bytesFor(memory, hex("wide").replaceAll(add, subtract));
+    expect(() => proveWide(compileWide(wrong), bytes("simd"), memory)).toThrow(/its bits differ/);
+  });
+});
+
+describe.runIf(!canWiden)("wide mode where V8 does not widen", () => {
+  it("is refused, and the 128-bit kernels run", async () => {
+    const core = await createCore({ wide: true });
+    expect([core.variant, core.features.wide]).toEqual(["simd", false]);
+    expect(core.reason).toMatch(/wide was refused: V8 widens in Node 24 and later on x64 only; simd passed/);
+  });
+});
+
+describe("createCoreSync", () => {
+  it("cannot load what is loaded on demand", () => {
+    const core = createCoreSync({ wide: true });
+    expect([core.variant, core.features.wide]).toEqual(["simd", false]);
+    expect(core.reason).toMatch(/wide was refused: it is loaded on demand: use createCore/);
+  });
+});
