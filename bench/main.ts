@@ -68,6 +68,7 @@ try {
 
   const contestants = [...present, ...(options.peers ? peers : [plainLoop])];
   const peerNames = peers.map(({ name }) => name);
+  const sides = [...contestants, ...pytorchs, ...native.natives].map(({ name }) => name);
   const ratios = ratiosOf(present, peerNames);
   const families: Record<string, Family> = {};
   for (const name of options.only) {
@@ -75,7 +76,7 @@ try {
     if (family.rows.length === 0) continue;
     families[name] = family;
     // What copies nothing is not compared with what does.
-    console.log(`\n${formatFamily(family, name === "read" ? [] : ratios)}`);
+    console.log(`\n${formatFamily(family, sides, name === "read" ? [] : ratios)}`);
   }
   if (options.json !== undefined) {
     writeFileSync(options.json, `${JSON.stringify({ environment, absent, families }, null, 2)}\n`);

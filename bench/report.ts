@@ -43,9 +43,9 @@ export interface Ratio {
   readonly percent?: boolean;
 }
 
-/** A row for each piece of work, a column for each side, and the ratios for which this family has both sides. */
-export function formatFamily({ title, rows }: Family, ratios: readonly Ratio[]): string {
-  const names = [...new Set(rows.flatMap(({ timings }) => timings.map(({ name }) => name)))];
+/** A row for each piece of work, a column for each of `sides` that took part, and the ratios that have both sides. */
+export function formatFamily({ title, rows }: Family, sides: readonly string[], ratios: readonly Ratio[]): string {
+  const names = sides.filter((side) => rows.some(({ timings }) => timings.some(({ name }) => name === side)));
   const columns = ratios.filter(({ side, against }) => names.includes(side) && against.some((n) => names.includes(n)));
   const { unit } = rows[0]!;
   const head = [unit === "time" ? title : `${title}, ${unit}`, ...names, "spread", ...columns.map((c) => c.head)];

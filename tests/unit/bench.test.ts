@@ -79,10 +79,11 @@ describe("tables", () => {
     { name: "other 2", median: 2, spread: 0.03 },
     { name: "native", median: 0.5, spread: 0 },
   ];
+  const sides = ["simd", "wide", "peer 1", "other 2", "native"];
   const rows = [{ name: "8 × 8 × 8", unit: "GFLOP/s" as const, amount: 1e6, timings, notes: [] }];
 
   it("show rates, the fastest of the others, and percent of the limit", () => {
-    const table = formatFamily({ title: "square", rows }, [
+    const table = formatFamily({ title: "square", rows }, sides, [
       { head: "of native", side: "simd", against: ["native"], percent: true },
       { head: "/ best", side: "simd", against: ["peer 1", "other 2"] },
       { head: "wide / simd", side: "wide", against: ["simd"] },
@@ -104,7 +105,7 @@ describe("tables", () => {
   });
 
   it("show times as times", () => {
-    const table = formatFamily({ title: "calls", rows: [{ ...rows[0]!, unit: "time" }] }, []);
+    const table = formatFamily({ title: "calls", rows: [{ ...rows[0]!, unit: "time" }] }, sides, []);
     expect(table).toContain("1.00 ms");
     expect(table).toContain("500 µs");
   });
