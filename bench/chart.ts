@@ -14,7 +14,7 @@ export interface Line {
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 860;
 const HEIGHT = 560;
-const MARGINS = { marginTop: 64, marginRight: 190, marginBottom: 52, marginLeft: 64 };
+const MARGINS = { marginTop: 64, marginRight: 200, marginBottom: 52, marginLeft: 64 };
 /** Least distance of two labels' baselines. */
 const LABEL_PIXELS = 17;
 const RATE_TICKS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500];
@@ -58,11 +58,13 @@ export function saveChart(file: string, title: string, subtitle: string, lines: 
     width: WIDTH,
     height: HEIGHT,
     ...MARGINS,
-    grid: true,
     style: { fontFamily: "sans-serif", fontSize: "13px" },
-    x: { type: "log", base: 2, label: "n of an n × n × n product", ticks: sizes, tickFormat: "d", ...AXIS },
-    y: { type: "log", label: "GFLOP/s", domain: [low, high], ticks, tickFormat: "~g", ...AXIS },
+    x: { type: "log", base: 2, label: "n of an n × n × n product", ticks: sizes, tickFormat: "d", grid: true, ...AXIS },
+    y: { type: "log", domain: [low, high], axis: null },
     marks: [
+      // With a text of its own: a logarithmic axis leaves some of its labels out.
+      Plot.axisY(ticks, { text: String, label: "GFLOP/s", ...AXIS }),
+      Plot.gridY(ticks),
       ...lines.flatMap(({ points, color, limit }) => [
         Plot.line(points, { stroke: color, strokeWidth: 2, ...(limit && { strokeDasharray: "6 4" }) }),
         ...(limit ? [] : [Plot.dot(points, { fill: color, r: 3 })]),
@@ -81,4 +83,4 @@ export function saveChart(file: string, title: string, subtitle: string, lines: 
   writeFileSync(file, `${svg}\n`);
 }
 
-const AXIS: Plot.ScaleOptions = { labelAnchor: "center", labelArrow: "none" };
+const AXIS = { labelAnchor: "center", labelArrow: "none" } as const;

@@ -19,19 +19,22 @@ const KINDS: readonly { name: string; options: CoreOptions; runs: (core: Core) =
   { name: "wide", options: { wide: true }, runs: ({ features }) => features.wide },
 ];
 
-/** Makes the cores. One that fell back is not measured under a false name: it is in `absent`, with its reason. */
-export async function lanewiseContestants(): Promise<{ present: Contestant[]; absent: string[] }> {
-  const present: Contestant[] = [];
-  const absent: string[] = [];
+/** Makes the cores; `notes` says what each runs. One that fell back is not measured under a false name. */
+export async function lanewiseContestants(): Promise<{ contestants: Contestant[]; notes: string[] }> {
+  const contestants: Contestant[] = [];
+  const notes: string[] = [];
   for (const { name, options, runs } of KINDS) {
     const core = await createCore(options);
-    if (runs(core)) present.push(contestantOf(name, core));
-    else {
-      absent.push(`${name}: not here, runs as ${core.variant} (${core.reason})`);
+    const { variant, reason } = core;
+    if (runs(core)) {
+      contestants.push(contestantOf(name, core));
+      notes.push(`${name}: ${variant} (${reason})`);
+    } else {
+      notes.push(`${name}: left out, it would be ${variant} (${reason})`);
       core.dispose();
     }
   }
-  return { present, absent };
+  return { contestants, notes };
 }
 
 /** Threads compute in a memory that they share. */

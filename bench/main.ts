@@ -19,8 +19,22 @@ import { SHAPES } from "./shapes.js";
 
 /** Sizes at which bringing a result to JavaScript is measured. */
 const READ_BACK = [64, 256, 1024];
-const LANEWISE_COLORS = ["#1f5fbf", "#17a2b8", "#6f42c1", "#2ca02c", "#7aa6d8", "#8c8c8c"];
-const PEER_COLORS = ["#d62728", "#ff7f0e", "#b8860b", "#e377c2", "#8c564b", "#bcbd22"];
+/** By the first word of a side's name: Lanewise's are cold, the peers' warm. */
+const COLORS: Readonly<Record<string, string>> = {
+  simd: "#1f5fbf",
+  relaxed: "#17a2b8",
+  threads: "#6f42c1",
+  js: "#2ca02c",
+  wide: "#0b2e6b",
+  plain: "#8c8c8c",
+  "tfjs-wasm": "#d62728",
+  "onnxruntime-web": "#ff7f0e",
+  "jax-js": "#b8860b",
+  "tfjs-cpu": "#e377c2",
+  "ml-matrix": "#8c564b",
+  stdlib: "#bcbd22",
+  native: "#111",
+};
 
 const FAMILIES = ["steps", ...Object.keys(SHAPES), "networks", "read"];
 
@@ -54,22 +68,22 @@ interface Plan {
   readonly jobs: readonly (() => Job)[];
 }
 
-const { present, absent } = await lanewiseContestants();
-const native = compileNative(present.some(({ name }) => name === "wide") ? [4, 8] : [4]);
+const { contestants: cores, notes } = await lanewiseContestants();
+const native = compileNative(cores.some(({ name }) => name === "wide") ? [4, 8] : [4]);
 const pytorchs = options.peers ? startPyTorch(options.python) : [];
 try {
   const peers = options.peers ? await loadPeers() : [];
   const environment = describeEnvironment();
-  const { cpu, runtime, date, commit } = environment;
-  console.log(`${cpu} | ${runtime} | ${date} | ${commit}`);
-  for (const line of absent) console.log(line);
+  const { cpu, runtime, load, date, commit } = environment;
+  console.log(`${cpu} | load ${load} | ${runtime} | ${date} | ${commit}`);
+  for (const note of notes) console.log(note);
   if (native.natives.length === 0) console.log("No C compiler for x86 here: the native limits are left out.");
   if (options.peers && pytorchs.length === 0) console.log(`No PyTorch in ${options.python}: it is left out.`);
 
-  const contestants = [...present, ...(options.peers ? peers : [plainLoop])];
+  const contestants = [...cores, ...(options.peers ? peers : [plainLoop])];
   const peerNames = peers.map(({ name }) => name);
   const sides = [...contestants, ...pytorchs, ...native.natives].map(({ name }) => name);
-  const ratios = ratiosOf(present, peerNames);
+  const ratios = ratiosOf(cores, peerNames);
   const families: Record<string, Family> = {};
   for (const name of options.only) {
     const family = await measureFamily(planOf(name), contestants);
@@ -79,10 +93,10 @@ try {
     console.log(`\n${formatFamily(family, sides, name === "read" ? [] : ratios)}`);
   }
   if (options.json !== undefined) {
-    writeFileSync(options.json, `${JSON.stringify({ environment, absent, families }, null, 2)}\n`);
+    writeFileSync(options.json, `${JSON.stringify({ environment, cores: notes, families }, null, 2)}\n`);
   }
   if (options.svg !== undefined) {
-    const lines = linesOf(families["square"]!.rows, peerNames);
+    const lines = linesOf(families["square"]!.rows, sides);
     saveChart(options.svg, "Products of float32 matrices", `${cpu} | ${runtime} | ${date}`, lines);
   }
 } catch (error) {
@@ -156,24 +170,19 @@ async function measureFamily({ title, jobs }: Plan, contestants: readonly Contes
   return { title, rows };
 }
 
-/** The square products as lines: Lanewise's in cold colours, the peers' in warm ones, the highest peaks seen dashed. */
-function linesOf(rows: readonly Row[], peers: readonly string[]): Line[] {
-  const names = [...new Set(rows.flatMap(({ timings }) => timings.map(({ name }) => name)))];
+/** The square products as lines; of a limit the highest that was seen, at every size. */
+function linesOf(rows: readonly Row[], sides: readonly string[]): Line[] {
   const limits = native.natives.map(({ name }) => name);
-  const colors = { lanewise: [...LANEWISE_COLORS], peers: [...PEER_COLORS] };
-  return names.map((name) => {
-    const limit = limits.includes(name);
+  return sides.flatMap((name) => {
     const points = rows.flatMap(({ amount, timings }, i): [number, number][] => {
       const timing = timings.find((t) => t.name === name);
       return timing ? [[SHAPES["square"]!.shapes[i]!.n, amount / timing.median / 1e6]] : [];
     });
+    if (points.length === 0) return [];
+    const limit = limits.includes(name);
     const peak = Math.max(...points.map(([, rate]) => rate));
-    return {
-      name,
-      color: limit ? "#111" : (peers.includes(name) ? colors.peers : colors.lanewise).shift()!,
-      limit,
-      points: limit ? points.map(([n]) => [n, peak] as const) : points,
-    };
+    const color = COLORS[name.split(" ")[0]!]!;
+    return [{ name, color, limit, points: limit ? points.map(([n]) => [n, peak] as const) : points }];
   });
 }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import Table from "cli-table3";
 import type { Timing } from "./measure.js";
 import type { Row } from "./run.js";
@@ -13,6 +13,8 @@ export interface Family {
 /** Where the figures come from. */
 export interface Environment {
   readonly cpu: string;
+  /** Processes that wanted a processor in the minute before. */
+  readonly load: number;
   readonly runtime: string;
   readonly date: string;
   readonly commit: string;
@@ -28,6 +30,7 @@ export function describeEnvironment(): Environment {
   const cpu = cpus();
   return {
     cpu: `${cpu.length} × ${cpu[0]?.model ?? "unknown"}`,
+    load: Number(loadavg()[0]!.toFixed(1)),
     runtime: `Node ${process.versions.node} (V8 ${process.versions.v8})`,
     date: new Date().toISOString().slice(0, 10),
     commit,
