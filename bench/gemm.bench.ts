@@ -24,7 +24,6 @@ export function productJob(shape: Shape, unit: Unit, natives: readonly Native[])
     bound: (baseline) => boundOf(shape, operands, baseline),
     gauges: natives.map((native) => ({
       name: native.name,
-      limit: true,
       sample: () => Math.max(flops / native.multiplyAdd(), bytes / native.read(bytes)) / 1e6,
     })),
   };

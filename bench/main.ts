@@ -43,7 +43,7 @@ const options = new Command("npm run bench --")
   .option("--only <families>", `some of ${FAMILIES.join(", ")}, with commas between`, parseFamilies, FAMILIES)
   .option("--peers", "measure the packages of bench/peers too, and PyTorch where it is installed")
   .option("--python <program>", "the Python that has PyTorch", "python3")
-  .option("--rounds <count>", "turns of each side", parseCount, 7)
+  .option("--rounds <count>", "turns of each side", parseCount, 10)
   .option("--json <file>", "write the figures to a file", parseFile)
   .option("--svg <file>", "draw the square products", parseFile)
   .allowExcessArguments(false)
@@ -176,7 +176,7 @@ function linesOf(rows: readonly Row[], sides: readonly string[]): Line[] {
   return sides.flatMap((name) => {
     const points = rows.flatMap(({ amount, timings }, i): [number, number][] => {
       const timing = timings.find((t) => t.name === name);
-      return timing ? [[SHAPES["square"]!.shapes[i]!.n, amount / timing.median / 1e6]] : [];
+      return timing ? [[SHAPES["square"]!.shapes[i]!.n, amount / timing.best / 1e6]] : [];
     });
     if (points.length === 0) return [];
     const limit = limits.includes(name);

@@ -14,30 +14,28 @@ export interface Gauge {
   readonly name: string;
   /** Milliseconds for the work once, the median of some runs. */
   readonly sample: () => number | Promise<number>;
-  /** What cannot be beaten: its best round counts, not its median, for others on the machine only make it worse. */
-  readonly limit?: boolean;
 }
 
-/** Milliseconds for one run. */
+/** Milliseconds for one run; within a round always the median. */
 export interface Timing {
   readonly name: string;
-  /** Median of the rounds' medians; of a limit, the best of them. */
+  /** Of the best round: others on the machine only ever make a round worse. */
+  readonly best: number;
+  /** Of the median round. */
   readonly median: number;
-  /** Median absolute deviation within a round as a share of its median; of a gauge, between the rounds; of a limit 0. */
-  readonly spread: number;
 }
 
 const SAMPLE_MILLISECONDS = 0.2;
-const ROUND_MILLISECONDS = 30;
+/** How long everybody is timed in a round. */
+export const ROUND_MILLISECONDS = 20;
 
 /** Times the sides in turns, some rounds of each, so that what disturbs the machine disturbs all of them. */
 export async function measure(sides: readonly Side[], gauges: readonly Gauge[], rounds: number): Promise<Timing[]> {
   const plans: Plan[] = [];
   for (const side of sides) plans.push(await planOf(side));
-  const samples = sides.map((): { median: number; spread: number }[] => []);
-  const gauged = gauges.map((): number[] => []);
+  const samples: number[][] = [...sides, ...gauges].map(() => []);
   for (let round = 0; round < rounds; round++) {
-    for (const [i, gauge] of gauges.entries()) gauged[i]!.push(await gauge.sample());
+    for (const [i, gauge] of gauges.entries()) samples[sides.length + i]!.push(await gauge.sample());
     const bench = new Bench({
       time: ROUND_MILLISECONDS,
       iterations: 1,
@@ -52,26 +50,18 @@ export async function measure(sides: readonly Side[], gauges: readonly Gauge[], 
     await bench.run();
     bench.tasks.forEach((task, i) => {
       if (!("latency" in task.result)) throw new Error(`${task.name}: ${JSON.stringify(task.result)}`);
-      const { p50, mad } = task.result.latency;
-      samples[i]!.push({ median: p50! / plans[i]!.repeat, spread: mad! / p50! });
+      samples[i]!.push(task.result.latency.p50! / plans[i]!.repeat);
     });
   }
-  return [
-    ...sides.map(({ name }, i) => ({
-      name,
-      median: middle(samples[i]!.map((s) => s.median)),
-      spread: middle(samples[i]!.map((s) => s.spread)),
-    })),
-    ...gauges.map(({ name, limit }, i) => {
-      const median = limit ? Math.min(...gauged[i]!) : middle(gauged[i]!);
-      return { name, median, spread: limit ? 0 : middle(gauged[i]!.map((t) => Math.abs(t - median))) / median };
-    }),
-  ];
+  return [...sides, ...gauges].map(({ name }, i) => ({
+    name,
+    best: Math.min(...samples[i]!),
+    median: middle(samples[i]!),
+  }));
 }
 
-/** The median of some values; NaN of none. */
-export function middle(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+function middle(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
 /** A function that runs `repeat` times; only what is asynchronous pays for awaiting. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type Network, TRAINING, type TrainingData } from "./contestant.js";
+import { ROUND_MILLISECONDS } from "./measure.js";
 
 /** A Python process that trains the networks on one thread, when it is told to. */
 export interface PyTorch {
@@ -16,8 +17,6 @@ export interface PyTorch {
   milliseconds(): Promise<number>;
   dispose(): void;
 }
-
-const ROUND_MILLISECONDS = 30;
 
 /** What PyTorch is told about its instruction set: nothing, so that it takes the widest, and AVX2. */
 const CAPABILITIES = [{}, { ATEN_CPU_CAPABILITY: "avx2" }];

@@ -60,8 +60,8 @@ export function formatFamily({ title, rows }: Family, sides: readonly string[], 
   for (const row of rows) {
     const find = (name: string) => row.timings.find((timing) => timing.name === name);
     const rates = names.map(find).map((timing) => (timing ? formatRate(row, timing) : "–"));
-    const spread = Math.max(...row.timings.map((timing) => timing.spread));
-    table.push([row.name, ...rates, `± ${(spread * 100).toFixed(0)} %`, ...columns.map((c) => formatRatio(c, find))]);
+    const spread = Math.max(...row.timings.map(({ best, median }) => median / best - 1));
+    table.push([row.name, ...rates, `+ ${(spread * 100).toFixed(0)} %`, ...columns.map((c) => formatRatio(c, find))]);
   }
   const origins = rows.flatMap(({ name, origin }) => (origin === undefined ? [] : [`${name}: ${origin}`]));
   const notes = new Set(rows.flatMap((row) => row.notes.map((note) => `! ${note}`)));
@@ -69,18 +69,18 @@ export function formatFamily({ title, rows }: Family, sides: readonly string[], 
 }
 
 /** Work per nanosecond, or time, in three digits. */
-function formatRate({ unit, amount }: Row, { median }: Timing): string {
-  return unit === "time" ? formatTime(median) : formatNumber(amount / median / 1e6);
+function formatRate({ unit, amount }: Row, { best }: Timing): string {
+  return unit === "time" ? formatTime(best) : formatNumber(amount / best / 1e6);
 }
 
 function formatRatio({ side, against, percent }: Ratio, find: (name: string) => Timing | undefined): string {
   const own = find(side);
   const others = against.flatMap((name) => find(name) ?? []);
   if (own === undefined || others.length === 0) return "–";
-  const best = others.reduce((a, b) => (a.median <= b.median ? a : b));
-  const ratio = best.median / own.median;
+  const fastest = others.reduce((a, b) => (a.best <= b.best ? a : b));
+  const ratio = fastest.best / own.best;
   if (percent) return `${(100 * ratio).toFixed(0)} %`;
-  return against.length > 1 ? `${ratio.toPrecision(3)} ${best.name.split(" ")[0]}` : ratio.toPrecision(3);
+  return against.length > 1 ? `${ratio.toPrecision(3)} ${fastest.name.split(" ")[0]}` : ratio.toPrecision(3);
 }
 
 function formatNumber(value: number): string {

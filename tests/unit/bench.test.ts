@@ -74,10 +74,10 @@ describe("comparison of results", () => {
 
 describe("tables", () => {
   const timings = [
-    { name: "simd", median: 1, spread: 0.01 },
-    { name: "peer 1", median: 4, spread: 0.02 },
-    { name: "other 2", median: 2, spread: 0.03 },
-    { name: "native", median: 0.5, spread: 0 },
+    { name: "simd", best: 1, median: 1.01 },
+    { name: "peer 1", best: 4, median: 4 },
+    { name: "other 2", best: 2, median: 2.06 },
+    { name: "native", best: 0.5, median: 0.5 },
   ];
   const sides = ["simd", "wide", "peer 1", "other 2", "native"];
   const rows = [{ name: "8 × 8 × 8", unit: "GFLOP/s" as const, amount: 1e6, timings, notes: [] }];
@@ -96,7 +96,7 @@ describe("tables", () => {
       "0.250",
       "0.500",
       "2.00",
-      "± 3 %",
+      "+ 3 %",
       "50 %",
       "2.00 other",
       "",
