@@ -6,7 +6,7 @@ import type { Job, Unit } from "./run.js";
 import { bytesOf, flopsOf, type Shape } from "./shapes.js";
 
 /** Flops above which the slow are left out: at 1 GFLOP/s they take this many nanoseconds a run. */
-const HEAVY_FLOPS = 3e8;
+const HEAVY_FLOPS = 1e8;
 
 /** A product by everybody, against what arithmetic and memory allow. */
 export function productJob(shape: Shape, unit: Unit, natives: readonly Native[]): Job {

@@ -58,6 +58,8 @@ export async function run(job: Job, contestants: readonly Contestant[], rounds: 
         for (let r = 0; r < job.runsBeforeCheck; r++) await task.run();
         actual = task.read();
       } catch (error) {
+        // What the others are held against has to work.
+        if (expected === undefined) throw error;
         if (started.at(-1)?.contestant === contestant) started.pop();
         notes.push(`${name}: ${error instanceof Error ? error.message : error}`);
         continue;

@@ -38,7 +38,9 @@ describe("comparison of results", () => {
     expect(() => checkWithin("a", floats(1, 2), floats(1, 2.5), floats(1, 0.4))).toThrow("a: element 1 is 2");
     expect(() => checkWithin("a", floats(Number.NaN), floats(1), floats(9))).toThrow("element 0");
     expect(() => checkWithin("a", floats(1), floats(1, 1), floats(9, 9))).toThrow("1 numbers, expected 2");
+    checkSame("a", floats(1, Number.NaN), floats(1, Number.NaN));
     expect(() => checkSame("a", floats(1 + 2 ** -23), floats(1))).toThrow("element 0");
+    expect(() => checkSame("a", floats(-0), floats(0))).toThrow("element 0");
   });
 
   it.each([
@@ -69,6 +71,7 @@ describe("comparison of results", () => {
     const row = await run(productJob(SHAPES["square"]!.shapes[0]!, "GFLOP/s", []), [plainLoop, broken], 1);
     expect(row.timings.map(({ name }) => name)).toEqual(["plain loop"]);
     expect(row.notes).toEqual(["broken: no such thing"]);
+    await expect(run(productJob(SHAPES["square"]!.shapes[0]!, "GFLOP/s", []), [broken], 1)).rejects.toThrow("no such");
   });
 });
 
