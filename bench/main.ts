@@ -71,6 +71,15 @@ interface Plan {
 const { contestants: cores, notes } = await lanewiseContestants();
 const native = compileNative(cores.some(({ name }) => name === "wide") ? [4, 8] : [4]);
 const pytorchs = options.peers ? startPyTorch(options.python) : [];
+const cleanUp = () => {
+  for (const helper of [native, ...pytorchs]) helper.dispose();
+};
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    cleanUp();
+    process.exit(1);
+  });
+}
 try {
   const peers = options.peers ? await loadPeers() : [];
   const environment = describeEnvironment();
@@ -104,8 +113,7 @@ try {
   console.error(error instanceof Error ? error.stack : error);
   process.exitCode = 1;
 } finally {
-  for (const pytorch of pytorchs) pytorch.dispose();
-  native.dispose();
+  cleanUp();
 }
 
 function planOf(family: string): Plan {
