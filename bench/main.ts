@@ -1,36 +1,218 @@
-// Lanewise's Wasm against its JavaScript twin and against the loop that one would write by hand, on this machine.
-import { writeFileSync } from "node:fs";
-import { Command } from "commander";
-import { createCore } from "lanewise";
-import { benchGemm } from "./gemm.bench.js";
+// Lanewise's cores against a plain loop and the machine's own limits, and with --peers against other packages.
+import { accessSync, constants, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { SingleBar } from "cli-progress";
+import { Command, InvalidArgumentError } from "commander";
+import { type Line, saveChart } from "./chart.js";
+import type { Contestant } from "./contestant.js";
+import { productJob, readBackJob } from "./gemm.bench.js";
+import { BASELINE, FALLBACK, lanewiseContestants } from "./lanewise.js";
 import { compileNative } from "./native.js";
-import { type Case, describeEnvironment, formatCase, formatEnvironment } from "./report.js";
-import { benchRmsprop } from "./rmsprop.bench.js";
+import { NETWORKS, networkJob } from "./nn.bench.js";
+import { METHODS, PARAMETERS, stepJob } from "./optim.bench.js";
+import { loadPeers } from "./peers.js";
+import { plainLoop } from "./plain.js";
+import { startPyTorch } from "./pytorch.js";
+import { describeEnvironment, type Family, formatFamily, type Ratio } from "./report.js";
+import { type Job, type Row, run } from "./run.js";
+import { SHAPES } from "./shapes.js";
 
-const { json, only } = new Command("npm run bench --")
-  .description("Time steps and products: Wasm, its JavaScript twin, a plain loop, and the machine's native limit.")
-  .option("--json <file>", "write the figures to a file")
-  .option("--only <name>", "rmsprop or gemm")
+/** Sizes at which bringing a result to JavaScript is measured. */
+const READ_BACK = [64, 256, 1024];
+/** By the first word of a side's name: Lanewise's are cold, the peers' warm. */
+const COLORS: Readonly<Record<string, string>> = {
+  simd: "#1f5fbf",
+  relaxed: "#17a2b8",
+  threads: "#6f42c1",
+  js: "#2ca02c",
+  wide: "#0b2e6b",
+  plain: "#8c8c8c",
+  "tfjs-wasm": "#d62728",
+  "onnxruntime-web": "#ff7f0e",
+  "jax-js": "#b8860b",
+  "tfjs-cpu": "#e377c2",
+  "ml-matrix": "#8c564b",
+  stdlib: "#bcbd22",
+  native: "#111",
+};
+
+const FAMILIES = ["steps", ...Object.keys(SHAPES), "networks", "read"];
+
+const options = new Command("npm run bench --")
+  .description("Time steps, products and training steps in Lanewise, beside plain loops, native C and other packages.")
+  .option("--only <families>", `some of ${FAMILIES.join(", ")}, with commas between`, parseFamilies, FAMILIES)
+  .option("--peers", "measure the packages of bench/peers too, and PyTorch where it is installed")
+  .option("--python <program>", "the Python that has PyTorch", "python3")
+  .option("--rounds <count>", "turns of each side", parseCount, 10)
+  .option("--json <file>", "write the figures to a file", parseFile)
+  .option("--svg <file>", "draw the square products", parseFile)
   .allowExcessArguments(false)
   .parse()
-  .opts<{ json?: string; only?: string }>();
+  .opts<{
+    only: string[];
+    peers?: true;
+    python: string;
+    rounds: number;
+    json?: string;
+    svg?: string;
+  }>();
+if (options.svg !== undefined && !options.only.includes("square")) {
+  console.error("error: --svg draws the square products; add square to --only");
+  process.exit(1);
+}
 
-const cores = [await createCore({ backend: "wasm" }), await createCore({ backend: "js" })];
-const native = compileNative();
-const environment = describeEnvironment(cores);
-console.log(formatEnvironment(environment));
-if (native === undefined) console.log("No C compiler for x86 here: the native limits are left out.");
+/** What is measured together, and shown as one table. */
+interface Plan {
+  readonly title: string;
+  /** Made one at a time: some hold hundreds of megabytes. */
+  readonly jobs: readonly (() => Job)[];
+}
 
-const cases: Case[] = [];
-const report = (result: Case) => {
-  cases.push(result);
-  console.log(formatCase(result));
+const { contestants: cores, notes } = await lanewiseContestants();
+const native = compileNative(cores.some(({ name }) => name === "wide") ? [4, 8] : [4]);
+const pytorchs = options.peers ? startPyTorch(options.python) : [];
+const cleanUp = () => {
+  for (const helper of [native, ...pytorchs]) helper.dispose();
 };
-if (only !== "gemm") {
-  for (const count of [1024, 100_000, 2 ** 20, 2 ** 24]) report(await benchRmsprop(cores, count, native));
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    cleanUp();
+    process.exit(1);
+  });
 }
-if (only !== "rmsprop") {
-  for (const n of [16, 32, 64, 128, 256, 512, 1024]) report(await benchGemm(cores, n, native));
+try {
+  const peers = options.peers ? await loadPeers() : [];
+  const environment = describeEnvironment();
+  const { cpu, runtime, load, date, commit } = environment;
+  console.log(`${cpu} | load ${load} | ${runtime} | ${date} | ${commit}`);
+  for (const note of notes) console.log(note);
+  if (native.natives.length === 0) console.log("No C compiler for x86 here: the native limits are left out.");
+  if (options.peers && pytorchs.length === 0) console.log(`No PyTorch in ${options.python}: it is left out.`);
+
+  const contestants = [...cores, ...(options.peers ? peers : [plainLoop])];
+  const peerNames = peers.map(({ name }) => name);
+  const sides = [...contestants, ...pytorchs, ...native.natives].map(({ name }) => name);
+  const ratios = ratiosOf(cores, peerNames);
+  const families: Record<string, Family> = {};
+  for (const name of options.only) {
+    const family = await measureFamily(planOf(name), contestants);
+    if (family.rows.length === 0) continue;
+    families[name] = family;
+    // What copies nothing is not compared with what does.
+    console.log(`\n${formatFamily(family, sides, name === "read" ? [] : ratios)}`);
+  }
+  if (options.json !== undefined) {
+    writeFileSync(options.json, `${JSON.stringify({ environment, cores: notes, families }, null, 2)}\n`);
+  }
+  if (options.svg !== undefined) {
+    const lines = linesOf(families["square"]!.rows, sides);
+    saveChart(options.svg, "Products of float32 matrices", `${cpu} | ${runtime} | ${date}`, lines);
+  }
+} catch (error) {
+  // Printed here: what some peers register for uncaught errors prints their whole source.
+  console.error(error instanceof Error ? error.stack : error);
+  process.exitCode = 1;
+} finally {
+  cleanUp();
 }
-native?.dispose();
-if (json !== undefined) writeFileSync(json, `${JSON.stringify({ environment, cases }, null, 2)}\n`);
+
+function planOf(family: string): Plan {
+  const { natives } = native;
+  switch (family) {
+    case "steps":
+      return {
+        title: "steps, parameters",
+        jobs: Object.keys(METHODS).flatMap((name) => PARAMETERS.map((count) => () => stepJob(name, count, natives))),
+      };
+    case "networks":
+      return {
+        title: "training steps",
+        jobs: NETWORKS.map((network) => () => networkJob(network, pytorchs)),
+      };
+    case "read": {
+      // Lanewise's results lie in an array that JavaScript sees; only the peers make this worth a table.
+      const shapes = SHAPES["square"]!.shapes.filter(({ n }) => options.peers && READ_BACK.includes(n));
+      return {
+        title: "reading a result",
+        jobs: shapes.flatMap((shape) => [() => productJob(shape, "time", []), () => readBackJob(shape)]),
+      };
+    }
+    default: {
+      const { title, unit, shapes } = SHAPES[family]!;
+      // No limit of arithmetic or memory says anything about the cost of a call.
+      const limits = unit === "time" ? [] : natives;
+      return { title, jobs: shapes.map((shape) => () => productJob(shape, unit, limits)) };
+    }
+  }
+}
+
+/** The columns of ratios; a table shows those for which it has both sides. */
+function ratiosOf(cores: readonly Contestant[], peers: readonly string[]): Ratio[] {
+  const others = cores.filter(({ name }) => name !== BASELINE && name !== FALLBACK);
+  return [
+    ...native.natives.slice(0, 1).map(({ name }) => ({
+      head: `${BASELINE} of native`,
+      side: BASELINE,
+      against: [name],
+      percent: true,
+    })),
+    ...others.map(({ name }) => ({ head: `${name} / ${BASELINE}`, side: name, against: [BASELINE] })),
+    { head: `${BASELINE} / plain loop`, side: BASELINE, against: [plainLoop.name] },
+    { head: `${BASELINE} / best peer`, side: BASELINE, against: peers },
+    ...[BASELINE, "wide"].flatMap((side) =>
+      pytorchs.map(({ name }) => ({ head: `${side} / ${name.split(" ").at(-1)}`, side, against: [name] })),
+    ),
+    { head: `${FALLBACK} / tfjs-cpu`, side: FALLBACK, against: peers.filter((name) => name.startsWith("tfjs-cpu")) },
+  ];
+}
+
+async function measureFamily({ title, jobs }: Plan, contestants: readonly Contestant[]): Promise<Family> {
+  const bar = new SingleBar({ format: `${title} {bar} {value}/{total}`, clearOnComplete: true });
+  bar.start(jobs.length, 0);
+  const rows: Row[] = [];
+  for (const job of jobs) {
+    rows.push(await run(job(), contestants, options.rounds));
+    bar.increment();
+  }
+  bar.stop();
+  return { title, rows };
+}
+
+/** The square products as lines; of a limit the highest that was seen, at every size. */
+function linesOf(rows: readonly Row[], sides: readonly string[]): Line[] {
+  const limits = native.natives.map(({ name }) => name);
+  return sides.flatMap((name) => {
+    const points = rows.flatMap(({ amount, timings }, i): [number, number][] => {
+      const timing = timings.find((t) => t.name === name);
+      return timing ? [[SHAPES["square"]!.shapes[i]!.n, amount / timing.best / 1e6]] : [];
+    });
+    if (points.length === 0) return [];
+    const limit = limits.includes(name);
+    const peak = Math.max(...points.map(([, rate]) => rate));
+    const color = COLORS[name.split(" ")[0]!]!;
+    return [{ name, color, limit, points: limit ? points.map(([n]) => [n, peak] as const) : points }];
+  });
+}
+
+function parseFamilies(text: string): string[] {
+  const families = text.split(",");
+  const unknown = families.find((name) => !FAMILIES.includes(name));
+  if (unknown !== undefined) throw new InvalidArgumentError(`${unknown} is none of ${FAMILIES.join(", ")}.`);
+  return families;
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError("Expected an integer of at least 1.");
+  return count;
+}
+
+/** A file that can be written: better known now than after the measuring. */
+function parseFile(file: string): string {
+  try {
+    accessSync(dirname(file), constants.W_OK);
+  } catch {
+    throw new InvalidArgumentError("There is no such folder to write into.");
+  }
+  return file;
+}

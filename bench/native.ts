@@ -3,29 +3,41 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Method } from "./contestant.js";
 
-/** The machine's own limits, from a C program; `undefined` where there is no C compiler or it is not an x86. */
+/** The machine's own limits at one width of its vectors, from a C program. */
 export interface Native {
-  /** G operations/s of 128-bit multiplies and adds. */
+  readonly name: string;
+  /** G operations/s of multiplies and adds. */
   multiplyAdd(): number;
-  /** G parameters/s of a 128-bit RMSProp step. */
-  rmsprop(parameters: number): number;
-  dispose(): void;
+  /** GB/s of reading so many bytes again and again. */
+  read(bytes: number): number;
+  /** G parameters/s of an optimizer's step. */
+  step(method: Method, parameters: number): number;
 }
 
-export function compileNative(): Native | undefined {
+const MULTIPLY_ADDS = 400_000;
+/** What the program's loops take at a time, in floats. */
+const BLOCK = 64;
+
+/** Compiles the program for so many lanes of 32 bits; none where there is no C compiler, or this is not such an x86. */
+export function compileNative(lanes: readonly number[]): { natives: Native[]; dispose(): void } {
   const folder = mkdtempSync(join(tmpdir(), "lanewise-bench-"));
-  const program = join(folder, "limit");
   const source = fileURLToPath(new URL("native/limit.c", import.meta.url));
-  const { status } = spawnSync("cc", ["-O3", "-march=native", "-ffp-contract=off", source, "-o", program]);
-  if (status !== 0) {
-    rmSync(folder, { recursive: true });
-    return undefined;
-  }
-  const run = (...args: string[]) => Number(execFileSync(program, args, { encoding: "utf8" }));
-  return {
-    multiplyAdd: () => run("muladd"),
-    rmsprop: (parameters) => run("rmsprop", `${parameters}`),
-    dispose: () => rmSync(folder, { recursive: true }),
-  };
+  const natives = lanes.flatMap((count): Native[] => {
+    const program = join(folder, `limit-${count}`);
+    const flags = ["-O3", "-funroll-loops", "-march=native", "-ffp-contract=off", `-DLANES=${count}`];
+    if (spawnSync("cc", [...flags, source, "-o", program]).status !== 0) return [];
+    const run = (work: string, n: number) =>
+      Number(execFileSync(program, [work, `${Math.ceil(n / BLOCK) * BLOCK}`], { encoding: "utf8" }));
+    return [
+      {
+        name: `native ${32 * count}-bit`,
+        multiplyAdd: () => run("muladd", MULTIPLY_ADDS),
+        read: (bytes) => 4 * run("read", bytes / 4),
+        step: run,
+      },
+    ];
+  });
+  return { natives, dispose: () => rmSync(folder, { recursive: true }) };
 }

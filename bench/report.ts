@@ -1,30 +1,26 @@
 import { execFileSync } from "node:child_process";
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import Table from "cli-table3";
-import type { Core } from "lanewise";
 import type { Timing } from "./measure.js";
+import type { Row } from "./run.js";
 
-/** A comparison of several sides at the same work. */
-export interface Case {
-  readonly name: string;
-  /** What `work` per nanosecond is called. */
-  readonly unit: string;
-  readonly work: number;
-  readonly sides: readonly ({ readonly name: string } & Timing)[];
-  /** The machine's limit in the same unit. */
-  readonly native: number | undefined;
+/** Rows that belong together. */
+export interface Family {
+  readonly title: string;
+  readonly rows: readonly Row[];
 }
 
 /** Where the figures come from. */
 export interface Environment {
   readonly cpu: string;
+  /** Processes that wanted a processor in the minute before. */
+  readonly load: number;
   readonly runtime: string;
-  readonly variants: readonly string[];
   readonly date: string;
   readonly commit: string;
 }
 
-export function describeEnvironment(cores: readonly Core[]): Environment {
+export function describeEnvironment(): Environment {
   let commit = "unknown";
   try {
     commit = execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim();
@@ -34,44 +30,65 @@ export function describeEnvironment(cores: readonly Core[]): Environment {
   const cpu = cpus();
   return {
     cpu: `${cpu.length} × ${cpu[0]?.model ?? "unknown"}`,
+    load: Number(loadavg()[0]!.toFixed(1)),
     runtime: `Node ${process.versions.node} (V8 ${process.versions.v8})`,
-    variants: cores.map(({ variant }) => variant),
     date: new Date().toISOString().slice(0, 10),
     commit,
   };
 }
 
-export function formatEnvironment({ cpu, runtime, variants, date, commit }: Environment): string {
-  return `${cpu} | ${runtime} | ${variants.join(", ")} | ${date} | ${commit}`;
+/** A column that holds one side's speed against the best of some others. */
+export interface Ratio {
+  readonly head: string;
+  readonly side: string;
+  readonly against: readonly string[];
+  /** In percent; else as a factor, with the other's name where there are several. */
+  readonly percent?: boolean;
 }
 
-/** Median and spread of each side, its rate, and its ratios to the last side and to the native limit. */
-export function formatCase({ name, unit, work, sides, native }: Case): string {
-  const baseline = sides.at(-1)!;
-  const head = [name, "median", "spread", unit, `× ${baseline.name}`];
-  if (native !== undefined) head.push(`of native ${native.toFixed(2)}`);
+/** A row for each piece of work, a column for each of `sides` that took part, and the ratios that have both sides. */
+export function formatFamily({ title, rows }: Family, sides: readonly string[], ratios: readonly Ratio[]): string {
+  const names = sides.filter((side) => rows.some(({ timings }) => timings.some(({ name }) => name === side)));
+  const columns = ratios.filter(({ side, against }) => names.includes(side) && against.some((n) => names.includes(n)));
+  const { unit } = rows[0]!;
+  const head = [unit === "time" ? title : `${title}, ${unit}`, ...names, "spread", ...columns.map((c) => c.head)];
   const table = new Table({
-    head,
+    head: head.map((name, i) => (i === 0 ? name : name.replace(" ", "\n"))),
     style: { head: [], border: [], compact: true },
-    colAligns: ["left", "right", "right", "right", "right", "right"],
+    colAligns: ["left", ...head.slice(1).map(() => "right" as const)],
   });
-  for (const side of sides) {
-    const rate = work / side.median / 1e6;
-    const row = [
-      side.name,
-      formatTime(side.median),
-      `± ${(side.spread * 100).toFixed(1)} %`,
-      rate.toPrecision(3),
-      (baseline.median / side.median).toFixed(2),
-    ];
-    if (native !== undefined) row.push(`${((rate / native) * 100).toFixed(0)} %`);
-    table.push(row);
+  for (const row of rows) {
+    const find = (name: string) => row.timings.find((timing) => timing.name === name);
+    const rates = names.map(find).map((timing) => (timing ? formatRate(row, timing) : "–"));
+    const spread = Math.max(...row.timings.map(({ best, median }) => median / best - 1));
+    table.push([row.name, ...rates, `+ ${(spread * 100).toFixed(0)} %`, ...columns.map((c) => formatRatio(c, find))]);
   }
-  return `${table}`;
+  const origins = rows.flatMap(({ name, origin }) => (origin === undefined ? [] : [`${name}: ${origin}`]));
+  const notes = new Set(rows.flatMap((row) => row.notes.map((note) => `! ${note}`)));
+  return [`${table}`, ...origins, ...notes].join("\n");
+}
+
+/** Work per nanosecond, or time, in three digits. */
+function formatRate({ unit, amount }: Row, { best }: Timing): string {
+  return unit === "time" ? formatTime(best) : formatNumber(amount / best / 1e6);
+}
+
+function formatRatio({ side, against, percent }: Ratio, find: (name: string) => Timing | undefined): string {
+  const own = find(side);
+  const others = against.flatMap((name) => find(name) ?? []);
+  if (own === undefined || others.length === 0) return "–";
+  const fastest = others.reduce((a, b) => (a.best <= b.best ? a : b));
+  const ratio = fastest.best / own.best;
+  if (percent) return `${(100 * ratio).toFixed(0)} %`;
+  return against.length > 1 ? `${ratio.toPrecision(3)} ${fastest.name.split(" ")[0]}` : ratio.toPrecision(3);
+}
+
+function formatNumber(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
 function formatTime(milliseconds: number): string {
-  if (milliseconds >= 1) return `${milliseconds.toFixed(2)} ms`;
-  if (milliseconds >= 1e-3) return `${(milliseconds * 1e3).toFixed(2)} µs`;
+  if (milliseconds >= 1) return `${formatNumber(milliseconds)} ms`;
+  if (milliseconds >= 1e-3) return `${formatNumber(milliseconds * 1e3)} µs`;
   return `${(milliseconds * 1e6).toFixed(0)} ns`;
 }

@@ -1,0 +1,78 @@
+/** A product op(A)·op(B), or of each pair of a batch. */
+export interface Product {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** Pairs of matrices; 1: plain matrices. */
+  readonly batch: number;
+  /** A is stored as [k, m]. */
+  readonly transposeA: boolean;
+  /** B is stored as [n, k]. */
+  readonly transposeB: boolean;
+  /** Add a bias [n] to each row, then take max(0, x). */
+  readonly fused: boolean;
+}
+
+/** Numbers that a product takes. */
+export interface Operands {
+  readonly a: Float32Array<ArrayBuffer>;
+  readonly b: Float32Array<ArrayBuffer>;
+  readonly bias: Float32Array<ArrayBuffer>;
+}
+
+/** Shapes of A and B as they are stored. */
+export function storedShapes({ m, n, k, batch, transposeA, transposeB }: Product): { a: number[]; b: number[] } {
+  const batches = batch === 1 ? [] : [batch];
+  return {
+    a: [...batches, ...(transposeA ? [k, m] : [m, k])],
+    b: [...batches, ...(transposeB ? [n, k] : [k, n])],
+  };
+}
+
+/** An optimizer and its options, in the words of the native program. */
+export type Method = "rmsprop" | "rmsprop-centered-momentum" | "sgd" | "sgd-momentum";
+
+/** Everybody's options of a step. */
+export const STEP = { learningRate: 1e-3, decay: 0.9, momentum: 0.9, eps: 1e-8, centeredEps: 1e-3 } as const;
+
+/** A network of dense layers, trained on one batch by RMSProp and the mean squared error. */
+export interface Network {
+  /** Inputs, hidden layers, outputs. */
+  readonly widths: readonly number[];
+  /** Between the layers, not after the last. */
+  readonly activation: "tanh" | "relu";
+  readonly batch: number;
+}
+
+/** Everybody's options of a training step; an eps so small that inside and outside of the root are the same. */
+export const TRAINING = { learningRate: 1e-4, decay: 0.9, eps: 1e-16 } as const;
+
+/** What a network starts from: [inputs, outputs] weights and a bias a layer, and the batch. */
+export interface TrainingData {
+  readonly layers: readonly { readonly weight: Float32Array; readonly bias: Float32Array }[];
+  readonly x: Float32Array;
+  readonly y: Float32Array;
+}
+
+/** Some work, ready to be done again and again. */
+export interface Task {
+  /** Does it once; the result stays where the package keeps it. */
+  run(): void | Promise<void>;
+  /** Brings the result of the last run to JavaScript: the product, the parameters, or the loss before the step. */
+  read(): Float32Array;
+  dispose(): void;
+}
+
+/** Somebody who is measured: a Lanewise core, a plain loop, a peer. A kind of work that it lacks is left out. */
+export interface Contestant {
+  readonly name: string;
+  /** Its results have the bits of the first contestant's. Default: they are within the bound of rounding errors. */
+  readonly exact?: boolean;
+  /** Below some GFLOP/s: left out where a single run takes seconds. */
+  readonly slow?: boolean;
+  /** Called before each turn. */
+  prepare?(): void | Promise<void>;
+  product?(product: Product, operands: Operands): Task | undefined | Promise<Task | undefined>;
+  step?(method: Method, parameters: Float32Array, gradients: Float32Array): Task | undefined;
+  network?(network: Network, data: TrainingData): Task | undefined;
+}
