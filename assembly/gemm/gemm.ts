@@ -154,7 +154,7 @@ function product(
 /** The same for B's rows; its columns are always packed. */
 // @ts-ignore: decorator
 @inline function worthPackingB(m: usize, n: usize, k: usize): bool {
-  return m >= 24 && n * k >= 8192;
+  return m >= 24 && (n * k >= 8192 || n >= 256);
 }
 
 /**
