@@ -61,6 +61,43 @@ export function threadedGemm(
     return Math.ceil(one.gemm_scratch_bytes(m, n, k, transposeA, transposeB, beta) / CACHE_LINE) * CACHE_LINE;
   }
 
+  // biome-ignore format: operand by operand, as in the kernel
+  /** Computes the product on all threads; false if it cannot be cut, or has to be made again. */
+  function share(
+    batch: number, m: number, n: number, k: number, alpha: number,
+    a: number, strideA: number, lda: number, transposeA: number,
+    b: number, strideB: number, ldb: number, transposeB: number,
+    beta: number, c: number, strideC: number, ldc: number,
+    bias: number, activation: number, scratch: number,
+  ): boolean {
+    const { dimension, length, grain, chunks } = plan(batch, m, n, pool.threads);
+    if (chunks < 2) return false;
+    row.set([
+      batch, m, n, k, alpha, a, strideA, lda, transposeA, b, strideB, ldb, transposeB,
+      beta, c, strideC, ldc, bias, activation, scratch,
+    ]);
+    row[SCRATCH_STEP] = scratchStep(m, n, k, transposeA, transposeB, beta);
+    // Bytes from one batch, row or column to the next.
+    const aStep = 4 * (dimension === BATCH ? strideA : dimension === N ? 0 : transposeA ? 1 : lda);
+    const bStep = 4 * (dimension === BATCH ? strideB : dimension === M ? 0 : transposeB ? ldb : 1);
+    const cStep = 4 * (dimension === BATCH ? strideC : dimension === M ? ldc : 1);
+    const biasStep = dimension === N && bias !== 0 ? 4 : 0;
+    let start = 0;
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      const end = chunk + 1 === chunks ? length : Math.round(((chunk + 1) * length) / chunks / grain) * grain;
+      row[dimension] = end - start;
+      row[A] = a + start * aStep;
+      row[B] = b + start * bStep;
+      row[C] = c + start * cStep;
+      row[BIAS] = bias + start * biasStep;
+      rows.set(row, chunk * ROW);
+      start = end;
+    }
+    if (run(chunks)) return true;
+    if (beta !== 0) throw pool.lost("a product with beta");
+    return false; // what is read is unchanged
+  }
+
   return {
     gemm_scratch_bytes: (m, n, k, transposeA, transposeB, beta) =>
       pool.size * scratchStep(m, n, k, transposeA, transposeB, beta),
@@ -70,39 +107,15 @@ export function threadedGemm(
       batch, m, n, k, alpha, a, strideA, lda, transposeA, b, strideB, ldb, transposeB,
       beta, c, strideC, ldc, bias, activation, scratch,
     ) {
-      const alone = () => one.gemm_f32(
+      const isShared = pool.isWorthwhile(batch * m * n * k, GAINS_AWAKE, GAINS_ASLEEP) && share(
         batch, m, n, k, alpha, a, strideA, lda, transposeA, b, strideB, ldb, transposeB,
         beta, c, strideC, ldc, bias, activation, scratch,
       );
-      if (!pool.isWorthwhile(batch * m * n * k, GAINS_AWAKE, GAINS_ASLEEP)) return alone();
-      const { dimension, length, grain, chunks } = plan(batch, m, n, pool.threads);
-      if (chunks < 2) return alone();
-
-      row.set([
+      if (isShared) return;
+      one.gemm_f32(
         batch, m, n, k, alpha, a, strideA, lda, transposeA, b, strideB, ldb, transposeB,
         beta, c, strideC, ldc, bias, activation, scratch,
-      ]);
-      row[SCRATCH_STEP] = scratchStep(m, n, k, transposeA, transposeB, beta);
-      // Bytes from one batch, row or column to the next.
-      const aStep = 4 * (dimension === BATCH ? strideA : dimension === N ? 0 : transposeA ? 1 : lda);
-      const bStep = 4 * (dimension === BATCH ? strideB : dimension === M ? 0 : transposeB ? ldb : 1);
-      const cStep = 4 * (dimension === BATCH ? strideC : dimension === M ? ldc : 1);
-      const biasStep = dimension === N && bias !== 0 ? 4 : 0;
-      let start = 0;
-      for (let chunk = 0; chunk < chunks; chunk++) {
-        const end = chunk + 1 === chunks ? length : Math.round(((chunk + 1) * length) / chunks / grain) * grain;
-        row[dimension] = end - start;
-        row[A] = a + start * aStep;
-        row[B] = b + start * bStep;
-        row[C] = c + start * cStep;
-        row[BIAS] = bias + start * biasStep;
-        rows.set(row, chunk * ROW);
-        start = end;
-      }
-      if (run(chunks)) return;
-      // What is read is unchanged, so the product can be made again.
-      if (beta !== 0) throw pool.lost("a product with beta");
-      alone();
+      );
     },
   };
 }

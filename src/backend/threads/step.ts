@@ -8,7 +8,7 @@ import type { Pool } from "./pool.js";
 export type Step = Kernels["rmsprop_f32"];
 
 /** Elements from which sharing gains: when workers are awake, and when they must be woken first. */
-const GAINS_AWAKE = 32768;
+const GAINS_AWAKE = 16384;
 const GAINS_ASLEEP = 262144;
 /** Elements of a chunk at least. */
 const CHUNK_ELEMENTS = 8192;
@@ -48,7 +48,10 @@ export class StepSplitter {
       const pool = this.#pool;
       const elements = this.#elements(segmentsPtr, segmentCount);
       const least = pool.eager ? LINE_ELEMENTS : CHUNK_ELEMENTS;
-      const chunks = Math.min(pool.threads * CHUNKS_PER_THREAD, MAX_CHUNKS, Math.floor(elements / least));
+      const most = Math.min(Math.floor(elements / least), MAX_CHUNKS);
+      // As many for each thread: three chunks on two threads would take as long as four.
+      const each = Math.min(Math.floor(most / pool.threads), CHUNKS_PER_THREAD);
+      const chunks = each > 0 ? each * pool.threads : most;
       const isShared =
         chunks > 1 && pool.isWorthwhile(elements, GAINS_AWAKE, GAINS_ASLEEP) && this.#reserve(segmentCount + chunks);
       if (!isShared) return one(segmentsPtr, segmentCount, checkFinite);

@@ -129,6 +129,19 @@ describe("a pool of threads", () => {
     }
   });
 
+  it("does not wait for chunks that nobody had claimed when the caller threw", async () => {
+    const asleep: Spawn = (listener) => ({
+      post: () => setTimeout(() => listener.answered(""), 1),
+      release() {},
+      terminate() {},
+    });
+    const { pool, learn } = makePool(1, { spawn: asleep, patienceMilliseconds: 50 });
+    const bad = learn(...UNREACHABLE);
+    await pool.start();
+    expect(() => bad(8)).toThrow(WebAssembly.RuntimeError);
+    expect(pool.threads).toBe(2); // the worker was not given up
+  });
+
   it("throws BackendError when a kernel fails in a worker, and works on", async () => {
     const { pool, learn, ran } = makePool(1);
     const good = learn(...countAt(CHUNK));
