@@ -13,7 +13,8 @@ export interface SlimCoreOptions extends CoreOptions {
 
 /**
  * A core on the Wasm that the caller brings, or on JavaScript where it cannot run. With `arithmetic: "relaxed"` bring
- * `lanewise/wasm/relaxed.wasm`.
+ * `lanewise/wasm/relaxed.wasm`; with `threads` and a Module, `lanewise/wasm/simd-threads.wasm` or `relaxed-threads.wasm`.
+ * There is no wide mode here.
  *
  * @throws BackendError when `backend: "wasm"` was asked for and cannot run, OptionError for a bad option
  * @example

@@ -64,6 +64,32 @@ describe("lanewise/slim", () => {
     expect(createCoreSync({ wasm: bytes.subarray(0, 100) }).backend).toBe("js");
   });
 
+  it("runs on threads from any form; a Module has to be made for them", async () => {
+    const threaded = new WebAssembly.Module(
+      readFileSync(new URL("../../dist/wasm/simd-threads.wasm", import.meta.url)),
+    );
+    const response = () => new Response(bytes, { headers: { "Content-Type": "application/wasm" } });
+    for (const wasm of [bytes, response(), threaded]) {
+      using core = await createCore({ wasm, threads: 2 });
+      expectToWork(core);
+      expect(core.reason).toMatch(/; 2 threads$/);
+    }
+    for (const wasm of [new WebAssembly.Module(bytes), Promise.resolve(new WebAssembly.Module(bytes))]) {
+      using core = await createCore({ wasm, threads: 2 });
+      expectToWork(core);
+      expect(core.reason).toMatch(/simd over shared memory was refused: .*; one thread: the memory is not shared$/);
+    }
+  });
+
+  it("does not widen", async () => {
+    using core = await createCore({ wasm: bytes, wide: true });
+    expectToWork(core);
+    expect([core.features.wide, core.reason]).toEqual([
+      false,
+      "wide was refused: the given Wasm is not wide.wasm; simd passed its self-test",
+    ]);
+  });
+
   it("does not take a binary that fuses for one that reproduces", () => {
     // Node has relaxed SIMD from version 21 on, before that behind a flag.
     const relaxed = fileURLToPath(new URL("../../build/wasm/relaxed.wasm", import.meta.url));

@@ -1,4 +1,5 @@
 import type { LinearMemory } from "../backend.js";
+import { isShared } from "./instantiate.js";
 
 const PAGE_BYTES = 65536;
 
@@ -6,21 +7,25 @@ const PAGE_BYTES = 65536;
 export class WasmMemory implements LinearMemory {
   readonly handle: WebAssembly.Memory;
   #buffer: ArrayBuffer;
+  /** Whether somebody else may grow it, and nothing tells: a shared buffer is not emptied. */
+  readonly #growsUnseen: boolean;
 
-  constructor(handle: WebAssembly.Memory) {
+  /** Somebody else's memory. */
+  constructor(handle: WebAssembly.Memory, growsUnseen = isShared(handle)) {
     this.handle = handle;
     this.#buffer = handle.buffer;
+    this.#growsUnseen = growsUnseen;
   }
 
   static create(initialBytes: number, maximumBytes: number, shared = false): WasmMemory {
     const maximum = Math.floor(maximumBytes / PAGE_BYTES);
     const initial = Math.min(Math.ceil(initialBytes / PAGE_BYTES), maximum);
-    return new WasmMemory(new WebAssembly.Memory({ initial, maximum, shared }));
+    return new WasmMemory(new WebAssembly.Memory({ initial, maximum, shared }), false);
   }
 
   /** Kept, because the engine's own getter costs more than a small step; growth empties the old one. */
   get buffer(): ArrayBufferLike {
-    if (this.#buffer.byteLength === 0) this.#buffer = this.handle.buffer;
+    if (this.#buffer.byteLength === 0 || this.#growsUnseen) this.#buffer = this.handle.buffer;
     return this.#buffer;
   }
 

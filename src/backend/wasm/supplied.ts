@@ -1,7 +1,7 @@
 import { instantiate, instantiateSync as loadSync } from "@assemblyscript/loader";
 import { isNumericArray } from "../../checks.js";
 import type { Instantiated, WasmSource, WasmVariant } from "../select.js";
-import { compile, instantiated } from "./instantiate.js";
+import { bytesFor, compile, instantiated, isShared } from "./instantiate.js";
 
 /** A binary as a caller can have it: compiled, as bytes, on its way, or at an address to fetch. */
 export type SuppliedWasm = WebAssembly.Module | BufferSource | Response | URL;
@@ -11,11 +11,18 @@ export type SuppliedWasm = WebAssembly.Module | BufferSource | Response | URL;
  * realm is instantiated directly, because the loader asks for `instanceof`.
  */
 export function suppliedWasm(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>): WasmSource {
+  // A second candidate, or a memory that turns out not to be shared, finds what has arrived.
+  let arrival: Promise<SuppliedWasm> | undefined;
   return {
     async instantiate(variant, memory) {
-      const awaited = await supplied;
-      const source = isA("URL", awaited) ? await fetch(awaited as URL) : awaited;
+      arrival ??= receive(supplied);
+      let source = await arrival;
       if (isA("Module", source)) return checked(instantiated(source as WebAssembly.Module, memory), variant);
+      if (isA("Response", source)) source = (source as Response).clone();
+      if (isShared(memory)) {
+        const bytes = isA("Response", source) ? await (source as Response).arrayBuffer() : (source as BufferSource);
+        source = bytesFor(memory, hexOf(bytes));
+      }
       const { module, instance } = await instantiate(source as BufferSource, { env: { memory } });
       return checked(instantiated(module, memory, compile, instance), variant);
     },
@@ -30,10 +37,23 @@ export function suppliedWasm(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>)
   };
 }
 
+async function receive(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>): Promise<SuppliedWasm> {
+  const awaited = await supplied;
+  return isA("URL", awaited) ? fetch(awaited as URL) : awaited;
+}
+
+function hexOf(source: BufferSource): string {
+  const bytes = ArrayBuffer.isView(source)
+    ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
+    : new Uint8Array(source);
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /** Throws unless the binary is of the variant that the core takes it for. */
 function checked(binary: Instantiated, variant: WasmVariant): Instantiated {
   const { is_relaxed } = binary.kernels as { is_relaxed?: () => number };
-  if (is_relaxed?.() !== +(variant === "relaxed")) throw new Error(`the given Wasm is not ${variant}.wasm`);
+  const isWide = variant !== "simd" && variant !== "relaxed"; // what a caller brings is compiled for 128 bits
+  if (isWide || is_relaxed?.() !== +(variant === "relaxed")) throw new Error(`the given Wasm is not ${variant}.wasm`);
   return binary;
 }
 
