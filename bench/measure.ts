@@ -19,10 +19,10 @@ export interface Gauge {
 /** Milliseconds for one run; within a round always the median. */
 export interface Timing {
   readonly name: string;
-  /** Of the best round: others on the machine only ever make a round worse. */
-  readonly best: number;
-  /** Of the median round. */
+  /** Of the median round: what everybody is compared by. */
   readonly median: number;
+  /** Of the best round: far from the median when others used the machine. */
+  readonly best: number;
 }
 
 const SAMPLE_MILLISECONDS = 0.2;

@@ -69,16 +69,16 @@ export function formatFamily({ title, rows }: Family, sides: readonly string[], 
 }
 
 /** Work per nanosecond, or time, in three digits. */
-function formatRate({ unit, amount }: Row, { best }: Timing): string {
-  return unit === "time" ? formatTime(best) : formatNumber(amount / best / 1e6);
+function formatRate({ unit, amount }: Row, { median }: Timing): string {
+  return unit === "time" ? formatTime(median) : formatNumber(amount / median / 1e6);
 }
 
 function formatRatio({ side, against, percent }: Ratio, find: (name: string) => Timing | undefined): string {
   const own = find(side);
   const others = against.flatMap((name) => find(name) ?? []);
   if (own === undefined || others.length === 0) return "–";
-  const fastest = others.reduce((a, b) => (a.best <= b.best ? a : b));
-  const ratio = fastest.best / own.best;
+  const fastest = others.reduce((a, b) => (a.median <= b.median ? a : b));
+  const ratio = fastest.median / own.median;
   if (percent) return `${(100 * ratio).toFixed(0)} %`;
   return against.length > 1 ? `${ratio.toPrecision(3)} ${fastest.name.split(" ")[0]}` : ratio.toPrecision(3);
 }

@@ -77,9 +77,9 @@ describe("comparison of results", () => {
 
 describe("tables", () => {
   const timings = [
-    { name: "simd", best: 1, median: 1.01 },
+    { name: "simd", best: 0.99, median: 1 },
     { name: "peer 1", best: 4, median: 4 },
-    { name: "other 2", best: 2, median: 2.06 },
+    { name: "other 2", best: 1.94, median: 2 },
     { name: "native", best: 0.5, median: 0.5 },
   ];
   const sides = ["simd", "wide", "peer 1", "other 2", "native"];
