@@ -184,7 +184,9 @@ function linesOf(rows: readonly Row[], sides: readonly string[]): Line[] {
   return sides.flatMap((name) => {
     const points = rows.flatMap(({ amount, timings }, i): [number, number][] => {
       const timing = timings.find((t) => t.name === name);
-      return timing ? [[SHAPES["square"]!.shapes[i]!.n, amount / timing[limits.includes(name) ? "best" : "median"] / 1e6]] : [];
+      return timing
+        ? [[SHAPES["square"]!.shapes[i]!.n, amount / timing[limits.includes(name) ? "best" : "median"] / 1e6]]
+        : [];
     });
     if (points.length === 0) return [];
     const limit = limits.includes(name);
