@@ -38,9 +38,9 @@ export function gemm_f32(
   const bStep: usize = transposeB ? 4 : ldb << 2;
   const sums = beta != 0 ? scratch + fixedScratchBytes(m, n, k) : 0;
   for (; batch; batch--) {
-    if (m == 1 && (!transposeB || n >= LINES)) {
+    if (m == 1 && (!transposeB || (n >= LINES && aStep == 4))) {
       vector(n, k, alpha, a, aStep, b, bLine, bStep, beta, c, bias, 4, activation, sums);
-    } else if (n == 1 && ldc == 1 && (transposeA || m >= LINES)) {
+    } else if (n == 1 && ldc == 1 && (transposeA || (m >= LINES && bStep == 4))) {
       vector(m, k, alpha, b, bStep, a, aLine, aStep, beta, c, bias, 0, activation, sums);
     } else {
       product(m, n, k, alpha, a, aLine, aStep, b, bLine, bStep, beta, c, ldc << 2, bias, activation, scratch, sums);
@@ -83,7 +83,7 @@ function vector(
 ): void {
   const to = sums ? sums : y;
   if (bLine == 4) sumRows(n, k, x, xStep, b, bStep, to);
-  else sumLines(n, k, x, xStep, b, bLine, to);
+  else sumLines(n, k, x, b, bLine, to);
   if (to != y || alpha != 1 || bias || activation == RELU) {
     finish(1, n, to, 0, y, 0, alpha, beta, bias, biasStep, activation == RELU);
   }
