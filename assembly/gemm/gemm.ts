@@ -38,8 +38,11 @@ export function gemm_f32(
   const bStep: usize = transposeB ? 4 : ldb << 2;
   const sums = beta != 0 ? scratch + fixedScratchBytes(m, n, k) : 0;
   for (; batch; batch--) {
-    if (m == 1 && (!transposeB || (n >= LINES && aStep == 4))) {
-      vector(n, k, alpha, a, aStep, b, bLine, bStep, beta, c, bias, 4, activation, sums);
+    if (bLine == 4 ? m == 1 || (k == 1 && n >= 256) : m == 1 && n >= LINES && aStep == 4) {
+      for (let i: usize = 0; i < m; i++) {
+        const ci = c + i * (ldc << 2);
+        vector(n, k, alpha, a + i * aLine, aStep, b, bLine, bStep, beta, ci, bias, 4, activation, sums);
+      }
     } else if (n == 1 && ldc == 1 && (transposeA || (m >= LINES && bStep == 4))) {
       vector(m, k, alpha, b, bStep, a, aLine, aStep, beta, c, bias, 0, activation, sums);
     } else {

@@ -121,6 +121,7 @@ describeConformance("gemm_f32", () => {
       [300, 1, 200],
       [2, 40, 90],
       [40, 3, 90],
+      [7, 301, 1],
       [31, 47, 64],
     ];
     for (const [m, n, k] of shapes) run({ m: m!, n: n!, k: k!, ...transpose });
@@ -146,6 +147,7 @@ describeConformance("gemm_f32", () => {
             [1, 1030, 3],
             [1, 5, 40],
             [3, 1, 40],
+            [4, 259, 1],
           ]) {
             run({ m: m!, n: n!, k: k!, alpha: alpha!, beta: beta!, bias, activation, ...transpose });
           }
