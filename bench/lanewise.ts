@@ -14,7 +14,7 @@ const THREADS = Math.min(4, Math.max(2, availableParallelism()));
 const KINDS: readonly { name: string; options: CoreOptions; runs: (core: Core) => boolean }[] = [
   { name: BASELINE, options: {}, runs: ({ variant }) => variant === "simd" },
   { name: "relaxed", options: { arithmetic: "relaxed" }, runs: ({ variant }) => variant.startsWith("relaxed") },
-  { name: `threads ${THREADS}`, options: { threads: THREADS }, runs: sharesMemory },
+  { name: `${THREADS} threads`, options: { threads: THREADS }, runs: sharesMemory },
   { name: FALLBACK, options: { backend: "js" }, runs: ({ backend }) => backend === "js" },
   { name: "wide", options: { wide: true }, runs: ({ features }) => features.wide },
 ];

@@ -19,7 +19,7 @@ import { SHAPES } from "./shapes.js";
 
 /** Sizes at which bringing a result to JavaScript is measured. */
 const READ_BACK = [64, 256, 1024];
-/** By the first word of a side's name: Lanewise's are cold, the peers' warm. */
+/** By a word of a side's name: Lanewise's are cold, the peers' warm. */
 const COLORS: Readonly<Record<string, string>> = {
   simd: "#1f5fbf",
   relaxed: "#17a2b8",
@@ -121,7 +121,7 @@ function planOf(family: string): Plan {
   switch (family) {
     case "steps":
       return {
-        title: "steps, parameters",
+        title: "optimizer steps",
         jobs: Object.keys(METHODS).flatMap((name) => PARAMETERS.map((count) => () => stepJob(name, count, natives))),
       };
     case "networks":
@@ -191,7 +191,7 @@ function linesOf(rows: readonly Row[], sides: readonly string[]): Line[] {
     if (points.length === 0) return [];
     const limit = limits.includes(name);
     const peak = Math.max(...points.map(([, rate]) => rate));
-    const color = COLORS[name.split(" ")[0]!]!;
+    const color = name.split(" ").flatMap((word) => COLORS[word] ?? [])[0]!;
     return [{ name, color, limit, points: limit ? points.map(([n]) => [n, peak] as const) : points }];
   });
 }

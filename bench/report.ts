@@ -53,7 +53,7 @@ export function formatFamily({ title, rows }: Family, sides: readonly string[], 
   const { unit } = rows[0]!;
   const head = [unit === "time" ? title : `${title}, ${unit}`, ...names, "spread", ...columns.map((c) => c.head)];
   const table = new Table({
-    head: head.map((name, i) => (i === 0 ? name : name.replace(" ", "\n"))),
+    head: head.map((name, i) => (i === 0 ? name : name.replace(/ (?=\S*$|\/)/, "\n"))),
     style: { head: [], border: [], compact: true },
     colAligns: ["left", ...head.slice(1).map(() => "right" as const)],
   });

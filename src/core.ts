@@ -11,7 +11,10 @@ import { type Shape, sizeOf, Tensor, type TensorSource } from "./tensor.js";
 export interface CoreOptions {
   /** `"auto"` (default): the fastest backend that passes its self-test. `"wasm"` throws BackendError where Wasm cannot run. */
   backend?: "auto" | "wasm" | "js";
-  /** `"reproducible"` (default): the same bits everywhere. `"relaxed"` may fuse multiply and add, where the engine can. */
+  /**
+   * `"reproducible"` (default): the same bits everywhere. `"relaxed"` may fuse multiply and add in products, where the
+   * engine can; from `createCore`, or from `lanewise/slim` with the binary for it.
+   */
   arithmetic?: "reproducible" | "relaxed";
   /**
    * Asks V8 to widen the kernels to 256 bits, with the same bits as result: Node 24 and later on x64, `createCore` only.
@@ -44,7 +47,7 @@ export class Core {
   readonly backend: "wasm" | "js";
   /** Which binary runs: `"simd"`, `"relaxed"`, `"wide"`, `"relaxed-wide"` or `"scalar-js"`. */
   readonly variant: string;
-  /** What was probed. */
+  /** What was probed; `wide`: whether the kernels run widened. */
   readonly features: Features;
   /** Dropped by `dispose`, so that the memory can be collected. */
   #backend: Backend | undefined;
@@ -178,7 +181,7 @@ export async function createCoreFrom(source: WasmSource | undefined, options: Co
   const backend = step.value;
   const { threads = 1 } = options;
   if (threads === 1 || backend.wasm === undefined || !features.threads) return new Core(backend, features);
-  const { startThreads } = await import("./backend/threads/start.js");
+  const { startThreads } = await source!.loadThreads();
   const { module, memory } = backend.wasm;
   return new Core(backend, features, await startThreads(threads, backend, module, memory, backend.allocator));
 }

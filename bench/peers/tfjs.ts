@@ -5,6 +5,7 @@ import "@tensorflow/tfjs-layers"; // Brings the gradients.
 import { type Contestant, type Method, STEP, storedShapes, TRAINING } from "../contestant.js";
 
 setThreadsCount(1);
+tf.enableProdMode();
 
 /** TensorFlow.js on one of its backends. Results stay in the backend's heap until they are read. */
 export function tfjs(backend: "wasm" | "cpu"): Contestant {

@@ -24,6 +24,8 @@ export interface Instantiated {
 export interface WasmSource {
   instantiate(variant: WasmVariant, memory: WebAssembly.Memory): Promise<Instantiated>;
   instantiateSync(variant: WasmVariant, memory: WebAssembly.Memory): Instantiated;
+  /** The code of the threads, loaded when they are asked for. */
+  loadThreads(): Promise<typeof import("./threads/start.js")>;
 }
 
 /** How much linear memory to start with, and how far it may grow. */
@@ -80,7 +82,7 @@ export function* selectBackend(
   else {
     const oneThread = whyOneThread ?? (features.threads ? undefined : NO_SHARED_MEMORY);
     const isThreaded = options.threads > 1 && oneThread === undefined;
-    if (options.threads > 1 && oneThread !== undefined) refusals.push(oneThread);
+    const last = options.threads > 1 && oneThread !== undefined ? [oneThread] : [];
     for (const { variant, isShared } of candidates(options, features, isThreaded, refusals)) {
       try {
         const memory = wasmMemory(options.memory, isShared);
@@ -91,7 +93,7 @@ export function* selectBackend(
         const passed = `${variant} passed its self-test${note === undefined ? "" : `, ${note}`}`;
         const load = (binary: WasmBinary) =>
           new WebAssembly.Instance(compile(binary), { env: { memory: handle } }).exports;
-        const reason = [...refusals, passed].join("; ");
+        const reason = [...refusals, passed, ...last].join("; ");
         return { name: "wasm", variant, reason, kernels, memory, allocator, load, wasm: { module, memory: handle } };
       } catch (error) {
         const where = isShared ? " over shared memory" : "";

@@ -48,11 +48,12 @@ describe("createCore", () => {
     }
   });
 
+  const refuse = () => {
+    throw new Error("Wasm code generation disallowed by embedder");
+  };
+
   it("falls back when compilation is refused, synchronously or not", async () => {
-    const refuse = () => {
-      throw new Error("Wasm code generation disallowed by embedder");
-    };
-    const source = { instantiate: async () => refuse(), instantiateSync: refuse };
+    const source = { instantiate: async () => refuse(), instantiateSync: refuse, loadThreads: refuse };
     for (const core of [await createCoreFrom(source), createCoreSyncFrom(source)]) {
       expect(core.backend).toBe("js");
       expect(core.reason).toMatch(/simd was refused: Wasm code generation disallowed by embedder/);
@@ -65,7 +66,11 @@ describe("createCore", () => {
     const kernels = { gemm_scratch_bytes: () => 0, gemm_f32: () => {} } as unknown as Kernels;
     const module = undefined as unknown as WebAssembly.Module;
     const wrong = { module, kernels, compile: () => module };
-    const core = createCoreSyncFrom({ instantiate: async () => wrong, instantiateSync: () => wrong });
+    const core = createCoreSyncFrom({
+      instantiate: async () => wrong,
+      instantiateSync: () => wrong,
+      loadThreads: refuse,
+    });
     expect(core.backend).toBe("js");
     expect(core.reason).toMatch(/it failed its self-test/);
   });

@@ -34,7 +34,7 @@ describe("lanewise/slim", () => {
     for (const wasm of [module, bytes, new Uint8Array(bytes).buffer]) expectToWork(createCoreSync({ wasm }));
   });
 
-  it("fetches a URL", async () => {
+  it("fetches a URL, reads a file", async () => {
     const server = createServer((_, response) => {
       response.setHeader("Content-Type", "application/wasm");
       response.end(bytes);
@@ -43,6 +43,7 @@ describe("lanewise/slim", () => {
     const { port } = server.address() as AddressInfo;
     try {
       expectToWork(await createCore({ wasm: new URL(`http://127.0.0.1:${port}/simd.wasm`) }));
+      expectToWork(await createCore({ wasm: new URL("../../build/wasm/simd.wasm", import.meta.url) }));
     } finally {
       server.close();
     }
@@ -86,7 +87,7 @@ describe("lanewise/slim", () => {
     expectToWork(core);
     expect([core.features.wide, core.reason]).toEqual([
       false,
-      "wide was refused: the given Wasm is not wide.wasm; simd passed its self-test",
+      "wide was refused: lanewise/slim has no wide mode; simd passed its self-test",
     ]);
   });
 

@@ -13,4 +13,5 @@ export const inlinedWasm: WasmSource = {
     if (variant !== "simd") throw new Error("it is loaded on demand: use createCore");
     return instantiated(compile(bytesFor(memory, simd)), memory);
   },
+  loadThreads: () => import("../threads/start.js"),
 };

@@ -16,7 +16,7 @@ export async function instantiateOnDemand(
   simd: string,
 ): Promise<Instantiated> {
   if (variant === "relaxed" && v8Version() < FIRST_V8) {
-    throw new Error("this V8 spills its 6 × 8 tile, simd is faster");
+    throw new Error("its kernels are slower than simd in this V8");
   }
   const bytes = bytesFor(memory, (await BINARIES[variant]()).hex);
   if (variant === "relaxed") return instantiated(await WebAssembly.compile(bytes), memory);

@@ -34,12 +34,22 @@ export function suppliedWasm(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>)
       const { module, instance } = loadSync(supplied as unknown as BufferSource, { env: { memory } });
       return checked(instantiated(module, memory, compile, instance), variant);
     },
+    loadThreads: () => import("../threads/start.js"),
   };
 }
 
 async function receive(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>): Promise<SuppliedWasm> {
   const awaited = await supplied;
-  return isA("URL", awaited) ? fetch(awaited as URL) : awaited;
+  if (!isA("URL", awaited)) return awaited;
+  const url = awaited as URL;
+  return (url.protocol === "file:" && readFile(url)) || fetch(url);
+}
+
+/** Node does not fetch `file:` URLs. */
+function readFile(url: URL): BufferSource | undefined {
+  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
+  const fs = process?.getBuiltinModule?.("node:fs") as { readFileSync(url: URL): BufferSource } | undefined;
+  return fs?.readFileSync(url);
 }
 
 function hexOf(source: BufferSource): string {
@@ -51,9 +61,9 @@ function hexOf(source: BufferSource): string {
 
 /** Throws unless the binary is of the variant that the core takes it for. */
 function checked(binary: Instantiated, variant: WasmVariant): Instantiated {
+  if (variant !== "simd" && variant !== "relaxed") throw new Error("lanewise/slim has no wide mode");
   const { is_relaxed } = binary.kernels as { is_relaxed?: () => number };
-  const isWide = variant !== "simd" && variant !== "relaxed"; // what a caller brings is compiled for 128 bits
-  if (isWide || is_relaxed?.() !== +(variant === "relaxed")) throw new Error(`the given Wasm is not ${variant}.wasm`);
+  if (is_relaxed?.() !== +(variant === "relaxed")) throw new Error(`the given Wasm is not ${variant}.wasm`);
   return binary;
 }
 
