@@ -1,3 +1,5 @@
+import type { Exercise } from "./wasm/instantiate.js";
+
 /**
  * The seam between the facade and what computes. Every backend offers these kernels over one linear memory,
  * with the same bits as result. Pointers are byte addresses, strides (`ld…`, `stride…`) count elements, matrices are
@@ -100,9 +102,6 @@ export interface LinearMemory {
   grow(bytes: number): boolean;
 }
 
-/** A compiled binary, as an entry point can carry it. */
-export type WasmBinary = string | WebAssembly.Module;
-
 /** What was chosen to compute with. */
 export interface Backend {
   readonly name: "wasm" | "js";
@@ -111,5 +110,5 @@ export interface Backend {
   readonly kernels: Kernels;
   readonly memory: LinearMemory;
   /** Another binary over the same memory; absent where there is no Wasm. */
-  readonly load?: (binary: WasmBinary) => WebAssembly.Exports;
+  readonly load?: (hex: string, exercise: Exercise) => WebAssembly.Exports;
 }

@@ -1,10 +1,11 @@
 import { BackendError } from "../errors.js";
 import { type Allocator, Arena, AttachedHeap } from "./arena.js";
-import type { Backend, Kernels, WasmBinary } from "./backend.js";
+import type { Backend, Kernels } from "./backend.js";
 import { createJsKernels } from "./js/kernels.js";
 import { JsMemory } from "./js/memory.js";
 import type { Features } from "./probe.js";
 import { selfTest } from "./self-test.js";
+import type { Exercise } from "./wasm/instantiate.js";
 import { WasmMemory } from "./wasm/memory.js";
 
 /** The compiled binaries, by the code they were generated for. */
@@ -14,8 +15,8 @@ export type WasmVariant = "simd" | "relaxed" | "wide" | "relaxed-wide";
 export interface Instantiated {
   readonly module: WebAssembly.Module;
   readonly kernels: Kernels;
-  /** Compiles any other binary for the same memory and width. */
-  compile(binary: WasmBinary): WebAssembly.Module;
+  /** Compiles any other binary for the same memory and width; `exercise` runs what is to be widened. */
+  compile(hex: string, exercise: Exercise): WebAssembly.Module;
   /** What its reason adds. */
   readonly note?: string;
 }
@@ -91,8 +92,8 @@ export function* selectBackend(
         const { module, kernels, compile, note } = yield { variant, memory: handle };
         selfTest(kernels, memory, allocator);
         const passed = `${variant} passed its self-test${note === undefined ? "" : `, ${note}`}`;
-        const load = (binary: WasmBinary) =>
-          new WebAssembly.Instance(compile(binary), { env: { memory: handle } }).exports;
+        const load = (hex: string, exercise: Exercise) =>
+          new WebAssembly.Instance(compile(hex, exercise), { env: { memory: handle } }).exports;
         const reason = [...refusals, passed, ...last].join("; ");
         return { name: "wasm", variant, reason, kernels, memory, allocator, load, wasm: { module, memory: handle } };
       } catch (error) {

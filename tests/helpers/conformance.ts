@@ -8,9 +8,10 @@ import { exp, log } from "../../src/backend/js/math.js";
 import { JsMemory } from "../../src/backend/js/memory.js";
 import { createJsNetworkKernels } from "../../src/backend/js/nn/kernels.js";
 import { startThreads } from "../../src/backend/threads/start.js";
-import { bytesFor } from "../../src/backend/wasm/instantiate.js";
+import { bytesFor, type Exercise } from "../../src/backend/wasm/instantiate.js";
 import { WasmMemory } from "../../src/backend/wasm/memory.js";
-import { compileWide } from "../../src/backend/wasm/on-demand.js";
+import { compileWide, exerciseCore } from "../../src/backend/wasm/on-demand.js";
+import { exerciseNetwork } from "../../src/nn/kernels.js";
 import { expectSameBits } from "./bits.js";
 
 /** What the README promises of wide mode. */
@@ -56,12 +57,16 @@ function instantiate(memory: WasmMemory, ...binaries: string[]): TestBackend {
   return { memory, kernels: Object.assign({}, ...exports) as AllKernels };
 }
 
+const EXERCISES: Record<string, Exercise> = { wide: exerciseCore, nn: exerciseNetwork };
+
 /** Widened where the runtime can; else the binaries of the wide tile with 128 bits, whose bits are to be the same. */
 function instantiateWide(...binaries: string[]): TestBackend {
   const memory = WasmMemory.create(65536, 2 ** 32);
   const exports = binaries.map((name) => {
     const bytes = Uint8Array.from(read(name));
-    const module = canWiden ? compileWide(bytes) : new WebAssembly.Module(bytes);
+    const module = canWiden
+      ? compileWide(bytes, EXERCISES[name] ?? (() => {}), memory.handle)
+      : new WebAssembly.Module(bytes);
     return new WebAssembly.Instance(module, { env: { memory: memory.handle } }).exports;
   });
   return { memory, kernels: Object.assign({}, ...exports) as AllKernels };

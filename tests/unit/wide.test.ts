@@ -51,7 +51,13 @@ describe.runIf(canWiden)("wide mode where V8 widens", () => {
   it("refuses kernels whose bits differ", () => {
     const [add, subtract] = ["fde401", "fde501"]; // f32x4.add, f32x4.sub
     const wrong = bytesFor(memory, hex("wide").replaceAll(add, subtract));
-    expect(() => proveWide(compileWide(wrong), bytes("simd"), memory)).toThrow(/its bits differ/);
+    expect(() =>
+      proveWide(
+        compileWide(wrong, () => {}, memory),
+        bytes("simd"),
+        memory,
+      ),
+    ).toThrow(/its bits differ/);
   });
 });
 

@@ -1,22 +1,25 @@
-import type { Kernels, WasmBinary } from "../backend.js";
+import type { Kernels } from "../backend.js";
 import type { Instantiated } from "../select.js";
 
-/** Compiles bytes; throws where synchronous compilation is not allowed. */
-export type Compile = (bytes: Uint8Array<ArrayBuffer>) => WebAssembly.Module;
+/** Runs every kernel of a binary once, over a memory of half a megabyte of its own. */
+export type Exercise = (exports: WebAssembly.Exports, memory: WebAssembly.Memory) => void;
 
-export const compile: Compile = (bytes) => new WebAssembly.Module(bytes);
+/** Compiles bytes; throws where synchronous compilation is not allowed. */
+export type Compile = (bytes: Uint8Array<ArrayBuffer>, exercise: Exercise) => WebAssembly.Module;
+
+export const compile = (bytes: Uint8Array<ArrayBuffer>) => new WebAssembly.Module(bytes);
 
 /** A core binary over a memory. Binaries that are loaded later are compiled by the same means. */
 export function instantiated(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
-  compileBytes = compile,
+  compileBytes: Compile = compile,
   instance = new WebAssembly.Instance(module, { env: { memory } }),
 ): Instantiated {
   return {
     module,
     kernels: instance.exports as unknown as Kernels,
-    compile: (binary: WasmBinary) => (typeof binary === "string" ? compileBytes(bytesFor(memory, binary)) : binary),
+    compile: (hex, exercise) => compileBytes(bytesFor(memory, hex), exercise),
   };
 }
 

@@ -1,13 +1,25 @@
 import { ACTIVATION, type Kernels } from "../backend.js";
-import { GROUP, SEGMENT_BYTES } from "../segments.js";
+import {
+  GROUP,
+  MODE_BIAS_CORRECTION,
+  MODE_CENTERED,
+  MODE_EPS_OUTSIDE,
+  MODE_MOMENTUM,
+  MODE_NESTEROV,
+  MODE_RESCALE,
+  SEGMENT_BYTES,
+} from "../segments.js";
 import type { Instantiated, WasmVariant } from "../select.js";
-import { bytesFor, instantiated, isShared } from "./instantiate.js";
+import { bytesFor, type Exercise, instantiated, isShared } from "./instantiate.js";
 
 const BINARIES = {
   relaxed: () => import("./binaries/relaxed.js"),
   wide: () => import("./binaries/wide.js"),
   "relaxed-wide": () => import("./binaries/relaxed-wide.js"),
 };
+
+/** Wide modules that have passed: once is enough for a process. */
+const proven = new Map<string, { module: WebAssembly.Module; gain: number }>();
 
 /** The binaries that are modules of their own. `simd`: the one that they must be better than. */
 export async function instantiateOnDemand(
@@ -20,34 +32,40 @@ export async function instantiateOnDemand(
   }
   const bytes = bytesFor(memory, (await BINARIES[variant]()).hex);
   if (variant === "relaxed") return instantiated(await WebAssembly.compile(bytes), memory);
-  const module = compileWide(bytes);
-  const gain = proveWide(module, bytesFor(memory, simd), memory);
-  return { ...instantiated(module, memory, compileWide), note: `${gain.toFixed(1)} × the 128-bit kernels` };
+  const key = `${variant} ${isShared(memory)}`;
+  let wide = proven.get(key);
+  if (wide === undefined) {
+    const module = compileWide(bytes, exerciseCore, memory);
+    wide = { module, gain: proveWide(module, bytesFor(memory, simd), memory) };
+    proven.set(key, wide);
+  }
+  const { module, gain } = wide;
+  const compileOther = (other: Uint8Array, run: Exercise) => compileWide(other, run, memory);
+  return { ...instantiated(module, memory, compileOther), note: `${gain.toFixed(1)} × the 128-bit kernels` };
 }
 
-// V8's revectorizer: an experimental pass that turns two neighbouring 128-bit operations into one of 256 bits. It lives
-// in the optimizing compiler alone, and its flags are read when a module is compiled. So they are set around one
-// synchronous compilation that leaves nothing for later, and set back. docs/decisions/0009-wide.md says what was tried.
+// V8's revectorizer: an experimental pass that turns two neighbouring 128-bit operations into one of 256 bits. It is part
+// of the optimizing compiler, which takes a function over from the baseline compiler once it has run for a while. So the
+// flag is set, the kernels run until that has happened, and the flag is set back. Another flag lets the optimizing
+// compiler do its work at once instead of later in another thread. docs/decisions/0009-wide.md says what else was tried.
 
-/** What V8 has to be told, and how to take it back. */
-const FLAGS = [
-  ["--experimental-wasm-revectorize", "--no-experimental-wasm-revectorize"],
-  ["--no-liftoff", "--liftoff"],
-  ["--no-wasm-lazy-compilation", "--wasm-lazy-compilation"],
-  // Inlining wants the feedback of the baseline compiler, which does not run: Node 26 ends the process.
-  ["--no-wasm-inlining", "--wasm-inlining"],
-] as const;
+const REVECTORIZE = ["--experimental-wasm-revectorize", "--no-experimental-wasm-revectorize"] as const;
+const AT_ONCE = ["--wasm-sync-tier-up", "--no-wasm-sync-tier-up"] as const;
 
 /** The first V8 of Node 24; in older ones the pass is not finished, and six rows of a tile do not fit the registers. */
 const FIRST_V8 = 13;
 
-/** A custom section, so that V8 does not take the module from its cache, compiled without the flags. */
-const MARKS = { wide: [0, 5, 4, 0x77, 0x69, 0x64, 0x65], eager: [0, 6, 5, 0x65, 0x61, 0x67, 0x65, 0x72] };
+/** Custom sections, so that V8 does not take a module from its cache, which goes by bytes, compiled in another way. */
+const MARKS = { wide: [0, 5, 4, 0x77, 0x69, 0x64, 0x65], narrow: [0, 7, 6, 0x6e, 0x61, 0x72, 0x72, 0x6f, 0x77] };
+
+/** Rounds after which every kernel has been optimized, three times over. */
+const ROUNDS = 128;
 
 interface NodeProcess {
   readonly arch?: string;
   readonly versions?: { readonly v8?: string };
   readonly execArgv?: readonly string[];
+  readonly env?: { readonly NODE_OPTIONS?: string };
   getBuiltinModule?(name: "node:v8"): { setFlagsFromString?(flag: string): void } | undefined;
 }
 
@@ -60,26 +78,35 @@ function nodeProcess(): NodeProcess | undefined {
   return (globalThis as { process?: NodeProcess }).process;
 }
 
-/** Compiles for 256 bits; throws where that cannot be asked for. */
-export function compileWide(bytes: Uint8Array): WebAssembly.Module {
-  return compileWith(FLAGS, bytes, MARKS.wide);
+/**
+ * Compiles for 256 bits what `run` runs; throws where that cannot be asked for.
+ *
+ * @param memory says whether the module imports a shared one; not touched
+ */
+export function compileWide(bytes: Uint8Array, run: Exercise, memory: WebAssembly.Memory): WebAssembly.Module {
+  return compileBy([REVECTORIZE, AT_ONCE], bytes, MARKS.wide, run, memory);
 }
 
-function compileWith(
+function compileBy(
   flags: readonly (readonly [string, string])[],
   bytes: Uint8Array,
   mark: readonly number[],
+  run: Exercise,
+  memory: WebAssembly.Memory,
 ): WebAssembly.Module {
   const setFlag = flagSetter();
   const marked = new Uint8Array(bytes.length + mark.length);
   marked.set(bytes);
   marked.set(mark, bytes.length);
+  const module = new WebAssembly.Module(marked);
+  const { exports, memory: own } = sideOf(module, memory);
   for (const [on] of flags) setFlag(on);
   try {
-    return new WebAssembly.Module(marked);
+    for (let round = 0; round < ROUNDS; round++) run(exports, own);
   } finally {
     for (const [, off] of flags) setFlag(off);
   }
+  return module;
 }
 
 function flagSetter(): (flag: string) => void {
@@ -91,99 +118,135 @@ function flagSetter(): (flag: string) => void {
     throw new Error("V8 widens in Node 24 and later on x64 only");
   }
   const { setFlagsFromString } = v8;
-  const given = process.execArgv ?? [];
-  // A flag that the process was started with is not taken back.
+  // Who started the process with one of the flags keeps it.
+  const given = `${process.execArgv?.join(" ")} ${process.env?.NODE_OPTIONS}`.replaceAll("_", "-");
   return (flag) => {
-    if (!FLAGS.some(([on, off]) => flag === off && given.includes(on))) setFlagsFromString(flag);
+    if (!flag.startsWith("--no-") || !given.includes(flag.slice(5))) setFlagsFromString(flag);
   };
+}
+
+/** A module over a memory of its own, for trying it. */
+interface Side {
+  readonly exports: WebAssembly.Exports;
+  readonly memory: WebAssembly.Memory;
+}
+
+function sideOf(module: WebAssembly.Module, like: WebAssembly.Memory): Side {
+  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: isShared(like) });
+  fill(memory);
+  return { exports: new WebAssembly.Instance(module, { env: { memory } }).exports, memory };
 }
 
 /** The least gain that counts: what is measured below is steady to a few percent. */
 const LEAST_GAIN = 1.15;
-const ROUNDS = 40;
+const SAMPLES = 40;
+const SIZE = 64;
 
 /**
- * Runs the widened module beside the 128-bit one, over a memory of their own: the same bits or it throws, and faster or it
- * throws. Returns how much faster. Relaxed modules may differ in the last bits: they are measured alone.
+ * Runs the widened module beside the 128-bit one: the same bits or it throws, and faster or it throws. Returns how much
+ * faster. Relaxed modules may differ in the last bits: they are measured alone.
  *
- * @param narrowBytes the 128-bit binary; compiled by the same compiler, so that only the width differs
+ * @param narrowBytes the 128-bit binary; optimized by the same compiler, so that only the width differs
  * @param memory says whether the modules import a shared one; not touched
  */
 export function proveWide(wide: WebAssembly.Module, narrowBytes: Uint8Array, memory: WebAssembly.Memory): number {
-  const narrow = compileWith(FLAGS.slice(1), narrowBytes, MARKS.eager);
-  const sides = [wide, narrow].map((module) => {
-    const own = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: isShared(memory) });
-    const kernels = new WebAssembly.Instance(module, { env: { memory: own } }).exports as unknown as Kernels;
-    return { kernels, memory: own, milliseconds: Number.POSITIVE_INFINITY };
-  }) as [Side, Side];
-  const isRelaxed = (kernels: Kernels) => (kernels as unknown as { is_relaxed(): number }).is_relaxed() !== 0;
-  for (const side of sides) fill(side);
-  if (!isRelaxed(sides[0].kernels)) {
-    for (const { kernels } of sides) exercise(kernels);
-    const [a, b] = sides.map((side) => new Int32Array(side.memory.buffer, 0, WORDS));
+  const narrow = compileBy([AT_ONCE], narrowBytes, MARKS.narrow, exerciseCore, memory);
+  const sides = [sideOf(wide, memory), sideOf(narrow, memory)] as const;
+  if (!(sides[0].exports as { is_relaxed: () => number }).is_relaxed()) {
+    for (const side of sides) exerciseCore(side.exports, side.memory);
+    const [a, b] = sides.map((side) => new Int32Array(side.memory.buffer, 0, SCRATCH / 4));
     if (a!.some((bits, i) => bits !== b![i])) throw new Error("its bits differ from the 128-bit kernels'");
   }
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const side of sides) {
+  const best = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY] as [number, number];
+  for (let sample = 0; sample < SAMPLES; sample++) {
+    for (const [i, { exports }] of sides.entries()) {
       const start = performance.now();
-      product(side.kernels, SIZE, SIZE, SIZE, 0, 0);
-      side.milliseconds = Math.min(side.milliseconds, performance.now() - start);
+      product(exports as unknown as Kernels, SIZE, SIZE, SIZE);
+      best[i] = Math.min(best[i]!, performance.now() - start);
     }
   }
-  const gain = sides[1].milliseconds / sides[0].milliseconds;
+  const gain = best[1] / best[0];
   if (!(gain >= LEAST_GAIN)) throw new Error(`it ran at ${gain.toFixed(2)} × the speed of the 128-bit kernels`);
   return gain;
 }
 
-interface Side {
-  readonly kernels: Kernels;
-  readonly memory: WebAssembly.Memory;
-  milliseconds: number;
-}
+// The memory of a side, in bytes: two tables of one row and their group, regions for operands and state, scratch.
+const REGION = 32768;
+const PAGES = 8;
+const RMSPROP = 64;
+const SGD = RMSPROP + SEGMENT_BYTES;
+const GROUP_AT = SGD + SEGMENT_BYTES;
+const [A, B, C, P, S0, S1, S2, S3, SCRATCH] = Array.from({ length: 9 }, (_, i) => 1024 + i * REGION) as [
+  ...Nine<number>,
+];
+type Nine<T> = [T, T, T, T, T, T, T, T, T];
+const COUNT = 4093;
 
-// The memory of the test, in bytes: a table, the operands of products, their scratch.
-const SIZE = 64;
-const TABLE = 64;
-const A = 1024;
-const B = A + 4 * SIZE * SIZE;
-const C = B + 4 * SIZE * SIZE;
-const SCRATCH = C + 4 * SIZE * SIZE;
-/** What is compared: all but the scratch, which holds panels of either tile. */
-const WORDS = SCRATCH / 4;
-
-/** Numbers of mixed sign, none of them short. */
-function fill({ memory }: Side): void {
-  const values = new Float32Array(memory.buffer, A, (SCRATCH - A) / 4);
+/** Numbers of mixed sign, none of them short, and tables whose steps stay finite however often they are made. */
+function fill({ buffer }: WebAssembly.Memory): void {
+  const values = new Float32Array(buffer, A, (SCRATCH - A) / 4);
   for (let i = 0; i < values.length; i++) values[i] = Math.fround((((i * 7919) % 10007) - 5003) / 1009);
-  const words = new Uint32Array(memory.buffer);
-  const floats = new Float32Array(memory.buffer);
-  const group = (TABLE + SEGMENT_BYTES) / 4;
-  words.set([B, A, SIZE * SIZE - 3, TABLE + SEGMENT_BYTES, C], TABLE / 4);
-  const { learningRate, decay, decayComplement, epsInside } = GROUP;
-  for (const [word, value] of [
-    [learningRate, 0.01],
-    [decay, 0.9],
-    [decayComplement, 0.1],
-    [epsInside, 30],
-  ] as const) {
-    floats[group + word] = value;
+  const squares = new Float32Array(buffer, S0, COUNT);
+  for (let i = 0; i < COUNT; i++) squares[i]! *= squares[i]!;
+  const words = new Uint32Array(buffer);
+  const floats = new Float32Array(buffer);
+  words.set([P, A, COUNT, GROUP_AT, S0, S1, S2], RMSPROP / 4);
+  words.set([P, A, COUNT, GROUP_AT, S3], SGD / 4);
+  for (const row of [RMSPROP, SGD]) floats.fill(1, row / 4 + 8, row / 4 + 11); // corrections
+  const scalars = {
+    learningRate: 0.01,
+    clipValue: 3,
+    decay: 0.9,
+    decayComplement: 0.1,
+    epsInside: 30,
+    epsOutside: 0.5,
+  };
+  for (const [name, value] of Object.entries({ ...scalars, momentum: 0.9, meanDecay: 0.9, meanDecayComplement: 0.1 })) {
+    floats[GROUP_AT / 4 + GROUP[name as keyof typeof GROUP]] = value;
   }
 }
 
-/** One of everything: whole tiles, the ends of rows and columns, transposes, one row, and a step. */
-function exercise(kernels: Kernels): void {
-  for (const transpose of [0, 1]) {
-    product(kernels, SIZE, SIZE, SIZE, transpose, 0);
-    product(kernels, 37, 45, 51, 0, transpose);
-    product(kernels, 1, 61, 33, 0, transpose);
+const MODES = [
+  0,
+  MODE_MOMENTUM | MODE_NESTEROV | MODE_EPS_OUTSIDE,
+  MODE_CENTERED | MODE_BIAS_CORRECTION,
+  MODE_CENTERED | MODE_MOMENTUM | MODE_RESCALE,
+];
+
+/** Everything in a core binary: each path of products with whole tiles and ends of rows and columns, and each step. */
+export function exerciseCore(exports: WebAssembly.Exports, { buffer }: WebAssembly.Memory): void {
+  const kernels = exports as unknown as Kernels;
+  const { identity, relu, tanh, sigmoid } = ACTIVATION;
+  product(kernels, SIZE, SIZE, SIZE);
+  product(kernels, 37, 45, 51, 1, 0, 0, relu);
+  product(kernels, 37, 45, 51, 0, 1, 0.5, identity);
+  product(kernels, 24, 256, 16);
+  product(kernels, 27, 259, 15, 1, 1, 0, tanh);
+  product(kernels, SIZE, 12, SIZE);
+  product(kernels, SIZE, 4, SIZE);
+  product(kernels, 1, 253, 31, 0, 0, 0, sigmoid);
+  product(kernels, 253, 1, 31, 0, 0, 0, relu);
+  const words = new Uint32Array(buffer);
+  for (const mode of MODES) {
+    words[GROUP_AT / 4 + GROUP.mode] = mode;
+    kernels.rmsprop_f32(RMSPROP, 1, 1);
+    kernels.sgd_f32(SGD, 1, 0);
   }
-  kernels.rmsprop_f32(TABLE, 1, 0);
 }
 
-function product(kernels: Kernels, m: number, n: number, k: number, transposeA: number, transposeB: number): void {
+function product(
+  kernels: Kernels,
+  m: number,
+  n: number,
+  k: number,
+  transposeA = 0,
+  transposeB = 0,
+  beta = 0,
+  activation: number = ACTIVATION.identity,
+): void {
   const [lda, ldb] = [transposeA ? m : k, transposeB ? k : n];
   // biome-ignore format: operand by operand
   kernels.gemm_f32(
-    1, m, n, k, 1, A, 0, lda, transposeA, B, 0, ldb, transposeB, 0, C, 0, n, 0, ACTIVATION.identity, SCRATCH,
+    1, m, n, k, 1, A, 0, lda, transposeA, B, 0, ldb, transposeB, beta, C, 0, n, P, activation, SCRATCH,
   );
 }
