@@ -30,6 +30,9 @@ export interface CoreOptions {
   memory?: MemoryOptions;
 }
 
+/** A backend, and who hands out its memory. */
+type AllocatingBackend = Backend & { readonly allocator: Allocator };
+
 /** Bytes of linear memory. */
 export interface MemoryUse {
   /** Held by tensors, optimizer state and scratch. */
@@ -49,22 +52,20 @@ export class Core {
   readonly variant: string;
   /** What was probed; `wide`: whether the kernels run widened. */
   readonly features: Features;
-  /** Dropped by `dispose`, so that the memory can be collected. */
-  #backend: Backend | undefined;
-  readonly #allocator: Allocator;
-  readonly #reason: string;
-  readonly #threads: Threads | undefined;
+  /** These two are dropped by `dispose`, so that the memory can be collected. */
+  #backend: AllocatingBackend | undefined;
+  #threads: Threads | undefined;
+  #reason: string;
   #scratch = { ptr: 0, bytes: 0 };
 
   /** Use `createCore`. @internal */
-  constructor(backend: Backend & { allocator: Allocator }, features: Features, threads?: Threads) {
+  constructor(backend: AllocatingBackend, features: Features, threads?: Threads) {
     this.backend = backend.name;
     this.variant = backend.variant;
     this.#reason = backend.reason;
     this.#threads = threads;
     this.features = { ...features, wide: backend.variant.endsWith("wide") };
     this.#backend = backend;
-    this.#allocator = backend.allocator;
   }
 
   /** Why this backend and not a faster one, and how many threads compute. */
@@ -74,7 +75,7 @@ export class Core {
 
   get memory(): MemoryUse {
     return {
-      bytesInUse: this.#allocator.bytesInUse,
+      bytesInUse: this.#backend?.allocator.bytesInUse ?? 0,
       bytesReserved: this.#backend?.memory.buffer.byteLength ?? 0,
     };
   }
@@ -121,7 +122,9 @@ export class Core {
   /** Ends the workers, frees everything in the memory and drops it. A second call does nothing; any other use afterwards throws DisposedError. */
   dispose(): void {
     this.#threads?.dispose();
-    this.#allocator.freeAll();
+    this.#reason = this.reason;
+    this.#threads = undefined;
+    this.#backend?.allocator.freeAll();
     this.#backend = undefined;
   }
 
@@ -139,27 +142,27 @@ export class Core {
     this.#live();
   }
 
-  #live(): Backend {
+  #live(): AllocatingBackend {
     if (this.#backend === undefined) throw new DisposedError("core was used after dispose()");
     return this.#backend;
   }
 
   /** Bytes of linear memory, their content unspecified. @internal */
   allocate(bytes: number): number {
-    this.assertLive();
-    return this.#allocator.allocate(bytes);
+    return this.#live().allocator.allocate(bytes);
   }
 
   /** @internal */
   release(ptr: number): void {
-    this.#allocator.free(ptr);
+    this.#backend?.allocator.free(ptr);
   }
 
   /** The core's one scratch block, at least `bytes` long; its content lasts until the next call. @internal */
   scratch(bytes: number): number {
     if (bytes > this.#scratch.bytes) {
-      const ptr = this.#allocator.allocate(bytes);
-      this.#allocator.free(this.#scratch.ptr);
+      const { allocator } = this.#live();
+      const ptr = allocator.allocate(bytes);
+      allocator.free(this.#scratch.ptr);
       this.#scratch = { ptr, bytes };
     }
     return this.#scratch.ptr;

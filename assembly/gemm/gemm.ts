@@ -56,7 +56,14 @@ export function gemm_f32(
 
 /** Bytes of `scratch` for one product; see the memory map of `gemm_f32`. */
 export function gemm_scratch_bytes(m: usize, n: usize, k: usize, transposeA: bool, transposeB: bool, beta: f32): usize {
-  return fixedScratchBytes(m, n, k) + (beta != 0 ? m * (m == 1 ? n : min(n, NC)) * 4 : 0);
+  return fixedScratchBytes(m, n, k) + (beta != 0 ? sumsBytes(m, n, k) : 0);
+}
+
+/** Sums beside C: of one row or column at a time, or of what waits for the next block of k. */
+// @ts-ignore: decorator
+@inline function sumsBytes(m: usize, n: usize, k: usize): usize {
+  if (m == 1 || n == 1 || k == 1) return max(m, n) * 4;
+  return k > KC ? m * min(n, NC) * 4 : 0;
 }
 
 // @ts-ignore: decorator

@@ -22,28 +22,31 @@ export function selfTest(kernels: Kernels, memory: LinearMemory, allocator: Allo
     return Math.max(sum, 0);
   });
   const scratch = ptr + words * 4;
-  kernels.gemm_f32(
-    1,
-    M,
-    N,
-    K,
-    1,
-    ptr,
-    0,
-    K,
-    0,
-    ptr + b * 4,
-    0,
-    N,
-    0,
-    0,
-    ptr + c * 4,
-    0,
-    N,
-    0,
-    ACTIVATION.relu,
-    scratch,
-  );
-  allocator.free(ptr);
-  if (expected.some((value, at) => x[c + at] !== value)) throw new Error("it failed its self-test");
+  try {
+    kernels.gemm_f32(
+      1,
+      M,
+      N,
+      K,
+      1,
+      ptr,
+      0,
+      K,
+      0,
+      ptr + b * 4,
+      0,
+      N,
+      0,
+      0,
+      ptr + c * 4,
+      0,
+      N,
+      0,
+      ACTIVATION.relu,
+      scratch,
+    );
+    if (expected.some((value, at) => x[c + at] !== value)) throw new Error("it failed its self-test");
+  } finally {
+    allocator.free(ptr);
+  }
 }

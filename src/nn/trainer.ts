@@ -134,7 +134,7 @@ export class Trainer {
   /**
    * One step on a batch: forward, backward, update. Returns the mean loss before the update.
    *
-   * Cost: about 6 flops a weight and row. Nothing is allocated after the first batch of the largest size.
+   * Cost: about 6 flops a weight and row. Nothing is allocated after the first batch of a size, for up to 32 sizes.
    *
    * @param x [rows, inputs], a tensor (used in place) or an array of rows · inputs numbers (copied)
    * @param y [rows, outputs], or for `softmaxCrossEntropy` class indices [rows]

@@ -50,7 +50,7 @@ interface Run {
 }
 
 /** Plans that are kept. An epoch needs two: for its batches, and for the rows that are left. */
-const PLANS_KEPT = 8;
+const PLANS_KEPT = 32;
 
 /**
  * The buffers of a model for batches of up to `capacity` rows, and the passes over them. Everything is allocated by

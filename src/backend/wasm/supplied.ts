@@ -11,19 +11,14 @@ export type SuppliedWasm = WebAssembly.Module | BufferSource | Response | URL;
  * realm is instantiated directly, because the loader asks for `instanceof`.
  */
 export function suppliedWasm(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>): WasmSource {
-  // A second candidate, or a memory that turns out not to be shared, finds what has arrived.
-  let arrival: Promise<SuppliedWasm> | undefined;
+  // A second candidate finds what has arrived.
+  let arrival: Promise<WebAssembly.Module | BufferSource> | undefined;
   return {
     async instantiate(variant, memory) {
       arrival ??= receive(supplied);
-      let source = await arrival;
+      const source = await arrival;
       if (isA("Module", source)) return checked(instantiated(source as WebAssembly.Module, memory), variant);
-      if (isA("Response", source)) source = (source as Response).clone();
-      if (isShared(memory)) {
-        const bytes = isA("Response", source) ? await (source as Response).arrayBuffer() : (source as BufferSource);
-        source = bytesFor(memory, hexOf(bytes));
-      }
-      const { module, instance } = await instantiate(source as BufferSource, { env: { memory } });
+      const { module, instance } = await instantiate(fitting(source as BufferSource, memory), { env: { memory } });
       return checked(instantiated(module, memory, compile, instance), variant);
     },
     instantiateSync(variant, memory) {
@@ -31,18 +26,23 @@ export function suppliedWasm(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>)
       if (!isNumericArray(supplied) && !isA("ArrayBuffer", supplied)) {
         throw new Error("wasm is not at hand yet: a Response, a URL or a promise needs the asynchronous createCore");
       }
-      const { module, instance } = loadSync(supplied as unknown as BufferSource, { env: { memory } });
+      const { module, instance } = loadSync(fitting(supplied as BufferSource, memory), { env: { memory } });
       return checked(instantiated(module, memory, compile, instance), variant);
     },
     loadThreads: () => import("../threads/start.js"),
   };
 }
 
-async function receive(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>): Promise<SuppliedWasm> {
+/** A Module, or the bytes of one. */
+async function receive(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>): Promise<WebAssembly.Module | BufferSource> {
   const awaited = await supplied;
-  if (!isA("URL", awaited)) return awaited;
-  const url = awaited as URL;
-  return (url.protocol === "file:" && readFile(url)) || fetch(url);
+  let source: unknown = awaited;
+  if (isA("URL", awaited)) source = (awaited as URL).protocol === "file:" && readFile(awaited as URL);
+  if (isA("URL", awaited) && !source) source = await fetch(awaited as URL);
+  if (!isA("Response", source)) return source as WebAssembly.Module | BufferSource;
+  const response = source as Response;
+  if (!response.ok) throw new Error(`${response.url || "the response"} has status ${response.status}`);
+  return response.arrayBuffer();
 }
 
 /** Node does not fetch `file:` URLs. */
@@ -52,11 +52,13 @@ function readFile(url: URL): BufferSource | undefined {
   return fs?.readFileSync(url);
 }
 
-function hexOf(source: BufferSource): string {
+/** The bytes as the memory needs them. */
+function fitting(source: BufferSource, memory: WebAssembly.Memory): BufferSource {
+  if (!isShared(memory)) return source;
   const bytes = ArrayBuffer.isView(source)
     ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
     : new Uint8Array(source);
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return bytesFor(memory, Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""));
 }
 
 /** Throws unless the binary is of the variant that the core takes it for. */
