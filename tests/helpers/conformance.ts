@@ -57,16 +57,23 @@ function instantiate(memory: WasmMemory, ...binaries: string[]): TestBackend {
   return { memory, kernels: Object.assign({}, ...exports) as AllKernels };
 }
 
+const wideModules = new Map<string, WebAssembly.Module>();
+
+function compileOnce(name: string, memory: WebAssembly.Memory): WebAssembly.Module {
+  const bytes = Uint8Array.from(read(name));
+  const exercise = EXERCISES[name] ?? (() => {});
+  const module = canWiden ? compileWide(bytes, exercise, memory) : new WebAssembly.Module(bytes);
+  wideModules.set(name, module);
+  return module;
+}
+
 const EXERCISES: Record<string, Exercise> = { wide: exerciseCore, nn: exerciseNetwork };
 
 /** Widened where the runtime can; else the binaries of the wide tile with 128 bits, whose bits are to be the same. */
 function instantiateWide(...binaries: string[]): TestBackend {
   const memory = WasmMemory.create(65536, 2 ** 32);
   const exports = binaries.map((name) => {
-    const bytes = Uint8Array.from(read(name));
-    const module = canWiden
-      ? compileWide(bytes, EXERCISES[name] ?? (() => {}), memory.handle)
-      : new WebAssembly.Module(bytes);
+    const module = wideModules.get(name) ?? compileOnce(name, memory.handle);
     return new WebAssembly.Instance(module, { env: { memory: memory.handle } }).exports;
   });
   return { memory, kernels: Object.assign({}, ...exports) as AllKernels };
