@@ -101,13 +101,22 @@ describe("a pool of threads", () => {
   });
 
   it("runs kernels that workers have not taken in yet, and shares them as soon as they have", async () => {
-    const { pool, learn, ran, byThread } = makePool(2);
+    const held: (() => void)[] = [];
+    let isHolding = false;
+    const slow: Spawn = (listener) => {
+      const worker = spawnWorker(listener);
+      const post: WorkerHandle["post"] = (letter) => worker.post(letter);
+      return { ...worker, post: (letter) => (isHolding ? held.push(() => post(letter)) : post(letter)) };
+    };
+    const { pool, learn, ran, byThread } = makePool(2, { spawn: slow });
     learn();
     await pool.start();
+    isHolding = true;
     const run = learn(...countAt(CHUNK), ...countAt(THREAD), ...SPIN);
     expect(run(8)).toBe(true);
-    expect(byThread(3)).toEqual([8, 0, 0]); // the letters cannot have been read: this thread has not let go since
+    expect(byThread(3)).toEqual([8, 0, 0]);
     expect(ran(8)).toEqual(new Array(8).fill(1));
+    for (const post of held) post();
     await until(() => run(16, LONG) && byThread(3).every((count) => count > 0));
   });
 
