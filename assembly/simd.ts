@@ -156,3 +156,10 @@ export function is_relaxed(): bool {
   if (isVector<T>()) return f32x4.convert_i32x4_s(a);
   else return <f32>reinterpret<i32>(a);
 }
+
+/**
+ * A flag as a type argument, asked with `isInteger<Flag>()`: decided while compiling. A constant argument of an inlined
+ * function is folded only by the optimizer, which may merge the specialised copies again before it does so.
+ */
+export type On = i32;
+export type Off = f32;

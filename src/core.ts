@@ -1,7 +1,12 @@
-import type { Allocator } from "./backend/arena.js";
 import type { Backend, Kernels, LinearMemory } from "./backend/backend.js";
 import { type Features, probeFeatures } from "./backend/probe.js";
-import { type MemoryOptions, type SelectOptions, selectBackend, type WasmSource } from "./backend/select.js";
+import {
+  type MemoryOptions,
+  type Selected,
+  type SelectOptions,
+  selectBackend,
+  type WasmSource,
+} from "./backend/select.js";
 import type { Threads } from "./backend/threads/start.js";
 import { checkBoolean, checkChoice, checkInteger, checkKeys, unexpected } from "./checks.js";
 import { DisposedError, OptionError } from "./errors.js";
@@ -30,9 +35,6 @@ export interface CoreOptions {
   memory?: MemoryOptions;
 }
 
-/** A backend, and who hands out its memory. */
-type AllocatingBackend = Backend & { readonly allocator: Allocator };
-
 /** Bytes of linear memory. */
 export interface MemoryUse {
   /** Held by tensors, optimizer state and scratch. */
@@ -53,13 +55,13 @@ export class Core {
   /** What was probed; `wide`: whether the kernels run widened. */
   readonly features: Features;
   /** These two are dropped by `dispose`, so that the memory can be collected. */
-  #backend: AllocatingBackend | undefined;
+  #backend: Selected | undefined;
   #threads: Threads | undefined;
   #reason: string;
   #scratch = { ptr: 0, bytes: 0 };
 
   /** Use `createCore`. @internal */
-  constructor(backend: AllocatingBackend, features: Features, threads?: Threads) {
+  constructor(backend: Selected, features: Features, threads?: Threads) {
     this.backend = backend.name;
     this.variant = backend.variant;
     this.#reason = backend.reason;
@@ -142,7 +144,7 @@ export class Core {
     this.#live();
   }
 
-  #live(): AllocatingBackend {
+  #live(): Selected {
     if (this.#backend === undefined) throw new DisposedError("core was used after dispose()");
     return this.#backend;
   }

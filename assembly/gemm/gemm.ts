@@ -1,6 +1,5 @@
 import { activation_f32 } from "../nn/activation";
-import { add, loadLanes, mul, pmax, splat, storeLanes } from "../simd";
-import { Off, On } from "../optim/segments";
+import { Off, On, add, loadLanes, mul, pmax, splat, storeLanes } from "../simd";
 import { KC, MC, MR, NC, NR, NV, STEPS } from "./config";
 import { LINES, sumLines, sumRows } from "./gemv";
 import { microkernel } from "./microkernel";

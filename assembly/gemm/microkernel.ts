@@ -71,6 +71,7 @@ import { STEPS } from "./config";
   const a4 = rowAt(4, last, aRow);
   const a5 = rowAt(5, last, aRow);
   for (const end = b + k * bStep; b != end; ) {
+    // V8 unrolls a loop of two turns; of one turn nothing is left, because it ends in a break.
     for (let step: usize = 0; STEPS == 1 || step < STEPS; step++) {
       const b0 = v128.load(b);
       const b1 = nv > 1 ? v128.load(b, 16) : b0;

@@ -1,6 +1,6 @@
-import { add, div, mul, sqrt, sub } from "../simd";
+import { Off, On, add, div, mul, sqrt, sub } from "../simd";
 import { decayGradient, decayParameter, measure_f32, rescale } from "./condition";
-import { Group, Mode, Off, On, Segment, groupOf, segmentAt } from "./segments";
+import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
 
 // The formula, element by element, every operation rounded to float32:
 //   v ← decay·v + (1−decay)·g²        m ← meanDecay·m + (1−meanDecay)·g                          (m if centered)

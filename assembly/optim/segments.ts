@@ -75,13 +75,6 @@ export namespace Mode {
   export const Condition: u32 = Rescale | CoupledDecay | DecoupledDecay;
 }
 
-/**
- * A flag as a type argument, asked with `isInteger<Flag>()`: decided while compiling. A constant argument of an inlined
- * function is folded only by the optimizer, which may merge the specialised copies again before it does so.
- */
-export type On = i32;
-export type Off = f32;
-
 // @ts-ignore: decorator
 @inline export function segmentAt(segmentsPtr: usize, index: u32): Segment {
   return changetype<Segment>(segmentsPtr + index * SEGMENT_BYTES);

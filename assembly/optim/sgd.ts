@@ -1,6 +1,6 @@
-import { add, mul, sub } from "../simd";
+import { Off, On, add, mul, sub } from "../simd";
 import { decayGradient, decayParameter, measure_f32, rescale } from "./condition";
-import { Group, Mode, Off, On, Segment, groupOf, segmentAt } from "./segments";
+import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
 
 // The formula, element by element, every operation rounded to float32:
 //   b ← momentum·b + correction0·g;  d = b, or with Nesterov g + momentum·b;  without momentum d = g

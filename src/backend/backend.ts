@@ -1,5 +1,3 @@
-import type { Exercise } from "./wasm/instantiate.js";
-
 /**
  * The seam between the facade and what computes. Every backend offers these kernels over one linear memory,
  * with the same bits as result. Pointers are byte addresses, strides (`ld…`, `stride…`) count elements, matrices are
@@ -101,6 +99,9 @@ export interface LinearMemory {
   /** Grows to at least `bytes` in all; false when that cannot be had, and then nothing changed. */
   grow(bytes: number): boolean;
 }
+
+/** Runs every kernel of a binary once, over a memory of half a megabyte of its own. */
+export type Exercise = (exports: WebAssembly.Exports, memory: WebAssembly.Memory) => void;
 
 /** What was chosen to compute with. */
 export interface Backend {

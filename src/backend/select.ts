@@ -1,11 +1,10 @@
 import { BackendError } from "../errors.js";
 import { type Allocator, Arena, AttachedHeap } from "./arena.js";
-import type { Backend, Kernels } from "./backend.js";
+import type { Backend, Exercise, Kernels } from "./backend.js";
 import { createJsKernels } from "./js/kernels.js";
 import { JsMemory } from "./js/memory.js";
 import type { Features } from "./probe.js";
 import { selfTest } from "./self-test.js";
-import type { Exercise } from "./wasm/instantiate.js";
 import { WasmMemory } from "./wasm/memory.js";
 
 /** The compiled binaries, by the code they were generated for. */

@@ -100,7 +100,7 @@ export class Workspace {
         this.#deltas.push(take([capacity, widest]), take([capacity, widest]));
         for (const [name, parameter] of Object.entries(model.parameters)) gradients[name] = take([...parameter.shape]);
       }
-      core.scratch(this.#makePlan(capacity, false).scratchBytes);
+      core.scratch(this.#planFor(capacity, false).scratchBytes);
     } catch (error) {
       for (const tensor of taken) tensor.dispose();
       throw error;

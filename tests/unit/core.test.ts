@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it, vi } from "vitest";
 import type { Kernels } from "../../src/backend/backend.js";
 import { createCoreFrom, createCoreSyncFrom } from "../../src/core.js";
@@ -74,6 +76,35 @@ describe("createCore", () => {
     expect(core.backend).toBe("js");
     expect(core.reason).toMatch(/it failed its self-test/);
   });
+
+  it("notices that the owner of an attached shared memory has grown it", () => {
+    const attach = new WebAssembly.Memory({ initial: 1, maximum: 4, shared: true });
+    let top = 64;
+    const allocate = (bytes: number) => {
+      if (top + bytes > attach.buffer.byteLength) attach.grow(1);
+      top += bytes;
+      return top - bytes;
+    };
+    const core = createCoreSync({ memory: { attach, allocate, free() {} } });
+    const [first, second] = [core.tensor([10000], (i) => i), core.tensor([10000], (i) => -i)];
+    expect([first.data[9999], second.data[9999]]).toEqual([9999, -9999]);
+    expect(second.data.buffer).toBe(attach.buffer);
+  });
+
+  it.each(["wasm", "js"] as const)(
+    "lets its memory go when it is disposed, whoever holds on to it: %s",
+    async (backend) => {
+      setFlagsFromString("--expose-gc");
+      const collect: () => void = runInNewContext("gc");
+      const core = createCoreSync({ backend });
+      const memory = new WeakRef(core.linearMemory);
+      core.dispose();
+      await new Promise((resolve) => setTimeout(resolve, 0)); // a WeakRef lives to the end of its turn
+      collect();
+      expect(memory.deref()).toBeUndefined();
+      expect(core.disposed).toBe(true);
+    },
+  );
 
   it("names the option that is wrong", () => {
     const bad = (options: object, text: RegExp) => {

@@ -82,6 +82,19 @@ describe("lanewise/slim", () => {
     }
   });
 
+  it("takes bytes for a shared memory synchronously, and a response of any type, but not of an error", async () => {
+    const attach = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });
+    let top = 64;
+    const allocate = (size: number) => {
+      top += size;
+      return top - size;
+    };
+    expectToWork(createCoreSync({ wasm: bytes, memory: { attach, allocate, free() {} } }));
+    expectToWork(await createCore({ wasm: new Response(bytes) }));
+    const missing = await createCore({ wasm: new Response("not here", { status: 404 }) });
+    expect([missing.backend, missing.reason]).toEqual(["js", "simd was refused: the response has status 404"]);
+  });
+
   it("does not widen", async () => {
     using core = await createCore({ wasm: bytes, wide: true });
     expectToWork(core);

@@ -1,3 +1,4 @@
+import { builtinModule } from "../builtin.js";
 import type { Letter } from "./letters.js";
 
 /** What is used of node:worker_threads. */
@@ -17,8 +18,5 @@ interface NodeWorker {
   terminate(): void;
 }
 
-/** node:worker_threads, where it exists: Node, Deno, Bun. Asked for at run time, so that bundlers do not look for it. */
-export function workerThreads(): WorkerThreads | undefined {
-  const { process } = globalThis as { process?: { getBuiltinModule?(id: string): unknown } };
-  return process?.getBuiltinModule?.("node:worker_threads") as WorkerThreads | undefined;
-}
+/** node:worker_threads, where it exists: Node, Deno, Bun. */
+export const workerThreads = (): WorkerThreads | undefined => builtinModule("node:worker_threads");

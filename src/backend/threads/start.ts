@@ -1,5 +1,6 @@
 import type { Allocator } from "../arena.js";
 import type { Backend, Kernels } from "../backend.js";
+import { isShared } from "../wasm/instantiate.js";
 import { threadedGemm } from "./gemm.js";
 import { Pool, type PoolOptions } from "./pool.js";
 import { StepSplitter } from "./step.js";
@@ -29,7 +30,7 @@ export async function startThreads(
   options?: PoolOptions,
 ): Promise<Threads> {
   const one = backend.kernels;
-  if (Object.prototype.toString.call(memory.buffer) !== "[object SharedArrayBuffer]") {
+  if (!isShared(memory)) {
     return { kernels: one, reason: "one thread: the memory is not shared", dispose() {} };
   }
   const pool = new Pool(threads - 1, memory, options);

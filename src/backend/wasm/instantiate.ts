@@ -1,8 +1,5 @@
-import type { Kernels } from "../backend.js";
+import type { Exercise, Kernels } from "../backend.js";
 import type { Instantiated } from "../select.js";
-
-/** Runs every kernel of a binary once, over a memory of half a megabyte of its own. */
-export type Exercise = (exports: WebAssembly.Exports, memory: WebAssembly.Memory) => void;
 
 /** Compiles bytes; throws where synchronous compilation is not allowed. */
 export type Compile = (bytes: Uint8Array<ArrayBuffer>, exercise: Exercise) => WebAssembly.Module;

@@ -1,4 +1,5 @@
-import { ACTIVATION, type Kernels } from "../backend.js";
+import { ACTIVATION, type Exercise, type Kernels } from "../backend.js";
+import { builtinModule } from "../builtin.js";
 import {
   GROUP,
   MODE_BIAS_CORRECTION,
@@ -8,9 +9,11 @@ import {
   MODE_NESTEROV,
   MODE_RESCALE,
   SEGMENT_BYTES,
+  SEGMENT_CORRECTION_0,
+  SEGMENT_GRAD_SCALE,
 } from "../segments.js";
 import type { Instantiated, WasmVariant } from "../select.js";
-import { bytesFor, type Exercise, instantiated, isShared } from "./instantiate.js";
+import { bytesFor, instantiated, isShared } from "./instantiate.js";
 
 const BINARIES = {
   relaxed: () => import("./binaries/relaxed.js"),
@@ -66,7 +69,6 @@ interface NodeProcess {
   readonly versions?: { readonly v8?: string };
   readonly execArgv?: readonly string[];
   readonly env?: { readonly NODE_OPTIONS?: string };
-  getBuiltinModule?(name: "node:v8"): { setFlagsFromString?(flag: string): void } | undefined;
 }
 
 /** The engine's major version if it is V8 and says so, else +∞: nothing is known against it. */
@@ -111,7 +113,7 @@ function compileBy(
 
 function flagSetter(): (flag: string) => void {
   const process = nodeProcess();
-  const v8 = process?.getBuiltinModule?.("node:v8");
+  const v8 = builtinModule<{ setFlagsFromString?(flag: string): void }>("node:v8");
   // Bun and Deno offer the function too; there it does nothing, or is not about this V8.
   const isNode = !("Deno" in globalThis) && !("Bun" in globalThis);
   if (!isNode || v8Version() < FIRST_V8 || process?.arch !== "x64" || v8?.setFlagsFromString === undefined) {
@@ -176,10 +178,15 @@ const PAGES = 8;
 const RMSPROP = 64;
 const SGD = RMSPROP + SEGMENT_BYTES;
 const GROUP_AT = SGD + SEGMENT_BYTES;
-const [A, B, C, P, S0, S1, S2, S3, SCRATCH] = Array.from({ length: 9 }, (_, i) => 1024 + i * REGION) as [
-  ...Nine<number>,
-];
-type Nine<T> = [T, T, T, T, T, T, T, T, T];
+const A = 1024;
+const B = A + REGION;
+const C = B + REGION;
+const P = C + REGION;
+const S0 = P + REGION;
+const S1 = S0 + REGION;
+const S2 = S1 + REGION;
+const S3 = S2 + REGION;
+const SCRATCH = S3 + REGION;
 const COUNT = 4093;
 
 /** Numbers of mixed sign, none of them short, and tables whose steps stay finite however often they are made. */
@@ -192,7 +199,7 @@ function fill({ buffer }: WebAssembly.Memory): void {
   const floats = new Float32Array(buffer);
   words.set([P, A, COUNT, GROUP_AT, S0, S1, S2], RMSPROP / 4);
   words.set([P, A, COUNT, GROUP_AT, S3], SGD / 4);
-  for (const row of [RMSPROP, SGD]) floats.fill(1, row / 4 + 8, row / 4 + 11); // corrections
+  for (const row of [RMSPROP, SGD]) floats.fill(1, row / 4 + SEGMENT_CORRECTION_0, row / 4 + SEGMENT_GRAD_SCALE + 1);
   const scalars = {
     learningRate: 0.01,
     clipValue: 3,
@@ -200,8 +207,11 @@ function fill({ buffer }: WebAssembly.Memory): void {
     decayComplement: 0.1,
     epsInside: 30,
     epsOutside: 0.5,
+    momentum: 0.9,
+    meanDecay: 0.9,
+    meanDecayComplement: 0.1,
   };
-  for (const [name, value] of Object.entries({ ...scalars, momentum: 0.9, meanDecay: 0.9, meanDecayComplement: 0.1 })) {
+  for (const [name, value] of Object.entries(scalars)) {
     floats[GROUP_AT / 4 + GROUP[name as keyof typeof GROUP]] = value;
   }
 }

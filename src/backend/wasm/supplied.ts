@@ -1,5 +1,6 @@
 import { instantiate, instantiateSync as loadSync } from "@assemblyscript/loader";
 import { isNumericArray } from "../../checks.js";
+import { builtinModule } from "../builtin.js";
 import type { Instantiated, WasmSource, WasmVariant } from "../select.js";
 import { bytesFor, compile, instantiated, isShared } from "./instantiate.js";
 
@@ -36,20 +37,17 @@ export function suppliedWasm(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>)
 /** A Module, or the bytes of one. */
 async function receive(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>): Promise<WebAssembly.Module | BufferSource> {
   const awaited = await supplied;
-  let source: unknown = awaited;
-  if (isA("URL", awaited)) source = (awaited as URL).protocol === "file:" && readFile(awaited as URL);
-  if (isA("URL", awaited) && !source) source = await fetch(awaited as URL);
+  const source = isA("URL", awaited) ? (readFile(awaited as URL) ?? (await fetch(awaited as URL))) : awaited;
   if (!isA("Response", source)) return source as WebAssembly.Module | BufferSource;
   const response = source as Response;
   if (!response.ok) throw new Error(`${response.url || "the response"} has status ${response.status}`);
   return response.arrayBuffer();
 }
 
-/** Node does not fetch `file:` URLs. */
+/** What a `file:` URL names: Node does not fetch those. */
 function readFile(url: URL): BufferSource | undefined {
-  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
-  const fs = process?.getBuiltinModule?.("node:fs") as { readFileSync(url: URL): BufferSource } | undefined;
-  return fs?.readFileSync(url);
+  if (url.protocol !== "file:") return undefined;
+  return builtinModule<{ readFileSync(url: URL): BufferSource }>("node:fs")?.readFileSync(url);
 }
 
 /** The bytes as the memory needs them. */
