@@ -67,6 +67,13 @@
   else return f32.abs(a);
 }
 
+/** The larger one; NaN if either is. */
+// @ts-ignore: decorator
+@inline export function max<T>(a: T, b: T): T {
+  if (isVector<T>()) return f32x4.max(a, b);
+  else return f32.max(a, b);
+}
+
 /** `b < a ? b : a`: one instruction, and a NaN in `a` stays NaN. */
 // @ts-ignore: decorator
 @inline export function pmin<T>(a: T, b: T): T {

@@ -13,6 +13,9 @@ export {
   ShapeError,
 } from "./errors.js";
 export { type MatmulOptions, matmul } from "./linalg/matmul.js";
+export { AdaGrad, type AdaGradGroupOptions, type AdaGradOptions } from "./optim/adagrad.js";
+export { Adam, type AdamGroupOptions, type AdamOptions, AdamW } from "./optim/adam.js";
+export type { DialectName } from "./optim/dialects.js";
 export { type MinimizeOptions, type MinimizeResult, type MinimizeStep, minimize } from "./optim/minimize.js";
 export type { GroupOptions, Optimizer, Schedule, StepOptions } from "./optim/optimizer.js";
 export type {

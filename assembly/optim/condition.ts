@@ -1,8 +1,8 @@
 // What every optimizer does before its own formula: the norms of the gradients, and the conditioning of gradient and
 // parameter, element by element.
 
-import { add, mul, neg, pmax, pmin, sub } from "../simd";
-import { Mode, groupOf, segmentAt } from "./segments";
+import { add, div, mul, neg, pmax, pmin, sub } from "../simd";
+import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
 
 /** Elements summed together; sums of blocks are added in ascending order. */
 const BLOCK: usize = 65536;
@@ -49,6 +49,32 @@ function clipFactor(sumOfSquares: f64, bound: f64): f32 {
   return norm <= bound ? 1 : <f32>(bound / norm);
 }
 
+/** Multiplies the row's scale with what brings a gradient with this sum of squares down to the group's clipNorm. */
+function clip(row: Segment, group: Group, mode: u32, sumOfSquares: f64): void {
+  const bound = group.clipNorm;
+  if (!(mode & (Mode.ClipKeras | Mode.ClipOptax | Mode.ClipPaddle))) {
+    row.gradScale *= clipFactor(sumOfSquares, bound);
+    return;
+  }
+  const norm = sqrt<f32>(<f32>sumOfSquares);
+  let scale: f32 = 1;
+  row.gradScale2 = 1;
+  if (mode & Mode.ClipOptax) {
+    if (!(norm < bound)) {
+      scale = 1 / norm;
+      row.gradScale2 = bound;
+    }
+  } else if (mode & Mode.ClipPaddle) {
+    scale = bound / max<f32>(norm, bound);
+  } else if (mode & Mode.ClipNorm) {
+    scale = bound;
+    row.gradScale2 = max<f32>(norm, bound);
+  } else {
+    scale = bound * min<f32>(1 / norm, 1 / bound) + (norm - norm); // NaN for an infinite norm
+  }
+  row.gradScale = scale;
+}
+
 /**
  * Writes each row's `gradScale`. Returns 0, or with `checkFinite` 1 + the index of the first row whose gradient is not
  * finite everywhere: squares of finite float32 cannot overflow float64, so the sum of squares tells. A negative
@@ -63,28 +89,34 @@ export function measure_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: 
     if (!row.gradPtr) continue;
     const group = groupOf(row);
     const mode = group.mode;
-    let scale: f32 = mode & Mode.Maximize ? -1 : 1;
+    row.gradScale = mode & Mode.Maximize ? -1 : 1;
     if (checkFinite | (mode & Mode.Measure)) {
       const sum = sumOfSquares(row.gradPtr, row.count);
       if (checkFinite && !(sum < Infinity)) return i + 1;
-      if (mode & Mode.ClipNorm) scale *= clipFactor(sum, group.clipNorm);
+      if (mode & Mode.ClipNorm) clip(row, group, mode, sum);
       total += sum;
     }
-    row.gradScale = scale;
   }
   for (let i: u32 = 0; i < segmentCount; i++) {
     const row = segmentAt(segmentsPtr, i);
     if (!row.gradPtr) continue;
     const group = groupOf(row);
-    if (group.mode & Mode.ClipGlobalNorm) row.gradScale *= clipFactor(total, group.clipNorm);
+    const mode = group.mode;
+    if (mode & Mode.ClipGlobalNorm) clip(row, group, mode, total);
   }
   return 0;
 }
 
-/** The gradient, clamped to ±bound (NaN stays NaN) and multiplied by `scale`. */
+/** x within ±bound; NaN stays NaN. */
+// @ts-ignore: decorator
+@inline export function clamp<T>(x: T, bound: T): T {
+  return pmin<T>(pmax<T>(x, neg<T>(bound)), bound);
+}
+
+/** The gradient, clamped and multiplied by `scale`. */
 // @ts-ignore: decorator
 @inline export function rescale<T>(g: T, bound: T, scale: T): T {
-  return mul<T>(pmin<T>(pmax<T>(g, neg<T>(bound)), bound), scale);
+  return mul<T>(clamp<T>(g, bound), scale);
 }
 
 /** Weight decay as a part of the gradient: g + wd·p. */
@@ -97,4 +129,22 @@ export function measure_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: 
 // @ts-ignore: decorator
 @inline export function decayParameter<T>(p: T, decoupledDecay: T): T {
   return sub<T>(p, mul<T>(decoupledDecay, p));
+}
+
+/** The same with two roundings: p − (p·wd)·lr. */
+// @ts-ignore: decorator
+@inline export function decayTwice<T>(p: T, weightDecay: T, learningRate: T): T {
+  return sub<T>(p, mul<T>(mul<T>(p, weightDecay), learningRate));
+}
+
+/** decay·old + ((1 − decay)·g)·g. */
+// @ts-ignore: decorator
+@inline export function averageProduct<T>(old: T, g: T, decay: T, complement: T): T {
+  return add<T>(mul<T>(decay, old), mul<T>(mul<T>(complement, g), g));
+}
+
+/** from + weight·(to − from). */
+// @ts-ignore: decorator
+@inline export function lerp<T>(from: T, to: T, weight: T): T {
+  return add<T>(from, mul<T>(weight, sub<T>(to, from)));
 }

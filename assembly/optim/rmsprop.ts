@@ -1,5 +1,14 @@
-import { Off, On, add, div, mul, sqrt, sub } from "../simd";
-import { decayGradient, decayParameter, measure_f32, rescale } from "./condition";
+import { Off, On, add, div, mul, splat, sqrt, sub } from "../simd";
+import {
+  averageProduct,
+  clamp,
+  decayGradient,
+  decayParameter,
+  decayTwice,
+  lerp,
+  measure_f32,
+  rescale,
+} from "./condition";
 import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
 
 // The formula, element by element, every operation rounded to float32:
@@ -7,6 +16,10 @@ import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
 //   s = v·correction0 − (m·correction1)²                             (corrections and mean only where they are on)
 //   u = lr·g / (√(s + epsInside) + epsOutside)                       or, as a ratio, lr·g·√s / (s + epsOutside)
 //   b ← momentum·b + u;  p ← p − b, or with Nesterov p − (momentum·b + u);  without momentum p ← p − u
+// The frameworks' forms differ from it in the order of operations; the bits of `Mode.Dialect` say where:
+//   v ← decay·v + ((1−decay)·g)·g, or v + (1−decay)·(g² − v)                      m ← m + (1−meanDecay)·(g − m)
+//   u = rateAfter·(lr·g / d), or rateAfter·((lr·g)·(1/d))                         p ← p − rateLast·b
+// AdaGrad is such a form too: v ← 1·v + (1·g)·g.
 
 // @ts-ignore: decorator
 @inline function average<T>(old: T, x: T, decay: T, complement: T): T {
@@ -16,6 +29,16 @@ import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
 // @ts-ignore: decorator
 @inline function variance<T>(s: T, mean: T): T {
   return sub<T>(s, mul<T>(mean, mean));
+}
+
+// @ts-ignore: decorator
+@inline function varianceLess<T>(s: T, mean: T, eps: T): T {
+  return sub<T>(s, add<T>(mul<T>(mean, mean), eps));
+}
+
+// @ts-ignore: decorator
+@inline function reciprocal<T>(d: T): T {
+  return div<T>(splat<T>(1), d);
 }
 
 // @ts-ignore: decorator
@@ -43,11 +66,14 @@ import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
  * - no branches, one loop for each set of options: 1.00–1.02, at four times the code.
  * - one vector an iteration: centered with momentum 1.03, but nothing to fuse.
  */
-function vectors<Centered, Momentum>(row: Segment, group: Group): void {
+function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void {
   const rowPtr = changetype<usize>(row);
   const groupPtr = changetype<usize>(group);
   const mode = group.mode;
-  const learningRate = v128.load32_splat(groupPtr, offsetof<Group>("learningRate"));
+  let learningRate = v128.load32_splat(groupPtr, offsetof<Group>("learningRate"));
+  if (isInteger<Dialect>()) {
+    if (mode & Mode.RowRate) learningRate = v128.load32_splat(rowPtr, offsetof<Segment>("correction1"));
+  }
   const decay = v128.load32_splat(groupPtr, offsetof<Group>("decay"));
   const complement = v128.load32_splat(groupPtr, offsetof<Group>("decayComplement"));
   const epsInside = v128.load32_splat(groupPtr, offsetof<Group>("epsInside"));
@@ -75,54 +101,110 @@ function vectors<Centered, Momentum>(row: Segment, group: Group): void {
   for (const end = p + ((row.count >> 3) << 5); p != end; p += 32) {
     let g0 = v128.load(g);
     let g1 = v128.load(g, 16);
-    if (mode & Mode.Rescale) {
-      const bound = v128.load32_splat(groupPtr, offsetof<Group>("clipValue"));
-      const scale = v128.load32_splat(rowPtr, offsetof<Segment>("gradScale"));
-      g0 = rescale<v128>(g0, bound, scale);
-      g1 = rescale<v128>(g1, bound, scale);
-    }
-    if (mode & Mode.CoupledDecay) {
-      const weightDecay = v128.load32_splat(groupPtr, offsetof<Group>("weightDecay"));
-      g0 = decayGradient<v128>(g0, v128.load(p), weightDecay);
-      g1 = decayGradient<v128>(g1, v128.load(p, 16), weightDecay);
-    }
-
-    const v0 = average<v128>(v128.load(v), mul<v128>(g0, g0), decay, complement);
-    const v1 = average<v128>(v128.load(v, 16), mul<v128>(g1, g1), decay, complement);
-    let s0 = v0;
-    let s1 = v1;
-    if (mode & Mode.BiasCorrection) {
-      const correction = v128.load32_splat(rowPtr, offsetof<Segment>("correction0"));
-      s0 = mul<v128>(s0, correction);
-      s1 = mul<v128>(s1, correction);
-    }
-    if (isInteger<Centered>()) {
-      m0 = average<v128>(v128.load(m), g0, meanDecay, meanComplement);
-      m1 = average<v128>(v128.load(m, 16), g1, meanDecay, meanComplement);
-      let mean0 = m0;
-      let mean1 = m1;
-      if (mode & Mode.BiasCorrection) {
-        const correction = v128.load32_splat(rowPtr, offsetof<Segment>("correction1"));
-        mean0 = mul<v128>(mean0, correction);
-        mean1 = mul<v128>(mean1, correction);
-      }
-      s0 = variance<v128>(s0, mean0);
-      s1 = variance<v128>(s1, mean1);
-    }
-
     let p0 = v128.load(p);
     let p1 = v128.load(p, 16);
-    if (mode & Mode.DecoupledDecay) {
-      const decoupledDecay = v128.load32_splat(groupPtr, offsetof<Group>("decoupledDecay"));
-      p0 = decayParameter<v128>(p0, decoupledDecay);
-      p1 = decayParameter<v128>(p1, decoupledDecay);
+    if (mode & Mode.Condition) {
+      if (mode & Mode.Rescale) {
+        const bound = v128.load32_splat(groupPtr, offsetof<Group>("clipValue"));
+        const scale = v128.load32_splat(rowPtr, offsetof<Segment>("gradScale"));
+        g0 = rescale<v128>(g0, bound, scale);
+        g1 = rescale<v128>(g1, bound, scale);
+        if (isInteger<Dialect>()) {
+          const scale2 = v128.load32_splat(rowPtr, offsetof<Segment>("gradScale2"));
+          if (mode & Mode.RescaleDivide) {
+            g0 = div<v128>(g0, scale2);
+            g1 = div<v128>(g1, scale2);
+          } else if (mode & Mode.RescaleTwice) {
+            g0 = mul<v128>(g0, scale2);
+            g1 = mul<v128>(g1, scale2);
+          }
+        }
+      }
+      if (mode & Mode.CoupledDecay) {
+        const weightDecay = v128.load32_splat(groupPtr, offsetof<Group>("weightDecay"));
+        g0 = decayGradient<v128>(g0, p0, weightDecay);
+        g1 = decayGradient<v128>(g1, p1, weightDecay);
+        if (isInteger<Dialect>() && mode & Mode.ClampLast) {
+          const bound = v128.load32_splat(groupPtr, offsetof<Group>("clipValue"));
+          g0 = clamp<v128>(g0, bound);
+          g1 = clamp<v128>(g1, bound);
+        }
+      }
+      if (mode & Mode.DecoupledDecay) {
+        const decoupledDecay = v128.load32_splat(groupPtr, offsetof<Group>("decoupledDecay"));
+        if (isInteger<Dialect>() && mode & Mode.DecayFactor) {
+          p0 = mul<v128>(p0, decoupledDecay);
+          p1 = mul<v128>(p1, decoupledDecay);
+        } else if (isInteger<Dialect>() && mode & Mode.DecayTwice) {
+          const weightDecay = v128.load32_splat(groupPtr, offsetof<Group>("weightDecay"));
+          p0 = decayTwice<v128>(p0, weightDecay, learningRate);
+          p1 = decayTwice<v128>(p1, weightDecay, learningRate);
+        } else {
+          p0 = decayParameter<v128>(p0, decoupledDecay);
+          p1 = decayParameter<v128>(p1, decoupledDecay);
+        }
+      }
     }
+
+    let v0 = v128.load(v);
+    let v1 = v128.load(v, 16);
+    if (isInteger<Dialect>() && mode & Mode.SquareProduct) {
+      v0 = averageProduct<v128>(v0, g0, decay, complement);
+      v1 = averageProduct<v128>(v1, g1, decay, complement);
+    } else if (isInteger<Dialect>() && mode & Mode.SquareLerp) {
+      v0 = lerp<v128>(v0, mul<v128>(g0, g0), complement);
+      v1 = lerp<v128>(v1, mul<v128>(g1, g1), complement);
+    } else {
+      v0 = average<v128>(v0, mul<v128>(g0, g0), decay, complement);
+      v1 = average<v128>(v1, mul<v128>(g1, g1), decay, complement);
+    }
+    let s0 = v0;
+    let s1 = v1;
+    let mean0 = v0;
+    let mean1 = v1;
+    if (isInteger<Centered>()) {
+      m0 = v128.load(m);
+      m1 = v128.load(m, 16);
+      if (isInteger<Dialect>() && mode & Mode.MeanLerp) {
+        m0 = lerp<v128>(m0, g0, meanComplement);
+        m1 = lerp<v128>(m1, g1, meanComplement);
+      } else if (isInteger<Dialect>() && mode & Mode.MeanFromGradient) {
+        m0 = lerp<v128>(g0, m0, meanDecay);
+        m1 = lerp<v128>(g1, m1, meanDecay);
+      } else {
+        m0 = average<v128>(m0, g0, meanDecay, meanComplement);
+        m1 = average<v128>(m1, g1, meanDecay, meanComplement);
+      }
+      mean0 = m0;
+      mean1 = m1;
+    }
+    if (mode & Mode.BiasCorrection) {
+      const correction0 = v128.load32_splat(rowPtr, offsetof<Segment>("correction0"));
+      s0 = mul<v128>(s0, correction0);
+      s1 = mul<v128>(s1, correction0);
+      if (isInteger<Centered>()) {
+        const correction1 = v128.load32_splat(rowPtr, offsetof<Segment>("correction1"));
+        mean0 = mul<v128>(mean0, correction1);
+        mean1 = mul<v128>(mean1, correction1);
+      }
+    }
+    if (isInteger<Centered>()) {
+      if (isInteger<Dialect>() && mode & Mode.EpsInMean) {
+        const eps = v128.load32_splat(groupPtr, offsetof<Group>("epsOutside"));
+        s0 = varianceLess<v128>(s0, mean0, eps);
+        s1 = varianceLess<v128>(s1, mean1, eps);
+      } else {
+        s0 = variance<v128>(s0, mean0);
+        s1 = variance<v128>(s1, mean1);
+      }
+    }
+
     let d0 = rootOf<v128>(s0, epsInside);
     let d1 = rootOf<v128>(s1, epsInside);
     let u0 = mul<v128>(learningRate, g0);
     let u1 = mul<v128>(learningRate, g1);
     if (mode & Mode.EpsOutside) {
-      if (mode & Mode.EpsRatio) {
+      if (!isInteger<Dialect>() && mode & Mode.EpsRatio) {
         u0 = mul<v128>(u0, d0);
         u1 = mul<v128>(u1, d1);
         d0 = s0;
@@ -132,8 +214,21 @@ function vectors<Centered, Momentum>(row: Segment, group: Group): void {
       d0 = add<v128>(d0, epsOutside);
       d1 = add<v128>(d1, epsOutside);
     }
-    u0 = div<v128>(u0, d0);
-    u1 = div<v128>(u1, d1);
+    if (isInteger<Dialect>() && mode & (Mode.Reciprocal | Mode.RateAfter)) {
+      if (mode & Mode.Reciprocal) {
+        u0 = mul<v128>(u0, reciprocal<v128>(d0));
+        u1 = mul<v128>(u1, reciprocal<v128>(d1));
+      } else {
+        u0 = div<v128>(u0, d0);
+        u1 = div<v128>(u1, d1);
+      }
+      const rate = v128.load32_splat(groupPtr, offsetof<Group>("rateAfter"));
+      u0 = mul<v128>(u0, rate);
+      u1 = mul<v128>(u1, rate);
+    } else {
+      u0 = div<v128>(u0, d0);
+      u1 = div<v128>(u1, d1);
+    }
     if (isInteger<Momentum>()) {
       b0 = accumulate<v128>(v128.load(b), u0, mu);
       b1 = accumulate<v128>(v128.load(b, 16), u1, mu);
@@ -144,6 +239,11 @@ function vectors<Centered, Momentum>(row: Segment, group: Group): void {
         u0 = b0;
         u1 = b1;
       }
+    }
+    if (isInteger<Dialect>() && mode & Mode.RateLast) {
+      const rate = v128.load32_splat(groupPtr, offsetof<Group>("rateLast"));
+      u0 = mul<v128>(u0, rate);
+      u1 = mul<v128>(u1, rate);
     }
 
     v128.store(p, sub<v128>(p0, u0));
@@ -168,26 +268,44 @@ function vectors<Centered, Momentum>(row: Segment, group: Group): void {
 /** The last count mod 8 elements of a row, one by one, with every option decided at run time. */
 function remainder(row: Segment, group: Group): void {
   const mode = group.mode;
+  const learningRate = mode & Mode.RowRate ? row.correction1 : group.learningRate;
   for (let i = row.count & ~7; i < row.count; i++) {
     const offset = i << 2;
     let p = load<f32>(row.paramPtr + offset);
     let g = load<f32>(row.gradPtr + offset);
-    if (mode & Mode.Rescale) g = rescale<f32>(g, group.clipValue, row.gradScale);
-    if (mode & Mode.CoupledDecay) g = decayGradient<f32>(g, p, group.weightDecay);
-    if (mode & Mode.DecoupledDecay) p = decayParameter<f32>(p, group.decoupledDecay);
+    if (mode & Mode.Rescale) {
+      g = rescale<f32>(g, group.clipValue, row.gradScale);
+      if (mode & Mode.RescaleDivide) g /= row.gradScale2;
+      else if (mode & Mode.RescaleTwice) g *= row.gradScale2;
+    }
+    if (mode & Mode.CoupledDecay) {
+      g = decayGradient<f32>(g, p, group.weightDecay);
+      if (mode & Mode.ClampLast) g = clamp<f32>(g, group.clipValue);
+    }
+    if (mode & Mode.DecoupledDecay) {
+      if (mode & Mode.DecayFactor) p *= group.decoupledDecay;
+      else if (mode & Mode.DecayTwice) p = decayTwice<f32>(p, group.weightDecay, learningRate);
+      else p = decayParameter<f32>(p, group.decoupledDecay);
+    }
 
-    let s = average<f32>(load<f32>(row.state0Ptr + offset), g * g, group.decay, group.decayComplement);
+    let s = load<f32>(row.state0Ptr + offset);
+    if (mode & Mode.SquareProduct) s = averageProduct<f32>(s, g, group.decay, group.decayComplement);
+    else if (mode & Mode.SquareLerp) s = lerp<f32>(s, g * g, group.decayComplement);
+    else s = average<f32>(s, g * g, group.decay, group.decayComplement);
     store<f32>(row.state0Ptr + offset, s);
     if (mode & Mode.BiasCorrection) s *= row.correction0;
     if (mode & Mode.Centered) {
-      let mean = average<f32>(load<f32>(row.state1Ptr + offset), g, group.meanDecay, group.meanDecayComplement);
+      let mean = load<f32>(row.state1Ptr + offset);
+      if (mode & Mode.MeanLerp) mean = lerp<f32>(mean, g, group.meanDecayComplement);
+      else if (mode & Mode.MeanFromGradient) mean = lerp<f32>(g, mean, group.meanDecay);
+      else mean = average<f32>(mean, g, group.meanDecay, group.meanDecayComplement);
       store<f32>(row.state1Ptr + offset, mean);
       if (mode & Mode.BiasCorrection) mean *= row.correction1;
-      s = variance<f32>(s, mean);
+      s = mode & Mode.EpsInMean ? varianceLess<f32>(s, mean, group.epsOutside) : variance<f32>(s, mean);
     }
 
     let d = rootOf<f32>(s, group.epsInside);
-    let u = group.learningRate * g;
+    let u = learningRate * g;
     if (mode & Mode.EpsOutside) {
       if (mode & Mode.EpsRatio) {
         u *= d;
@@ -195,14 +313,25 @@ function remainder(row: Segment, group: Group): void {
       }
       d += group.epsOutside;
     }
-    u /= d;
+    u = mode & Mode.Reciprocal ? u * reciprocal<f32>(d) : u / d;
+    if (mode & (Mode.Reciprocal | Mode.RateAfter)) u *= group.rateAfter;
     if (mode & Mode.Momentum) {
       const b = accumulate<f32>(load<f32>(row.state2Ptr + offset), u, group.momentum);
       store<f32>(row.state2Ptr + offset, b);
       u = mode & Mode.Nesterov ? accumulate<f32>(b, u, group.momentum) : b;
     }
+    if (mode & Mode.RateLast) u *= group.rateLast;
     store<f32>(row.paramPtr + offset, p - u);
   }
+}
+
+// @ts-ignore: decorator
+@inline function update<Dialect>(row: Segment, group: Group, mode: u32): void {
+  if (mode & Mode.Centered) {
+    if (mode & Mode.Momentum) vectors<Dialect, On, On>(row, group);
+    else vectors<Dialect, On, Off>(row, group);
+  } else if (mode & Mode.Momentum) vectors<Dialect, Off, On>(row, group);
+  else vectors<Dialect, Off, Off>(row, group);
 }
 
 /**
@@ -228,11 +357,8 @@ export function rmsprop_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: 
     assert(row.state0Ptr != 0);
     assert(!(mode & Mode.Centered) || row.state1Ptr != 0);
     assert(!(mode & Mode.Momentum) || row.state2Ptr != 0);
-    if (mode & Mode.Centered) {
-      if (mode & Mode.Momentum) vectors<On, On>(row, group);
-      else vectors<On, Off>(row, group);
-    } else if (mode & Mode.Momentum) vectors<Off, On>(row, group);
-    else vectors<Off, Off>(row, group);
+    if (mode & Mode.Dialect) update<On>(row, group, mode);
+    else update<Off>(row, group, mode);
     remainder(row, group);
   }
   return 0;

@@ -12,19 +12,28 @@ export class Segment {
   count!: u32;
   /** Its group block. */
   groupPtr!: u32;
-  /** State arrays, absent ones 0. RMSProp: squareAverage, gradientAverage, momentumBuffer. SGD: momentumBuffer. */
+  /**
+   * State arrays, absent ones 0. RMSProp: squareAverage, gradientAverage, momentumBuffer; AdaGrad: squareSum; Adam:
+   * squareAverage, gradientAverage, maxSquareAverage; SGD: momentumBuffer.
+   */
   state0Ptr!: u32;
   state1Ptr!: u32;
   state2Ptr!: u32;
   state3Ptr!: u32;
   /**
-   * Factors that depend on how many steps this parameter has taken. RMSProp: 1/(1 − decay^t), 1/(1 − meanDecay^t).
-   * SGD: what the gradient enters the momentum buffer with: 1 in the first step, then 1 − dampening.
+   * Factors that depend on how many steps this parameter has taken. RMSProp: 1/(1 − decay^t), 1/(1 − meanDecay^t), or
+   * with RowRate the second is its learning rate. Adam: √(1 − β₂^t), learningRate/(1 − β₁^t). SGD: what the gradient
+   * enters the momentum buffer with: 1 in the first step, then 1 − dampening.
    */
   correction0!: f32;
   correction1!: f32;
   /** The factor of norm clipping, negative to maximize. Written by `measure`. */
   gradScale!: f32;
+  unused0!: u32;
+  unused1!: u32;
+  unused2!: u32;
+  /** What the gradient is then divided by (RescaleDivide) or multiplied with (RescaleTwice). Written by `measure`. */
+  gradScale2!: f32;
 }
 
 /** Bytes from one row to the next. */
@@ -37,7 +46,7 @@ export class Group {
   mode!: u32;
   learningRate!: f32;
   weightDecay!: f32;
-  /** learningRate·weightDecay. */
+  /** learningRate·weightDecay, with DecayFactor 1 − learningRate·weightDecay. */
   decoupledDecay!: f32;
   /** Bound of each element of the gradient; +∞ for none. */
   clipValue!: f32;
@@ -50,6 +59,9 @@ export class Group {
   momentum!: f32;
   meanDecay!: f32;
   meanDecayComplement!: f32;
+  /** Factors of the increment before and after the momentum: 1, or the learning rate where a dialect has it there. */
+  rateAfter!: f32;
+  rateLast!: f32;
 }
 
 /** Bits of `Group.mode`. */
@@ -71,7 +83,41 @@ export namespace Mode {
   export const EpsOutside: u32 = 2048;
   /** With EpsOutside: √s / (s + epsOutside) in place of 1 / (√s + epsOutside). */
   export const EpsRatio: u32 = 4096;
-  /** Any of the three that change the gradient or the parameter before the optimizer's own formula. */
+  // The forms of the frameworks, which are not Lanewise's own.
+  /** ((1 − decay)·g)·g in place of (1 − decay)·g². */
+  export const SquareProduct: u32 = 1 << 13;
+  /** v + (1 − decay)·(g² − v). */
+  export const SquareLerp: u32 = 1 << 14;
+  /** m + (1 − meanDecay)·(g − m). */
+  export const MeanLerp: u32 = 1 << 15;
+  /** From the other end: g + meanDecay·(m − g). */
+  export const MeanFromGradient: u32 = 1 << 16;
+  /** s = v − (m² + epsOutside): TensorFlow.js takes ε away. */
+  export const EpsInMean: u32 = 1 << 17;
+  /** Multiplies by the reciprocal of the denominator. */
+  export const Reciprocal: u32 = 1 << 18;
+  /** The row's correction1 is the learning rate. */
+  export const RowRate: u32 = 1 << 19;
+  /** p·(1 − learningRate·weightDecay). */
+  export const DecayFactor: u32 = 1 << 20;
+  /** p − (p·weightDecay)·learningRate. */
+  export const DecayTwice: u32 = 1 << 21;
+  /** With CoupledDecay: clamps the gradient when the decay is in it. */
+  export const ClampLast: u32 = 1 << 22;
+  /** Clips by norm as Keras, Optax or Paddle does, in float32. */
+  export const ClipKeras: u32 = 1 << 23;
+  export const ClipOptax: u32 = 1 << 24;
+  export const ClipPaddle: u32 = 1 << 25;
+  /** The gradient is divided by gradScale2, or multiplied with it. */
+  export const RescaleDivide: u32 = 1 << 26;
+  export const RescaleTwice: u32 = 1 << 27;
+  /** The increment is multiplied with rateAfter after the division, with rateLast after the momentum. */
+  export const RateAfter: u32 = 1 << 28;
+  export const RateLast: u32 = 1 << 29;
+  /** Any of the forms. */
+  export const Dialect: u32 = 0x3fffe000;
+
+  /** Any of what changes the gradient or the parameter before the optimizer's own formula. */
   export const Condition: u32 = Rescale | CoupledDecay | DecoupledDecay;
 }
 

@@ -40,6 +40,7 @@ export interface Kernels {
    * measured.
    */
   rmsprop_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
+  adam_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
   sgd_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
 }
 

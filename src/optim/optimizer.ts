@@ -6,8 +6,8 @@ import { DisposedError, NonFiniteError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { CONDITIONING_KEYS, type ConditioningOptions, resolveConditioning } from "./conditioning.js";
 import { collectParameters, type Entry, type Gradients, type Parameter } from "./parameters.js";
-import { type GroupScalars, SegmentTable } from "./segments.js";
-import { type Group, gradientName, needsStaging, readGradients, type Slot } from "./slots.js";
+import { type GroupScalars, type RatePlacement, SegmentTable } from "./segments.js";
+import { type Correct, type Group, gradientName, needsStaging, readGradients, type Slot } from "./slots.js";
 import { loadSlots, type OptimizerState, type StateName, saveSlots } from "./state.js";
 
 /** The learning rate of an iteration, counted from 0: a pure function. */
@@ -30,25 +30,35 @@ export interface StepOptions {
 
 /** What a kernel needs to know of the options of one group. @internal */
 export interface GroupPlan {
-  /** MODE_… bits. */
+  /** MODE_… bits, and those of the conditioning that it does itself. */
   readonly mode: number;
+  readonly without?: number;
   readonly scalars: GroupScalars;
   /** Start value of each state array; `undefined` where the group does without it. */
   readonly initial: readonly (number | undefined)[];
-  readonly correct: Slot["correct"];
+  readonly correct: Correct | undefined;
+  /** Where the learning rate stands in the formula. Default: before the division. */
+  readonly rate?: RatePlacement;
 }
 
 /** What tells one optimizer from another. @internal */
 export interface Method<Options extends GroupOptions> {
   /** Calls its kernel. */
   run(kernels: Kernels, segmentsPtr: number, segmentCount: number, checkFinite: number): number;
+  /** Options of the constructor alone: the subclass has read them. */
+  readonly fixedKeys?: readonly string[];
   /** Options besides those of every optimizer. */
   readonly optionKeys: readonly (keyof Options & string)[];
   readonly learningRate: number;
+  /** Of other options; those that the caller gives stand above them. */
+  readonly defaults?: Options;
   /** State arrays, in the order of a row's. */
   readonly states: readonly StateName[];
-  /** Checks the options of one group; `name` gives what messages call an option. */
-  plan(options: Options, name: (key: string) => string): GroupPlan;
+  /**
+   * Checks the options of one group; `name` gives what messages call an option, `conditioning` the MODE_… bits that
+   * clipping and weight decay have.
+   */
+  plan(options: Options, name: (key: string) => string, conditioning: number): GroupPlan;
 }
 
 /** A group with what steps need of its options. */
@@ -89,8 +99,10 @@ export abstract class Optimizer {
     if (!(core instanceof Core)) throw unexpected("core", core, "a Core");
     core.assertLive();
     const keys = ["learningRate", ...CONDITIONING_KEYS, ...method.optionKeys];
-    checkKeys("options", options, [...keys, "onNonFinite"]);
-    const { onNonFinite = "propagate", learningRate = method.learningRate, ...defaults } = options;
+    const { fixedKeys = [] } = method;
+    checkKeys("options", options, [...keys, "onNonFinite", ...fixedKeys]);
+    const { onNonFinite = "propagate", learningRate = method.learningRate, ...rest } = options;
+    const defaults = { ...method.defaults, ...defined(rest, fixedKeys) };
     checkChoice("onNonFinite", onNonFinite, ["propagate", "skip", "throw"]);
     this.core = core;
     this.#runKernel = method.run;
@@ -109,7 +121,7 @@ export abstract class Optimizer {
       this.#owned.push(this.#table);
       const measure = this.#groups.some(({ plan }) => plan.mode & MODE_CLIP_GLOBAL_NORM) ? MODE_MEASURE : 0;
       for (const [index, group] of this.#groups.entries()) {
-        this.#table.writeGroup(index, group.plan.mode | measure, group.plan.scalars);
+        this.#table.writeGroup(index, group.plan.mode | measure, group.plan.scalars, group.plan.rate);
         for (const entry of sets[index]!.entries) {
           const slot = this.#makeSlot(group, entry);
           group.slots.push(slot);
@@ -286,10 +298,17 @@ export abstract class Optimizer {
       }
       if (array !== undefined) slot.tensor.data.set(array);
       if (correct === undefined) continue;
-      correct(slot.iterations + 1, this.#corrections);
+      correct(slot.iterations + 1, this.#corrections, table.learningRates, Math.max(slot.group.index, 0));
       table.setCorrections(i, this.#corrections);
     }
   }
+}
+
+/** The options that have a value, without some. */
+function defined(options: GroupOptions, without: readonly string[] = []): GroupOptions {
+  return Object.fromEntries(
+    Object.entries(options).filter(([key, value]) => value !== undefined && !without.includes(key)),
+  );
 }
 
 /** The options of one group, its own over the optimizer's, checked and made into a plan. */
@@ -301,16 +320,16 @@ function planGroup(
   index: number,
   kind: Group["kind"],
 ): PlannedGroup {
-  const overrides: GroupOptions = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
+  const overrides = defined(own);
   const options = { ...defaults, ...overrides };
   const name = (key: string): string => (Object.hasOwn(overrides, key) ? `${path}.${key}` : key);
   const ownRate = overrides.learningRate;
   if (ownRate !== undefined) checkLearningRate(name("learningRate"), ownRate);
   const conditioning = resolveConditioning(options, name);
-  const special = method.plan(options, name);
+  const special = method.plan(options, name, conditioning.mode);
   const plan: GroupPlan = {
     ...special,
-    mode: conditioning.mode | special.mode,
+    mode: (conditioning.mode & ~(special.without ?? 0)) | special.mode,
     scalars: { ...conditioning.scalars, ...special.scalars },
   };
   return {

@@ -1,8 +1,10 @@
 import {
   MODE_BIAS_CORRECTION,
   MODE_CENTERED,
+  MODE_EPS_IN_MEAN,
   MODE_EPS_OUTSIDE,
   MODE_EPS_RATIO,
+  MODE_MEAN_FROM_GRADIENT,
   MODE_MOMENTUM,
   MODE_NESTEROV,
 } from "../backend/segments.js";
@@ -10,6 +12,7 @@ import { checkBoolean, checkChoice, checkFinite, checkNumber } from "../checks.j
 import type { Core } from "../core.js";
 import { OptionError } from "../errors.js";
 import { biasCorrection } from "./bias-correction.js";
+import { DIALECTS, type Dialect, type DialectName, type Form } from "./dialects.js";
 import { type GroupOptions, type GroupPlan, type Method, Optimizer, type StepOptions } from "./optimizer.js";
 import type { ParametersOf } from "./parameters.js";
 
@@ -36,7 +39,13 @@ export interface RMSPropGroupOptions extends GroupOptions {
 }
 
 /** Options of `RMSProp`. */
-export interface RMSPropOptions extends RMSPropGroupOptions, StepOptions {}
+export interface RMSPropOptions extends RMSPropGroupOptions, StepOptions {
+  /**
+   * The framework whose RMSProp this is: its defaults (learningRate 1e-3 where it has none), its order of roundings and
+   * its quirks. An option that the framework lacks throws OptionError. Default `"lanewise"`: the formula of `RMSProp`.
+   */
+  dialect?: "lanewise" | DialectName;
+}
 
 /**
  * RMSProp: gradient descent, each element's step divided by the root of a moving average of its squared gradients.
@@ -79,47 +88,90 @@ export class RMSProp extends Optimizer {
    * @throws OptionError, DisposedError, OutOfMemoryError; nothing is then allocated
    */
   constructor(core: Core, params: ParametersOf<RMSPropGroupOptions>, options: RMSPropOptions = {}) {
-    super(core, params, options, METHOD);
+    super(core, params, options, methodOf((options as RMSPropOptions | null)?.dialect));
   }
 }
 
-const METHOD: Method<RMSPropGroupOptions> = {
-  run: (kernels, ptr, count, checkFinite) => kernels.rmsprop_f32(ptr, count, checkFinite),
-  learningRate: 1e-3,
-  optionKeys: [
-    "decay",
-    "eps",
-    "epsPlacement",
-    "momentum",
-    "nesterov",
-    "centered",
-    "meanDecay",
-    "initialScale",
-    "biasCorrection",
-  ],
-  states: ["squareAverage", "gradientAverage", "momentumBuffer"],
-  plan,
-};
+function methodOf(dialect: RMSPropOptions["dialect"] = "lanewise"): Method<RMSPropGroupOptions> {
+  checkChoice("dialect", dialect, ["lanewise", ...Object.keys(DIALECTS)]);
+  const framework = dialect === "lanewise" ? undefined : DIALECTS[dialect];
+  return {
+    run: (kernels, ptr, count, checkFinite) => kernels.rmsprop_f32(ptr, count, checkFinite),
+    learningRate: framework?.learningRate ?? 1e-3,
+    defaults: framework?.decoupled ? { decoupledWeightDecay: true } : {},
+    fixedKeys: ["dialect"],
+    optionKeys: [
+      "decay",
+      "eps",
+      "epsPlacement",
+      "momentum",
+      "nesterov",
+      "centered",
+      "meanDecay",
+      "initialScale",
+      "biasCorrection",
+    ],
+    states: ["squareAverage", "gradientAverage", "momentumBuffer"],
+    plan: (options, name, conditioning) => {
+      if (framework !== undefined) checkLacking(options, name, dialect, framework);
+      return plan(options, name, conditioning, framework);
+    },
+  };
+}
 
-function plan(options: RMSPropGroupOptions, name: (key: string) => string): GroupPlan {
+/** Throws OptionError for an option that the framework does not have. */
+function checkLacking(
+  options: RMSPropGroupOptions,
+  name: (key: string) => string,
+  dialect: string,
+  framework: Dialect,
+): void {
+  const known = [...COMMON_OPTIONS, ...framework.options];
+  const [lacking] = Object.entries(options).filter(([key, value]) => value !== undefined && !known.includes(key));
+  if (lacking !== undefined) {
+    throw new OptionError(
+      `${name(lacking[0])} is not an option of dialect "${dialect}"; known are ${known.join(", ")}`,
+    );
+  }
+  if (framework.decoupled && options.decoupledWeightDecay === false) {
+    throw new OptionError(
+      `${name("decoupledWeightDecay")} is false, but weight decay of dialect "${dialect}" is decoupled`,
+    );
+  }
+}
+
+const COMMON_OPTIONS = ["learningRate", "decay", "eps", "momentum", "centered"];
+
+const LANEWISE: Form = {};
+
+function plan(
+  options: RMSPropGroupOptions,
+  name: (key: string) => string,
+  conditioning: number,
+  framework: Dialect | undefined,
+): GroupPlan {
   const {
-    decay = 0.9,
-    eps = 1e-8,
-    epsPlacement = "inside",
-    momentum = 0,
+    decay = framework?.decay ?? 0.9,
+    momentum = framework?.momentum ?? 0,
     nesterov = false,
     centered = false,
+    meanDecay = decay,
+    initialScale = framework?.initialScale ?? 0,
+    biasCorrection: corrected = false,
   } = options;
-  const { meanDecay = decay, initialScale = 0, biasCorrection: corrected = false } = options;
   checkNumber(name("decay"), decay, 0, 1);
-  checkFinite(name("eps"), eps, 0);
-  checkChoice(name("epsPlacement"), epsPlacement, ["inside", "outside", "ratio"]);
   checkFinite(name("momentum"), momentum, 0);
   checkBoolean(name("nesterov"), nesterov);
   checkBoolean(name("centered"), centered);
   checkNumber(name("meanDecay"), meanDecay, 0, 1);
   checkFinite(name("initialScale"), initialScale, 0);
   checkBoolean(name("biasCorrection"), corrected);
+  const form = framework?.form({ decay, centered, momentum: options.momentum, conditioning }) ?? LANEWISE;
+  const { eps = framework?.eps ?? 1e-8, epsPlacement = form.epsPlacement ?? "inside" } = options;
+  checkFinite(name("eps"), eps, 0);
+  const epsilon = eps || (framework?.epsForZero ?? 0);
+  const placements = framework === undefined ? ["inside", "outside", "ratio"] : ["inside", "outside"];
+  checkChoice(name("epsPlacement"), epsPlacement, placements);
   if (nesterov && momentum === 0) throw new OptionError(`${name("nesterov")} needs ${name("momentum")} > 0`);
   if (options.meanDecay !== undefined && !centered) {
     throw new OptionError(`${name("meanDecay")} needs ${name("centered")}: true`);
@@ -129,29 +181,37 @@ function plan(options: RMSPropGroupOptions, name: (key: string) => string): Grou
     throw new OptionError(`${key} is 1, expected less with ${name("biasCorrection")}`);
   }
 
-  let mode = 0;
+  let { mode = 0 } = form;
+  const buffered = form.buffered ?? momentum > 0;
   if (centered) mode |= MODE_CENTERED;
   if (corrected) mode |= MODE_BIAS_CORRECTION;
-  if (momentum > 0) mode |= MODE_MOMENTUM;
+  if (buffered) mode |= MODE_MOMENTUM;
   if (nesterov) mode |= MODE_NESTEROV;
+  const isInside = epsPlacement === "inside" && !(mode & MODE_EPS_IN_MEAN);
   if (epsPlacement !== "inside") mode |= MODE_EPS_OUTSIDE;
   if (epsPlacement === "ratio") mode |= MODE_EPS_RATIO;
+  const complement = (of: number): number => 1 - (form.complementOfRounded ? Math.fround(of) : of);
+  const meanDecayComplement = complement(meanDecay);
   return {
     mode,
+    ...(form.without !== undefined && { without: form.without }),
+    ...(form.rate && { rate: form.rate }),
     scalars: {
       decay,
-      decayComplement: 1 - decay,
-      epsInside: epsPlacement === "inside" ? eps : 0,
-      epsOutside: epsPlacement === "inside" ? 0 : eps,
+      decayComplement: complement(decay),
+      epsInside: isInside ? epsilon : 0,
+      epsOutside: isInside ? 0 : epsilon,
       momentum,
-      meanDecay,
-      meanDecayComplement: 1 - meanDecay,
+      meanDecay: mode & MODE_MEAN_FROM_GRADIENT ? 1 - Math.fround(meanDecayComplement) : meanDecay,
+      meanDecayComplement,
+      rateLast: form.rateLast ?? 1,
     },
-    initial: [initialScale, centered ? 0 : undefined, momentum > 0 ? 0 : undefined],
+    initial: [initialScale, centered ? 0 : undefined, buffered ? 0 : undefined],
     correct: corrected
       ? (step, corrections) => {
-          corrections[0] = biasCorrection(decay, step);
-          corrections[1] = meanDecay === decay ? corrections[0]! : biasCorrection(meanDecay, step);
+          const isSingle = framework !== undefined;
+          corrections[0] = biasCorrection(decay, step, isSingle);
+          corrections[1] = meanDecay === decay ? corrections[0]! : biasCorrection(meanDecay, step, isSingle);
         }
       : undefined,
   };

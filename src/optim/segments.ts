@@ -1,6 +1,7 @@
 import {
   GROUP,
   GROUP_BYTES,
+  MODE_DECAY_FACTOR,
   SEGMENT_BYTES,
   SEGMENT_CORRECTION_0,
   SEGMENT_CORRECTION_1,
@@ -17,6 +18,14 @@ import type { Tensor } from "../tensor.js";
 export type GroupScalars = Partial<
   Record<Exclude<keyof typeof GROUP, "mode" | "learningRate" | "decoupledDecay">, number>
 >;
+
+/** Which factor of the update the learning rate is, and with which sign. */
+export interface RatePlacement {
+  readonly field: "learningRate" | "rateAfter" | "rateLast";
+  readonly sign: 1 | -1;
+}
+
+const IN_FRONT: RatePlacement = { field: "learningRate", sign: 1 };
 
 /** Words of a row or block that change from step to step are written only when they do; this is what they hold. */
 interface Written {
@@ -38,6 +47,9 @@ export class SegmentTable {
   readonly #rows: Written[];
   readonly #writtenRates: Float64Array;
   readonly #weightDecays: Float64Array;
+  readonly #rates: RatePlacement[] = [];
+  /** Of each group: whether decoupled decay multiplies the parameter with 1 − lr·wd. */
+  readonly #decaysByFactor: boolean[] = [];
   #f32: Float32Array = new Float32Array(0);
   #u32: Uint32Array = new Uint32Array(0);
 
@@ -72,11 +84,14 @@ export class SegmentTable {
   }
 
   /** Writes a group's block; each scalar is rounded to float32 here, and nowhere else. */
-  writeGroup(group: number, mode: number, scalars: GroupScalars): void {
+  writeGroup(group: number, mode: number, scalars: GroupScalars, rate: RatePlacement = IN_FRONT): void {
     this.#renew();
     const at = this.#groupWord(group);
     this.#u32[at + GROUP.mode] = mode;
     this.#weightDecays[group] = scalars.weightDecay ?? 0;
+    this.#rates[group] = rate;
+    this.#decaysByFactor[group] = (mode & MODE_DECAY_FACTOR) !== 0;
+    for (const factor of ["learningRate", "rateAfter", "rateLast"] as const) this.#f32[at + GROUP[factor]] = 1;
     for (const field of Object.keys(scalars) as (keyof GroupScalars)[]) this.#f32[at + GROUP[field]] = scalars[field]!;
   }
 
@@ -104,8 +119,10 @@ export class SegmentTable {
     if (this.#writtenRates[group] === learningRate) return;
     this.#renew();
     const at = this.#groupWord(group);
-    this.#f32[at + GROUP.learningRate] = learningRate;
-    this.#f32[at + GROUP.decoupledDecay] = learningRate * this.#weightDecays[group]!;
+    const { field, sign } = this.#rates[group]!;
+    const decay = learningRate * this.#weightDecays[group]!;
+    this.#f32[at + GROUP[field]] = sign * learningRate;
+    this.#f32[at + GROUP.decoupledDecay] = this.#decaysByFactor[group] ? 1 - decay : decay;
     this.#writtenRates[group] = learningRate;
   }
 

@@ -4,6 +4,12 @@ import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { type Gradients, isRecord, type SetKind, suffix } from "./parameters.js";
 
+/**
+ * Writes a row's two corrections for a step, counted from 1. The learning rate comes in its array, by the group's index:
+ * V8 boxes numbers that are handed on one by one.
+ */
+export type Correct = (step: number, corrections: Float64Array, learningRates: Float64Array, group: number) => void;
+
 /** A parameter with what belongs to it. Its place among all slots is its row of the segment table. */
 export interface Slot {
   /** Key of its state. */
@@ -26,8 +32,8 @@ export interface Slot {
   accepted: Tensor | undefined;
   /** Steps taken by this parameter. */
   iterations: number;
-  /** Writes the row's two corrections for a step, counted from 1; absent where both are always 1. */
-  readonly correct: ((step: number, corrections: Float64Array) => void) | undefined;
+  /** Writes the row's two corrections; absent where both are always 1. */
+  readonly correct: Correct | undefined;
 }
 
 /** The slots of a set of parameters, for looking gradients up in the set's structure. */

@@ -8,6 +8,8 @@ export interface ParameterState {
   squareAverage?: Float32Array;
   gradientAverage?: Float32Array;
   momentumBuffer?: Float32Array;
+  maxSquareAverage?: Float32Array;
+  squareSum?: Float32Array;
 }
 
 /** Everything an optimizer remembers, by parameter name. */

@@ -2,17 +2,34 @@ import { expect, it } from "vitest";
 import {
   MODE_BIAS_CORRECTION,
   MODE_CENTERED,
+  MODE_CLAMP_LAST,
   MODE_CLIP_GLOBAL_NORM,
+  MODE_CLIP_KERAS,
   MODE_CLIP_NORM,
+  MODE_CLIP_OPTAX,
+  MODE_CLIP_PADDLE,
   MODE_COUPLED_DECAY,
+  MODE_DECAY_FACTOR,
+  MODE_DECAY_TWICE,
   MODE_DECOUPLED_DECAY,
+  MODE_EPS_IN_MEAN,
   MODE_EPS_OUTSIDE,
   MODE_EPS_RATIO,
   MODE_MAXIMIZE,
+  MODE_MEAN_FROM_GRADIENT,
+  MODE_MEAN_LERP,
   MODE_MEASURE,
   MODE_MOMENTUM,
   MODE_NESTEROV,
+  MODE_RATE_AFTER,
+  MODE_RATE_LAST,
+  MODE_RECIPROCAL,
   MODE_RESCALE,
+  MODE_RESCALE_DIVIDE,
+  MODE_RESCALE_TWICE,
+  MODE_ROW_RATE,
+  MODE_SQUARE_LERP,
+  MODE_SQUARE_PRODUCT,
 } from "../../src/backend/segments.js";
 import { expectSameBits } from "../helpers/bits.js";
 import { describeConformance } from "../helpers/conformance.js";
@@ -36,6 +53,8 @@ const SCALARS: GroupSpec = {
   momentum: 0.8,
   meanDecay: 0.7,
   meanDecayComplement: 1 - 0.7,
+  rateAfter: 0.6,
+  rateLast: -1.7,
 };
 
 // One list of choices for each option; a set of options takes one choice of each.
@@ -58,17 +77,41 @@ const CHOICES: GroupSpec[][] = [
   [{ mode: 0 }, { mode: MODE_MOMENTUM }, { mode: MODE_MOMENTUM | MODE_NESTEROV }],
 ];
 
-/** Every set of options: 864 groups. */
-const GROUPS = CHOICES.reduce<GroupSpec[]>(
-  (groups, choices) =>
-    groups.flatMap((group) =>
-      choices.map((choice) => ({ ...group, ...choice, mode: group.mode! | choice.mode! | MODE_MEASURE })),
-    ),
-  [{ ...SCALARS, mode: 0 }],
-);
+/** Every set of choices. */
+function combine(lists: GroupSpec[][]): GroupSpec[] {
+  return lists.reduce<GroupSpec[]>(
+    (groups, choices) =>
+      groups.flatMap((group) =>
+        choices.map((choice) => ({ ...group, ...choice, mode: group.mode! | choice.mode! | MODE_MEASURE })),
+      ),
+    [{ ...SCALARS, mode: 0 }],
+  );
+}
+
+/** Every set of Lanewise's own options: 864 groups. */
+const GROUPS = combine(CHOICES);
+
+const modes = (...list: number[]): GroupSpec[] => list.map((mode) => ({ mode }));
+
+/** The forms of the frameworks, in sets that frameworks have and in many others: 1620 groups. */
+const FORMS = combine([
+  modes(MODE_SQUARE_PRODUCT, MODE_SQUARE_LERP, MODE_RECIPROCAL),
+  modes(0, MODE_CENTERED, MODE_CENTERED | MODE_MEAN_LERP, MODE_CENTERED | MODE_MEAN_FROM_GRADIENT),
+  modes(0, MODE_MOMENTUM, MODE_MOMENTUM | MODE_NESTEROV),
+  [...modes(0, MODE_EPS_IN_MEAN), { mode: MODE_EPS_OUTSIDE, epsInside: 0, epsOutside: 1e-3 }],
+  modes(0, MODE_RATE_AFTER, MODE_RATE_LAST, MODE_ROW_RATE | MODE_BIAS_CORRECTION),
+  [
+    { mode: 0 },
+    { mode: MODE_DECOUPLED_DECAY | MODE_DECAY_FACTOR, decoupledDecay: 0.997 },
+    { mode: MODE_DECOUPLED_DECAY | MODE_DECAY_TWICE },
+    { mode: MODE_COUPLED_DECAY | MODE_CLAMP_LAST, clipValue: 0.5 },
+  ],
+]).filter(({ mode }) => !(mode! & MODE_ROW_RATE && mode! & MODE_DECAY_TWICE)); // of AdaGrad and of Keras
 
 /** The groups whose loops differ in the arrays they touch. */
-const LOOPS = [0, MODE_CENTERED, MODE_MOMENTUM, MODE_CENTERED | MODE_MOMENTUM].map((mode) => ({ ...SCALARS, mode }));
+const LOOPS = [0, MODE_SQUARE_LERP].flatMap((form) =>
+  [0, MODE_CENTERED, MODE_MOMENTUM, MODE_CENTERED | MODE_MOMENTUM].map((mode) => ({ ...SCALARS, mode: form | mode })),
+);
 
 function makeRow(group: number, { mode }: GroupSpec, count: number, seed: number): RowSpec {
   return {
@@ -86,41 +129,57 @@ function makeRow(group: number, { mode }: GroupSpec, count: number, seed: number
 }
 
 /** The formula of one element as docs and docstrings state it, in arithmetic that rounds by `F`. */
-function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number, round = F) {
+function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number, round = F, gradScale2 = 1) {
   const s = (field: keyof GroupSpec) => F(group[field]!);
   const has = (bit: number) => (group.mode! & bit) !== 0;
+  const clamp = (x: number) => (x > s("clipValue") ? s("clipValue") : x < -s("clipValue") ? -s("clipValue") : x);
+  const lerp = (from: number, to: number, weight: number) => round(from + round(weight * round(to - from)));
+  const learningRate = has(MODE_ROW_RATE) ? F(row.correction1!) : s("learningRate");
   let p = row.param[i]!;
   let g = row.grad![i]!;
-  if (has(MODE_RESCALE)) {
-    if (g > s("clipValue")) g = s("clipValue");
-    if (g < -s("clipValue")) g = -s("clipValue");
-    g = round(g * gradScale);
-  }
+  if (has(MODE_RESCALE)) g = round(clamp(g) * gradScale);
+  if (has(MODE_RESCALE_DIVIDE)) g = round(g / gradScale2);
+  if (has(MODE_RESCALE_TWICE)) g = round(g * gradScale2);
   if (has(MODE_COUPLED_DECAY)) g = round(g + round(s("weightDecay") * p));
-  if (has(MODE_DECOUPLED_DECAY)) p = round(p - round(s("decoupledDecay") * p));
-  const v = round(round(s("decay") * row.states[0]![i]!) + round(s("decayComplement") * round(g * g)));
+  if (has(MODE_CLAMP_LAST)) g = clamp(g);
+  if (has(MODE_DECAY_FACTOR)) p = round(p * s("decoupledDecay"));
+  else if (has(MODE_DECAY_TWICE)) p = round(p - round(round(p * s("weightDecay")) * learningRate));
+  else if (has(MODE_DECOUPLED_DECAY)) p = round(p - round(s("decoupledDecay") * p));
+  let v = row.states[0]![i]!;
+  if (has(MODE_SQUARE_PRODUCT)) v = round(round(s("decay") * v) + round(round(s("decayComplement") * g) * g));
+  else if (has(MODE_SQUARE_LERP)) v = lerp(v, round(g * g), s("decayComplement"));
+  else v = round(round(s("decay") * v) + round(s("decayComplement") * round(g * g)));
   let variance = has(MODE_BIAS_CORRECTION) ? round(v * F(row.correction0!)) : v;
   let m: number | undefined;
   if (has(MODE_CENTERED)) {
-    m = round(round(s("meanDecay") * row.states[1]![i]!) + round(s("meanDecayComplement") * g));
+    m = row.states[1]![i]!;
+    if (has(MODE_MEAN_LERP)) m = lerp(m, g, s("meanDecayComplement"));
+    else if (has(MODE_MEAN_FROM_GRADIENT)) m = lerp(g, m, s("meanDecay"));
+    else m = round(round(s("meanDecay") * m) + round(s("meanDecayComplement") * g));
     const mean = has(MODE_BIAS_CORRECTION) ? round(m * F(row.correction1!)) : m;
-    variance = round(variance - round(mean * mean));
+    const square = round(mean * mean);
+    variance = round(variance - (has(MODE_EPS_IN_MEAN) ? round(square + s("epsOutside")) : square));
   }
-  let u = round(s("learningRate") * g);
-  if (has(MODE_EPS_RATIO)) u = round(round(u * round(Math.sqrt(variance))) / round(variance + s("epsOutside")));
-  else if (has(MODE_EPS_OUTSIDE)) u = round(u / round(round(Math.sqrt(variance)) + s("epsOutside")));
-  else u = round(u / round(Math.sqrt(round(variance + s("epsInside")))));
+  let u = round(learningRate * g);
+  let d = round(Math.sqrt(round(variance + s("epsInside"))));
+  if (has(MODE_EPS_RATIO)) {
+    u = round(u * round(Math.sqrt(variance)));
+    d = round(variance + s("epsOutside"));
+  } else if (has(MODE_EPS_OUTSIDE)) d = round(round(Math.sqrt(variance)) + s("epsOutside"));
+  u = has(MODE_RECIPROCAL) ? round(u * round(1 / d)) : round(u / d);
+  if (has(MODE_RATE_AFTER) || has(MODE_RECIPROCAL)) u = round(u * s("rateAfter"));
   let b: number | undefined;
   if (has(MODE_MOMENTUM)) {
     b = round(round(s("momentum") * row.states[2]![i]!) + u);
     u = has(MODE_NESTEROV) ? round(round(s("momentum") * b) + u) : b;
   }
+  if (has(MODE_RATE_LAST)) u = round(u * s("rateLast"));
   return { param: round(p - u), states: [v, m, b] };
 }
 
 /** Compares every element of a row with the formula, bit for bit. */
 function expectFormula(row: RowSpec, group: GroupSpec, after: RowOutcome, what: string): void {
-  const expected = Array.from(row.param, (_, i) => element(row, i, group, after.gradScale));
+  const expected = Array.from(row.param, (_, i) => element(row, i, group, after.gradScale, F, after.gradScale2));
   const param = expected.map((x) => x.param);
   expectSameBits(after.param, param, `${what} param`);
   expectSameBits(after.grad!, row.grad!, `${what}: the gradient is only read`);
@@ -160,9 +219,52 @@ describeConformance("rmsprop_f32", () => {
     }
   });
 
+  it("every form of the frameworks", () => {
+    expect(FORMS.length).toBe(1620);
+    for (let start = 0; start < FORMS.length; start += 800) {
+      const groups = FORMS.slice(start, start + 800);
+      const rows = groups.map((group, k) => makeRow(k, group, 8 + (k % 13), k));
+      const { result, rows: after } = conformTable("forms", "rmsprop_f32", rows, groups);
+      expect(result).toBe(0);
+      for (const [i, row] of rows.entries()) expectFormula(row, groups[i]!, after[i]!, `mode ${groups[i]!.mode}`);
+    }
+  });
+
+  it("clips by norm as the frameworks do, in float32", () => {
+    const bounds = [0.75, 40]; // below and above the norm
+    const kinds = [
+      MODE_CLIP_NORM | MODE_CLIP_KERAS | MODE_RESCALE_DIVIDE,
+      MODE_CLIP_GLOBAL_NORM | MODE_CLIP_KERAS,
+      MODE_CLIP_GLOBAL_NORM | MODE_CLIP_OPTAX | MODE_RESCALE_TWICE,
+      MODE_CLIP_NORM | MODE_CLIP_PADDLE,
+      MODE_CLIP_GLOBAL_NORM | MODE_CLIP_PADDLE,
+    ];
+    for (const [k, kind] of kinds.entries()) {
+      for (const clipNorm of bounds) {
+        for (const spoilt of [undefined, 1e20, Number.POSITIVE_INFINITY, Number.NaN]) {
+          const mode = MODE_SQUARE_PRODUCT | MODE_RESCALE | MODE_MEASURE | kind;
+          const group = { ...SCALARS, mode, clipNorm };
+          const row = makeRow(0, group, 19, k);
+          if (spoilt !== undefined) row.grad![3] = spoilt;
+          const norm = F(Math.sqrt(F(row.grad!.reduce((sum, g) => sum + g * g, 0))));
+          const c = F(clipNorm);
+          let expected = [1, 1];
+          if (kind & MODE_CLIP_PADDLE) expected = [F(c / Math.max(norm, c)), 1];
+          else if (kind & MODE_CLIP_OPTAX) expected = norm < c ? [1, 1] : [F(1 / norm), c];
+          else if (kind & MODE_CLIP_NORM) expected = [c, Math.max(norm, c)];
+          else expected = [F(F(c * Math.min(F(1 / norm), F(1 / c))) + F(norm - norm)), 1];
+          const after = conformTable("framework norms", "rmsprop_f32", [row], [group]).rows[0]!;
+          const what = `clip ${k} to ${clipNorm} with ${spoilt}`;
+          expectSameBits(Float32Array.of(after.gradScale, after.gradScale2), Float32Array.from(expected), what);
+          expectFormula(row, group, after, what);
+        }
+      }
+    }
+  });
+
   it("special values in every operand", () => {
     const n = SPECIAL_VALUES.length;
-    const groups = GROUPS.filter((_, k) => k % 5 === 0);
+    const groups = [...GROUPS.filter((_, k) => k % 5 === 0), ...FORMS.filter((_, k) => k % 11 === 0)];
     const rows = groups.map((group, k) => {
       const row = makeRow(k, group, n * n, k);
       row.grad = Float32Array.from({ length: n * n }, (_, i) => SPECIAL_VALUES[i % n]!);

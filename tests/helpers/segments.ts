@@ -7,6 +7,7 @@ import {
   SEGMENT_COUNT,
   SEGMENT_GRAD,
   SEGMENT_GRAD_SCALE,
+  SEGMENT_GRAD_SCALE_2,
   SEGMENT_GROUP,
   SEGMENT_PARAM,
   SEGMENT_STATE,
@@ -32,12 +33,13 @@ export interface RowOutcome {
   grad: Float32Array | null;
   states: (Float32Array | null)[];
   gradScale: number;
+  gradScale2: number;
 }
 
 /** Lays rows and groups out, runs the kernel on every backend, and returns its result and what it left behind. */
 export function conformTable(
   what: string,
-  kernel: "rmsprop_f32" | "sgd_f32",
+  kernel: "rmsprop_f32" | "adam_f32" | "sgd_f32",
   rows: RowSpec[],
   groups: GroupSpec[],
   checkFinite = 0,
@@ -71,7 +73,8 @@ export function conformTable(
     });
     words[at + SEGMENT_CORRECTION_0] = row.correction0 ?? 1;
     words[at + SEGMENT_CORRECTION_1] = row.correction1 ?? 1;
-    words[at + SEGMENT_GRAD_SCALE] = Number.NaN; // the kernel's to write
+    words[at + SEGMENT_GRAD_SCALE] = Number.NaN; // these two are the kernel's to write
+    words[at + SEGMENT_GRAD_SCALE_2] = Number.NaN;
   });
   groups.forEach((group, i) => {
     const at = groupStart + i * groupWords;
@@ -91,6 +94,7 @@ export function conformTable(
       grad: row.grad && after[`grad${i}`]!,
       states: row.states.map((state, k) => state && after[`state${k}of${i}`]!),
       gradScale: after.table![i * rowWords + SEGMENT_GRAD_SCALE]!,
+      gradScale2: after.table![i * rowWords + SEGMENT_GRAD_SCALE_2]!,
     })),
   };
 }

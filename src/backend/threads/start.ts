@@ -5,7 +5,7 @@ import { threadedGemm } from "./gemm.js";
 import { Pool, type PoolOptions } from "./pool.js";
 import { StepSplitter } from "./step.js";
 
-const NAMES = ["gemm_f32", "rmsprop_f32", "sgd_f32"] as const;
+const NAMES = ["gemm_f32", "rmsprop_f32", "adam_f32", "sgd_f32"] as const;
 
 /** The kernels of a backend on several threads. */
 export interface Threads {
@@ -45,6 +45,7 @@ export async function startThreads(
     ...threadedGemm(pool, one, run("gemm_f32")),
     measure_f32: one.measure_f32,
     rmsprop_f32: steps.threaded(one.rmsprop_f32, run("rmsprop_f32")),
+    adam_f32: steps.threaded(one.adam_f32, run("adam_f32")),
     sgd_f32: steps.threaded(one.sgd_f32, run("sgd_f32")),
   };
   return {

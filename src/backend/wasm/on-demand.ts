@@ -5,12 +5,18 @@ import {
   MODE_BIAS_CORRECTION,
   MODE_CENTERED,
   MODE_EPS_OUTSIDE,
+  MODE_MEAN_LERP,
   MODE_MOMENTUM,
   MODE_NESTEROV,
+  MODE_RATE_LAST,
+  MODE_RECIPROCAL,
   MODE_RESCALE,
+  MODE_SQUARE_LERP,
+  MODE_SQUARE_PRODUCT,
   SEGMENT_BYTES,
   SEGMENT_CORRECTION_0,
   SEGMENT_GRAD_SCALE,
+  SEGMENT_STATE,
 } from "../segments.js";
 import type { Instantiated, WasmVariant } from "../select.js";
 import { bytesFor, instantiated, isShared } from "./instantiate.js";
@@ -177,7 +183,8 @@ const REGION = 32768;
 const PAGES = 8;
 const RMSPROP = 64;
 const SGD = RMSPROP + SEGMENT_BYTES;
-const GROUP_AT = SGD + SEGMENT_BYTES;
+const ADAM = SGD + SEGMENT_BYTES;
+const GROUP_AT = ADAM + SEGMENT_BYTES;
 const A = 1024;
 const B = A + REGION;
 const C = B + REGION;
@@ -199,7 +206,9 @@ function fill({ buffer }: WebAssembly.Memory): void {
   const floats = new Float32Array(buffer);
   words.set([P, A, COUNT, GROUP_AT, S0, S1, S2], RMSPROP / 4);
   words.set([P, A, COUNT, GROUP_AT, S3], SGD / 4);
-  for (const row of [RMSPROP, SGD]) floats.fill(1, row / 4 + SEGMENT_CORRECTION_0, row / 4 + SEGMENT_GRAD_SCALE + 1);
+  words.set([P, A, COUNT, GROUP_AT, S0, S1], ADAM / 4);
+  for (const row of [RMSPROP, SGD, ADAM])
+    floats.fill(1, row / 4 + SEGMENT_CORRECTION_0, row / 4 + SEGMENT_GRAD_SCALE + 1);
   const scalars = {
     learningRate: 0.01,
     clipValue: 3,
@@ -210,6 +219,8 @@ function fill({ buffer }: WebAssembly.Memory): void {
     momentum: 0.9,
     meanDecay: 0.9,
     meanDecayComplement: 0.1,
+    rateAfter: 0.5,
+    rateLast: 0.5,
   };
   for (const [name, value] of Object.entries(scalars)) {
     floats[GROUP_AT / 4 + GROUP[name as keyof typeof GROUP]] = value;
@@ -221,6 +232,10 @@ const MODES = [
   MODE_MOMENTUM | MODE_NESTEROV | MODE_EPS_OUTSIDE,
   MODE_CENTERED | MODE_BIAS_CORRECTION,
   MODE_CENTERED | MODE_MOMENTUM | MODE_RESCALE,
+  MODE_SQUARE_PRODUCT | MODE_EPS_OUTSIDE,
+  MODE_SQUARE_LERP | MODE_MOMENTUM | MODE_RATE_LAST,
+  MODE_SQUARE_PRODUCT | MODE_CENTERED | MODE_MEAN_LERP | MODE_EPS_OUTSIDE,
+  MODE_RECIPROCAL | MODE_CENTERED | MODE_MOMENTUM | MODE_BIAS_CORRECTION,
 ];
 
 /** Everything in a core binary: each path of products with whole tiles and ends of rows and columns, and each step. */
@@ -241,6 +256,8 @@ export function exerciseCore(exports: WebAssembly.Exports, { buffer }: WebAssemb
     words[GROUP_AT / 4 + GROUP.mode] = mode;
     kernels.rmsprop_f32(RMSPROP, 1, 1);
     kernels.sgd_f32(SGD, 1, 0);
+    kernels.adam_f32(ADAM, 1, 0);
+    words[ADAM / 4 + SEGMENT_STATE + 2] = mode & MODE_CENTERED ? S2 : 0;
   }
 }
 

@@ -12,7 +12,7 @@ const REFUSED: [string, unknown][] = [
   ["options is 5", 5],
   ["options is null", null],
   ["options.rho is not an option", { rho: 0.9 }],
-  ["options.dialect is not an option", { dialect: "pytorch" }],
+  ['dialect is "torch", expected one of "lanewise", "pytorch"', { dialect: "torch" as "pytorch" }],
   ["options.emaDecay is not an option", { emaDecay: 0.9 }],
   ["learningRate is -1", { learningRate: -1 }],
   ["learningRate is null", { learningRate: null }],

@@ -3,18 +3,27 @@
 import type { Kernels } from "../../backend.js";
 import {
   GROUP,
+  MODE_CLAMP_LAST,
   MODE_CLIP_GLOBAL_NORM,
+  MODE_CLIP_KERAS,
   MODE_CLIP_NORM,
+  MODE_CLIP_OPTAX,
+  MODE_CLIP_PADDLE,
   MODE_CONDITION,
   MODE_COUPLED_DECAY,
+  MODE_DECAY_FACTOR,
+  MODE_DECAY_TWICE,
   MODE_DECOUPLED_DECAY,
   MODE_MAXIMIZE,
   MODE_MEASURE,
   MODE_RESCALE,
+  MODE_RESCALE_DIVIDE,
+  MODE_RESCALE_TWICE,
   SEGMENT_BYTES,
   SEGMENT_COUNT,
   SEGMENT_GRAD,
   SEGMENT_GRAD_SCALE,
+  SEGMENT_GRAD_SCALE_2,
   SEGMENT_GROUP,
   SEGMENT_PARAM,
 } from "../../segments.js";
@@ -60,9 +69,28 @@ function sumOfSquares(f32: Float32Array, x: number, count: number): number {
   return sum + blockSumOfSquares(f32, x, count);
 }
 
-function clipFactor(sumOfSquares: number, bound: number): number {
-  const norm = Math.sqrt(sumOfSquares);
-  return norm <= bound ? 1 : f(bound / norm);
+/** Multiplies a row's scale with what brings a gradient with this sum of squares down to the group's clipNorm. */
+function clip(f32: Float32Array, row: number, group: number, mode: number, sumOfSquares: number): void {
+  const bound = f32[group + GROUP.clipNorm]!;
+  const scale = row + SEGMENT_GRAD_SCALE;
+  const scale2 = row + SEGMENT_GRAD_SCALE_2;
+  if (!(mode & (MODE_CLIP_KERAS | MODE_CLIP_OPTAX | MODE_CLIP_PADDLE))) {
+    const norm = Math.sqrt(sumOfSquares);
+    f32[scale]! *= norm <= bound ? 1 : f(bound / norm);
+    return;
+  }
+  const norm = f(Math.sqrt(f(sumOfSquares)));
+  f32[scale] = 1;
+  f32[scale2] = 1;
+  if (mode & MODE_CLIP_OPTAX) {
+    if (norm < bound) return;
+    f32[scale] = 1 / norm;
+    f32[scale2] = bound;
+  } else if (mode & MODE_CLIP_PADDLE) f32[scale] = bound / Math.max(norm, bound);
+  else if (mode & MODE_CLIP_NORM) {
+    f32[scale] = bound;
+    f32[scale2] = Math.max(norm, bound);
+  } else f32[scale] = f(bound * Math.min(f(1 / norm), f(1 / bound))) + (norm - norm);
 }
 
 /** Twin of the kernel that stands alone. */
@@ -83,21 +111,19 @@ function measure(views: Views, segments: number, segmentCount: number, checkFini
     if (gradPtr === 0) continue;
     const group = i32[row + SEGMENT_GROUP]! >>> 2;
     const mode = i32[group + GROUP.mode]!;
-    let scale = mode & MODE_MAXIMIZE ? -1 : 1;
+    f32[row + SEGMENT_GRAD_SCALE] = mode & MODE_MAXIMIZE ? -1 : 1;
     if (checkFinite !== 0 || mode & MODE_MEASURE) {
       const sum = sumOfSquares(f32, gradPtr >>> 2, i32[row + SEGMENT_COUNT]!);
       if (checkFinite !== 0 && !(sum < Number.POSITIVE_INFINITY)) return 1 + (row - segments) / ROW;
-      if (mode & MODE_CLIP_NORM) scale *= clipFactor(sum, f32[group + GROUP.clipNorm]!);
+      if (mode & MODE_CLIP_NORM) clip(f32, row, group, mode, sum);
       total += sum;
     }
-    f32[row + SEGMENT_GRAD_SCALE] = scale;
   }
   for (let row = segments; row < end; row += ROW) {
     if (i32[row + SEGMENT_GRAD] === 0) continue;
     const group = i32[row + SEGMENT_GROUP]! >>> 2;
-    if (i32[group + GROUP.mode]! & MODE_CLIP_GLOBAL_NORM) {
-      f32[row + SEGMENT_GRAD_SCALE]! *= clipFactor(total, f32[group + GROUP.clipNorm]!);
-    }
+    const mode = i32[group + GROUP.mode]!;
+    if (mode & MODE_CLIP_GLOBAL_NORM) clip(f32, row, group, mode, total);
   }
   return 0;
 }
@@ -163,18 +189,24 @@ function condition(
   const mode = i32[group + GROUP.mode]!;
   const params = indexOf(i32, row + SEGMENT_PARAM, start);
   const grads = indexOf(i32, row + SEGMENT_GRAD, start);
+  const bound = f32[group + GROUP.clipValue]!;
+  const weightDecay = f32[group + GROUP.weightDecay]!;
   if (mode & MODE_RESCALE) {
-    const bound = f32[group + GROUP.clipValue]!;
     const scale = f32[row + SEGMENT_GRAD_SCALE]!;
     for (let i = 0; i < count; i++) g[i] = clamp(f32[grads + i]!, bound) * scale;
+    const scale2 = f32[row + SEGMENT_GRAD_SCALE_2]!;
+    if (mode & MODE_RESCALE_DIVIDE) for (let i = 0; i < count; i++) g[i]! /= scale2;
+    if (mode & MODE_RESCALE_TWICE) for (let i = 0; i < count; i++) g[i]! *= scale2;
   } else for (let i = 0; i < count; i++) g[i] = f32[grads + i]!;
-  if (mode & MODE_COUPLED_DECAY) {
-    const weightDecay = f32[group + GROUP.weightDecay]!;
-    for (let i = 0; i < count; i++) g[i]! += f(weightDecay * f32[params + i]!);
-  }
+  if (mode & MODE_COUPLED_DECAY) for (let i = 0; i < count; i++) g[i]! += f(weightDecay * f32[params + i]!);
+  if (mode & MODE_CLAMP_LAST) for (let i = 0; i < count; i++) g[i] = clamp(g[i]!, bound);
   if (mode & MODE_DECOUPLED_DECAY) {
     const decoupledDecay = f32[group + GROUP.decoupledDecay]!;
-    for (let i = 0; i < count; i++) f32[params + i]! -= f(decoupledDecay * f32[params + i]!);
+    const learningRate = f32[group + GROUP.learningRate]!;
+    if (mode & MODE_DECAY_FACTOR) for (let i = 0; i < count; i++) f32[params + i]! *= decoupledDecay;
+    else if (mode & MODE_DECAY_TWICE) {
+      for (let i = 0; i < count; i++) f32[params + i]! -= f(f(f32[params + i]! * weightDecay) * learningRate);
+    } else for (let i = 0; i < count; i++) f32[params + i]! -= f(decoupledDecay * f32[params + i]!);
   }
 }
 

@@ -1,0 +1,138 @@
+import { Off, On, add, div, max, mul, sqrt, sub } from "../simd";
+import { averageProduct, decayGradient, lerp, measure_f32, rescale } from "./condition";
+import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
+
+// The formula, element by element, every operation rounded to float32:
+//   m ← m + (1−β₁)·(g − m)        v ← β₂·v + ((1−β₂)·g)·g        s = v, or with AMSGrad s ← max(s, v)
+//   p ← p − (correction1·m) / (√s / correction0 + eps)
+// β₁ is the group's meanDecay, β₂ its decay, eps its epsOutside. Decoupled decay is p ← p·(1 − lr·wd).
+
+// @ts-ignore: decorator
+@inline function increment<T>(m: T, s: T, correction: T, rate: T, eps: T): T {
+  return div<T>(mul<T>(rate, m), add<T>(div<T>(sqrt<T>(s), correction), eps));
+}
+
+/** The elements of a row that fill pairs of vectors; built like its namesake in rmsprop.ts. */
+function vectors<Amsgrad>(row: Segment, group: Group): void {
+  const rowPtr = changetype<usize>(row);
+  const groupPtr = changetype<usize>(group);
+  const mode = group.mode;
+  const decay = v128.load32_splat(groupPtr, offsetof<Group>("decay"));
+  const complement = v128.load32_splat(groupPtr, offsetof<Group>("decayComplement"));
+  const meanDecay = v128.load32_splat(groupPtr, offsetof<Group>("meanDecay"));
+  const meanComplement = v128.load32_splat(groupPtr, offsetof<Group>("meanDecayComplement"));
+  const eps = v128.load32_splat(groupPtr, offsetof<Group>("epsOutside"));
+  const correction = v128.load32_splat(rowPtr, offsetof<Segment>("correction0"));
+  const rate = v128.load32_splat(rowPtr, offsetof<Segment>("correction1"));
+  let p: usize = row.paramPtr;
+  let g: usize = row.gradPtr;
+  let v: usize = row.state0Ptr;
+  let m: usize = row.state1Ptr;
+  let s: usize = 0;
+  if (isInteger<Amsgrad>()) s = row.state2Ptr;
+  for (const end = p + ((row.count >> 3) << 5); p != end; p += 32) {
+    let g0 = v128.load(g);
+    let g1 = v128.load(g, 16);
+    let p0 = v128.load(p);
+    let p1 = v128.load(p, 16);
+    if (mode & Mode.Condition) {
+      if (mode & Mode.Rescale) {
+        const bound = v128.load32_splat(groupPtr, offsetof<Group>("clipValue"));
+        const scale = v128.load32_splat(rowPtr, offsetof<Segment>("gradScale"));
+        g0 = rescale<v128>(g0, bound, scale);
+        g1 = rescale<v128>(g1, bound, scale);
+      }
+      if (mode & Mode.CoupledDecay) {
+        const weightDecay = v128.load32_splat(groupPtr, offsetof<Group>("weightDecay"));
+        g0 = decayGradient<v128>(g0, p0, weightDecay);
+        g1 = decayGradient<v128>(g1, p1, weightDecay);
+      }
+      if (mode & Mode.DecoupledDecay) {
+        const factor = v128.load32_splat(groupPtr, offsetof<Group>("decoupledDecay"));
+        p0 = mul<v128>(p0, factor);
+        p1 = mul<v128>(p1, factor);
+      }
+    }
+    let m0 = v128.load(m);
+    let m1 = v128.load(m, 16);
+    if (mode & Mode.MeanFromGradient) {
+      m0 = lerp<v128>(g0, m0, meanDecay);
+      m1 = lerp<v128>(g1, m1, meanDecay);
+    } else {
+      m0 = lerp<v128>(m0, g0, meanComplement);
+      m1 = lerp<v128>(m1, g1, meanComplement);
+    }
+    const v0 = averageProduct<v128>(v128.load(v), g0, decay, complement);
+    const v1 = averageProduct<v128>(v128.load(v, 16), g1, decay, complement);
+    let s0 = v0;
+    let s1 = v1;
+    if (isInteger<Amsgrad>()) {
+      s0 = max<v128>(v128.load(s), v0);
+      s1 = max<v128>(v128.load(s, 16), v1);
+    }
+    v128.store(p, sub<v128>(p0, increment<v128>(m0, s0, correction, rate, eps)));
+    v128.store(p, sub<v128>(p1, increment<v128>(m1, s1, correction, rate, eps)), 16);
+    v128.store(v, v0);
+    v128.store(v, v1, 16);
+    v128.store(m, m0);
+    v128.store(m, m1, 16);
+    if (isInteger<Amsgrad>()) {
+      v128.store(s, s0);
+      v128.store(s, s1, 16);
+      s += 32;
+    }
+    g += 32;
+    v += 32;
+    m += 32;
+  }
+}
+
+/** The last count mod 8 elements of a row, one by one, with every option decided at run time. */
+function remainder(row: Segment, group: Group): void {
+  const mode = group.mode;
+  for (let i = row.count & ~7; i < row.count; i++) {
+    const offset = i << 2;
+    let p = load<f32>(row.paramPtr + offset);
+    let g = load<f32>(row.gradPtr + offset);
+    if (mode & Mode.Rescale) g = rescale<f32>(g, group.clipValue, row.gradScale);
+    if (mode & Mode.CoupledDecay) g = decayGradient<f32>(g, p, group.weightDecay);
+    if (mode & Mode.DecoupledDecay) p *= group.decoupledDecay;
+    let m = load<f32>(row.state1Ptr + offset);
+    if (mode & Mode.MeanFromGradient) m = lerp<f32>(g, m, group.meanDecay);
+    else m = lerp<f32>(m, g, group.meanDecayComplement);
+    store<f32>(row.state1Ptr + offset, m);
+    let s = averageProduct<f32>(load<f32>(row.state0Ptr + offset), g, group.decay, group.decayComplement);
+    store<f32>(row.state0Ptr + offset, s);
+    if (row.state2Ptr) {
+      s = max<f32>(load<f32>(row.state2Ptr + offset), s);
+      store<f32>(row.state2Ptr + offset, s);
+    }
+    store<f32>(row.paramPtr + offset, p - increment<f32>(m, s, row.correction0, row.correction1, group.epsOutside));
+  }
+}
+
+/**
+ * One step of Adam, or of AMSGrad where a row has its third state array, of every row of a table; the formula is at the
+ * top of this file. A negative `checkFinite`: the rows are measured already.
+ *
+ * Requires: pointers are multiples of 4; the arrays of a row do not overlap; the first two state arrays.
+ * Returns 0, or 1 + the index of a row whose gradient is not finite, and has then changed no array.
+ * Touches: rows with a gradient: reads it, reads and writes parameter and state; writes `gradScale`.
+ * Remainder: the last count mod 8 elements by the same formulas over f32.
+ * Source: PyTorch's torch/optim/adam.py, in the order of its operations; Kingma and Ba (2015), Reddi et al. (2018).
+ */
+export function adam_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: i32): u32 {
+  const refused = measure_f32(segmentsPtr, segmentCount, checkFinite);
+  if (refused) return refused;
+  for (let i: u32 = 0; i < segmentCount; i++) {
+    const row = segmentAt(segmentsPtr, i);
+    if (!row.gradPtr) continue;
+    const group = groupOf(row);
+    assert(((row.paramPtr | row.gradPtr | row.state0Ptr | row.state1Ptr | row.state2Ptr) & 3) == 0);
+    assert(row.state0Ptr != 0 && row.state1Ptr != 0);
+    if (row.state2Ptr) vectors<On>(row, group);
+    else vectors<Off>(row, group);
+    remainder(row, group);
+  }
+  return 0;
+}

@@ -1,0 +1,57 @@
+import type { Kernels } from "../../backend.js";
+import {
+  GROUP,
+  MODE_MEAN_FROM_GRADIENT,
+  MODE_MEAN_LERP,
+  MODE_SQUARE_PRODUCT,
+  SEGMENT_CORRECTION_0,
+  SEGMENT_CORRECTION_1,
+  SEGMENT_PARAM,
+  SEGMENT_STATE,
+} from "../../segments.js";
+import type { Views } from "../views.js";
+import { CHUNK, indexOf, walker } from "./condition.js";
+import { averageGradients, averageSquares } from "./rmsprop.js";
+
+const f = Math.fround;
+
+/** s ← max(s, v), and v = s: what AMSGrad divides by. */
+function maximize(f32: Float32Array, s: number, v: Float32Array, count: number): void {
+  for (let i = 0; i < count; i++) {
+    f32[s + i] = Math.max(f32[s + i]!, v[i]!);
+    v[i] = f32[s + i]!;
+  }
+}
+
+/** p ← p − rate·m / (√s / correction + eps). */
+function descend(
+  f32: Float32Array,
+  p: number,
+  m: Float32Array,
+  s: Float32Array,
+  count: number,
+  row: number,
+  group: number,
+): void {
+  const correction = f32[row + SEGMENT_CORRECTION_0]!;
+  const rate = f32[row + SEGMENT_CORRECTION_1]!;
+  const eps = f32[group + GROUP.epsOutside]!;
+  for (let i = 0; i < count; i++) {
+    f32[p + i]! -= f(f(rate * m[i]!) / f(f(f(Math.sqrt(s[i]!)) / correction) + eps));
+  }
+}
+
+/** Twin of assembly/optim/adam.ts. */
+export function adamKernels(views: Views): Pick<Kernels, "adam_f32"> {
+  const s = new Float32Array(CHUNK);
+  const mean = new Float32Array(CHUNK);
+  return {
+    adam_f32: walker(views, (f32, i32, row, group, start, count, g, at) => {
+      const form = MODE_SQUARE_PRODUCT | (i32[group + GROUP.mode]! & MODE_MEAN_FROM_GRADIENT || MODE_MEAN_LERP);
+      averageSquares(f32, indexOf(i32, row + SEGMENT_STATE, start), g, at, s, count, form, group);
+      averageGradients(f32, indexOf(i32, row + SEGMENT_STATE + 1, start), g, at, mean, count, form, group);
+      if (i32[row + SEGMENT_STATE + 2] !== 0) maximize(f32, indexOf(i32, row + SEGMENT_STATE + 2, start), s, count);
+      descend(f32, indexOf(i32, row + SEGMENT_PARAM, start), mean, s, count, row, group);
+    }),
+  };
+}

@@ -1,0 +1,86 @@
+import { MODE_EPS_OUTSIDE, MODE_ROW_RATE, MODE_SQUARE_PRODUCT } from "../backend/segments.js";
+import { checkFinite } from "../checks.js";
+import type { Core } from "../core.js";
+import { type GroupOptions, type GroupPlan, type Method, Optimizer, type StepOptions } from "./optimizer.js";
+import type { ParametersOf } from "./parameters.js";
+
+/** Options of AdaGrad for all parameters or for a group of them. */
+export interface AdaGradGroupOptions extends GroupOptions {
+  /** ε >= 0, added to the root. Default 1e-10. */
+  eps?: number;
+  /** η >= 0: the learning rate of a parameter's step t is lr / (1 + (t − 1)·η). Default 0. */
+  learningRateDecay?: number;
+  /** Start value >= 0 of the sum. Default 0. */
+  initialScale?: number;
+}
+
+/** Options of `AdaGrad`. */
+export interface AdaGradOptions extends AdaGradGroupOptions, StepOptions {}
+
+/**
+ * AdaGrad, as PyTorch defines it: gradient descent, each element's step divided by the root of the sum of its squared
+ * gradients.
+ *
+ * ```
+ * s ← s + g·g          θ ← θ − (lr/(1 + (t−1)·η))·g / (√s + ε)
+ * ```
+ *
+ * Before that, in this order: g ← −g (maximize); clipping; g ← g + λ·θ (coupled weight decay) or θ ← θ − lr·λ·θ
+ * (decoupled). t counts the parameter's own steps.
+ *
+ * | operand | type | storage | |
+ * |---|---|---|---|
+ * | params | Tensor, Float32Array | the caller's | read and written |
+ * | gradients | Tensor, Float32Array | the caller's | read |
+ * | s (`squareSum`) | float32 | the core's memory | read and written |
+ *
+ * Numerics: each operation of the formula rounds once to float32, in the order written here, which is PyTorch's without
+ * fused multiply-add, so every backend and machine gives the same bits. Scalars are derived in float64 and rounded once.
+ *
+ * Cost of a step: a square root and a division an element; 12 bytes read and 8 written.
+ *
+ * @example
+ * const w = core.tensor([3], [1, -2, 3]);
+ * const gradient = core.tensor([3], [0.5, -0.5, 2]);
+ * const optimizer = new AdaGrad(core, { w }, { learningRate: 0.1 });
+ * optimizer.step({ w: gradient });
+ * @see PyTorch torch/optim/adagrad.py; Duchi, Hazan and Singer, Adaptive Subgradient Methods (2011)
+ */
+export class AdaGrad extends Optimizer {
+  /**
+   * @param core the core that holds the state and every parameter that is a Tensor
+   * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options }`
+   * @param options see `AdaGradOptions`; learningRate default 1e-2
+   * @throws OptionError, DisposedError, OutOfMemoryError; nothing is then allocated
+   */
+  constructor(core: Core, params: ParametersOf<AdaGradGroupOptions>, options: AdaGradOptions = {}) {
+    super(core, params, options, METHOD);
+  }
+}
+
+/** The kernel is RMSProp's: an average that keeps all of the old and adds all of the new is a sum. */
+const METHOD: Method<AdaGradGroupOptions> = {
+  run: (kernels, ptr, count, checkFinite) => kernels.rmsprop_f32(ptr, count, checkFinite),
+  learningRate: 1e-2,
+  optionKeys: ["eps", "learningRateDecay", "initialScale"],
+  states: ["squareSum"],
+  plan,
+};
+
+function plan(options: AdaGradGroupOptions, name: (key: string) => string): GroupPlan {
+  const { eps = 1e-10, learningRateDecay = 0, initialScale = 0 } = options;
+  checkFinite(name("eps"), eps, 0);
+  checkFinite(name("learningRateDecay"), learningRateDecay, 0);
+  checkFinite(name("initialScale"), initialScale, 0);
+  return {
+    mode: MODE_SQUARE_PRODUCT | MODE_EPS_OUTSIDE | (learningRateDecay > 0 ? MODE_ROW_RATE : 0),
+    scalars: { decay: 1, decayComplement: 1, epsOutside: eps },
+    initial: [initialScale],
+    correct:
+      learningRateDecay > 0
+        ? (step, corrections, learningRates, group) => {
+            corrections[1] = learningRates[group]! / (1 + (step - 1) * learningRateDecay);
+          }
+        : undefined,
+  };
+}
