@@ -1,4 +1,5 @@
 import { Off, On, add, div, mul, sqrt, sub } from "../simd";
+import { averageParameters } from "./average";
 import { decayGradient, decayParameter, measure_f32, rescale } from "./condition";
 import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
 
@@ -234,6 +235,7 @@ export function rmsprop_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: 
     } else if (mode & Mode.Momentum) vectors<Off, On>(row, group);
     else vectors<Off, Off>(row, group);
     remainder(row, group);
+    averageParameters(row);
   }
   return 0;
 }

@@ -12,7 +12,10 @@ export class Segment {
   count!: u32;
   /** Its group block. */
   groupPtr!: u32;
-  /** State arrays, absent ones 0. RMSProp: squareAverage, gradientAverage, momentumBuffer. SGD: momentumBuffer. */
+  /**
+   * State arrays, absent ones 0. RMSProp: squareAverage, gradientAverage, momentumBuffer. SGD: momentumBuffer. The last
+   * one is every optimizer's parameterAverage.
+   */
   state0Ptr!: u32;
   state1Ptr!: u32;
   state2Ptr!: u32;
@@ -25,6 +28,11 @@ export class Segment {
   correction1!: f32;
   /** The factor of norm clipping, negative to maximize. Written by `measure`. */
   gradScale!: f32;
+  /** What the average of the parameter is multiplied by, 0 in the first step, and the parameter's own weight in it. */
+  averageDecay!: f32;
+  averageComplement!: f32;
+  /** Sum of the gradients since the last update; 0 where each step is one. Only `accumulate_f32` knows it. */
+  accumulatorPtr!: u32;
 }
 
 /** Bytes from one row to the next. */

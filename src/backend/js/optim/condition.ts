@@ -19,6 +19,7 @@ import {
   SEGMENT_PARAM,
 } from "../../segments.js";
 import type { Views } from "../views.js";
+import { averageParameters } from "./average.js";
 
 const f = Math.fround;
 
@@ -144,6 +145,7 @@ export function walker(views: Views, update: Update): Kernels["rmsprop_f32"] {
           condition(f32, i32, row, group, start, count, g);
           update(f32, i32, row, group, start, count, g, 0);
         } else update(f32, i32, row, group, start, count, f32, indexOf(i32, row + SEGMENT_GRAD, start));
+        averageParameters(f32, i32, row, start, count);
       }
     }
     return 0;
