@@ -71,7 +71,7 @@ export interface RMSPropOptions extends RMSPropGroupOptions, StepOptions {}
  * @see Tieleman and Hinton, Lecture 6.5: RMSProp (2012); Graves, Generating Sequences With Recurrent Neural Networks
  *   (2013) for the centered form
  */
-export class RMSProp extends Optimizer {
+export class RMSProp extends Optimizer<RMSPropGroupOptions> {
   /**
    * @param core the core that holds the state and every parameter that is a Tensor
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options }`
@@ -84,6 +84,7 @@ export class RMSProp extends Optimizer {
 }
 
 const METHOD: Method<RMSPropGroupOptions> = {
+  name: "RMSProp",
   run: (kernels, ptr, count, checkFinite) => kernels.rmsprop_f32(ptr, count, checkFinite),
   learningRate: 1e-3,
   optionKeys: [
@@ -99,6 +100,7 @@ const METHOD: Method<RMSPropGroupOptions> = {
   ],
   states: ["squareAverage", "gradientAverage", "momentumBuffer"],
   plan,
+  fixedKeys: ["initialScale"],
 };
 
 function plan(options: RMSPropGroupOptions, name: (key: string) => string): GroupPlan {
