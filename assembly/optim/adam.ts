@@ -1,4 +1,5 @@
 import { Off, On, add, div, max, mul, sqrt, sub } from "../simd";
+import { averageParameters } from "./average";
 import { averageProduct, decayGradient, lerp, measure_f32, rescale } from "./condition";
 import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
 
@@ -133,6 +134,7 @@ export function adam_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: i32
     if (row.state2Ptr) vectors<On>(row, group);
     else vectors<Off>(row, group);
     remainder(row, group);
+    averageParameters(row);
   }
   return 0;
 }

@@ -66,7 +66,7 @@ function clip(row: Segment, group: Group, mode: u32, sumOfSquares: f64): void {
     }
   } else if (mode & Mode.ClipPaddle) {
     scale = bound / max<f32>(norm, bound);
-  } else if (mode & Mode.ClipNorm) {
+  } else if (mode & Mode.RescaleDivide) {
     scale = bound;
     row.gradScale2 = max<f32>(norm, bound);
   } else {

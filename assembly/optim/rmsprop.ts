@@ -1,4 +1,5 @@
 import { Off, On, add, div, mul, splat, sqrt, sub } from "../simd";
+import { averageParameters } from "./average";
 import {
   averageProduct,
   clamp,
@@ -360,6 +361,7 @@ export function rmsprop_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: 
     if (mode & Mode.Dialect) update<On>(row, group, mode);
     else update<Off>(row, group, mode);
     remainder(row, group);
+    averageParameters(row);
   }
   return 0;
 }

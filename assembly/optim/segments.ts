@@ -14,7 +14,8 @@ export class Segment {
   groupPtr!: u32;
   /**
    * State arrays, absent ones 0. RMSProp: squareAverage, gradientAverage, momentumBuffer; AdaGrad: squareSum; Adam:
-   * squareAverage, gradientAverage, maxSquareAverage; SGD: momentumBuffer.
+   * squareAverage, gradientAverage, maxSquareAverage; SGD: momentumBuffer. The last one is every optimizer's
+   * parameterAverage.
    */
   state0Ptr!: u32;
   state1Ptr!: u32;
@@ -29,9 +30,11 @@ export class Segment {
   correction1!: f32;
   /** The factor of norm clipping, negative to maximize. Written by `measure`. */
   gradScale!: f32;
-  unused0!: u32;
-  unused1!: u32;
-  unused2!: u32;
+  /** What the average of the parameter is multiplied by, 0 in the first step, and the parameter's own weight in it. */
+  averageDecay!: f32;
+  averageComplement!: f32;
+  /** Sum of the gradients since the last update; 0 where each step is one. Only `accumulate_f32` knows it. */
+  accumulatorPtr!: u32;
   /** What the gradient is then divided by (RescaleDivide) or multiplied with (RescaleTwice). Written by `measure`. */
   gradScale2!: f32;
 }

@@ -1,4 +1,5 @@
 import { Off, On, add, mul, sub } from "../simd";
+import { averageParameters } from "./average";
 import { decayGradient, decayParameter, measure_f32, rescale } from "./condition";
 import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
 
@@ -134,6 +135,7 @@ export function sgd_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: i32)
     if (mode & Mode.Momentum) vectors<On>(row, group);
     else vectors<Off>(row, group);
     remainder(row, group);
+    averageParameters(row);
   }
   return 0;
 }

@@ -42,6 +42,8 @@ export interface Kernels {
   rmsprop_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
   adam_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
   sgd_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
+  /** acc ← acc + g of every row with a gradient; with a divisor > 0 acc ← (acc + g) / divisor. */
+  accumulate_f32(segmentsPtr: number, segmentCount: number, divisor: number): void;
 }
 
 /** The kernels of `lanewise/nn`, which come in a binary of their own over the same memory. */

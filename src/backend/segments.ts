@@ -7,9 +7,14 @@ export const SEGMENT_GRAD = 1;
 export const SEGMENT_COUNT = 2;
 export const SEGMENT_GROUP = 3;
 export const SEGMENT_STATE = 4;
+/** The moving average of the parameter: the last of the four state arrays. */
+export const SEGMENT_AVERAGE = 7;
 export const SEGMENT_CORRECTION_0 = 8;
 export const SEGMENT_CORRECTION_1 = 9;
 export const SEGMENT_GRAD_SCALE = 10;
+export const SEGMENT_AVERAGE_DECAY = 11;
+export const SEGMENT_AVERAGE_COMPLEMENT = 12;
+export const SEGMENT_ACCUMULATOR = 13;
 export const SEGMENT_GRAD_SCALE_2 = 14;
 
 /** Bytes from one row to the next. */

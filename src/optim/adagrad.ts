@@ -60,9 +60,11 @@ export class AdaGrad extends Optimizer {
 
 /** The kernel is RMSProp's: an average that keeps all of the old and adds all of the new is a sum. */
 const METHOD: Method<AdaGradGroupOptions> = {
+  name: "AdaGrad",
   run: (kernels, ptr, count, checkFinite) => kernels.rmsprop_f32(ptr, count, checkFinite),
   learningRate: 1e-2,
   optionKeys: ["eps", "learningRateDecay", "initialScale"],
+  fixedKeys: ["initialScale"],
   states: ["squareSum"],
   plan,
 };

@@ -86,6 +86,7 @@ export class AdamW extends Optimizer {
 }
 
 const METHOD: Method<AdamGroupOptions> = {
+  name: "Adam",
   run: (kernels, ptr, count, checkFinite) => kernels.adam_f32(ptr, count, checkFinite),
   learningRate: 1e-3,
   optionKeys: ["beta1", "beta2", "eps", "amsgrad"],
@@ -93,7 +94,11 @@ const METHOD: Method<AdamGroupOptions> = {
   plan,
 };
 
-const METHOD_W: Method<AdamGroupOptions> = { ...METHOD, defaults: { weightDecay: 0.01, decoupledWeightDecay: true } };
+const METHOD_W: Method<AdamGroupOptions> = {
+  ...METHOD,
+  name: "AdamW",
+  defaults: { weightDecay: 0.01, decoupledWeightDecay: true },
+};
 
 function plan(options: AdamGroupOptions, name: (key: string) => string): GroupPlan {
   const { beta1 = 0.9, beta2 = 0.999, eps = 1e-8, amsgrad = false } = options;

@@ -1,22 +1,34 @@
 /**
- * 1 / (1 − decay^step), what a moving average that started at 0 is multiplied by; in float64, or with every operation
- * rounded to float32, as XLA computes it for Optax.
- */
-export function biasCorrection(decay: number, step: number, isSingle = false): number {
-  if (!isSingle) return 1 / (1 - power(decay, step, false));
-  return Math.fround(1 / Math.fround(1 - power(Math.fround(decay), step, true)));
-}
-
-/**
- * base^exponent by squaring, from the lowest bit of the exponent; products in float64 or float32. So it is the same
+ * base^exponent for an integer exponent >= 0: by squaring, from the lowest bit of the exponent, and so the same
  * everywhere; Math.pow differs between engines.
  */
-export function power(base: number, exponent: number, isSingle = false): number {
+export function power(base: number, exponent: number): number {
   let result = 1;
   let square = base;
   for (let rest = exponent; rest > 0; rest = Math.floor(rest / 2)) {
-    if (rest % 2 === 1) result = isSingle ? Math.fround(result * square) : result * square;
-    square = isSingle ? Math.fround(square * square) : square * square;
+    if (rest % 2 === 1) result *= square;
+    square *= square;
   }
   return result;
+}
+
+/** The same with every product rounded to float32, as XLA computes it. */
+function singlePower(base: number, exponent: number): number {
+  let result = 1;
+  let square = Math.fround(base);
+  for (let rest = exponent; rest > 0; rest = Math.floor(rest / 2)) {
+    if (rest % 2 === 1) result = Math.fround(result * square);
+    square = Math.fround(square * square);
+  }
+  return result;
+}
+
+/** 1 / (1 − decay^step), what a moving average that started at 0 is multiplied by. */
+export function biasCorrection(decay: number, step: number): number {
+  return 1 / (1 - power(decay, step));
+}
+
+/** The same in float32, as Optax has it. */
+export function singleBiasCorrection(decay: number, step: number): number {
+  return Math.fround(1 / Math.fround(1 - singlePower(decay, step)));
 }

@@ -24,6 +24,11 @@ export type GradientSet = Gradient | readonly Gradient[] | { readonly [name: str
 /** Gradients in the structure of the parameters; for groups one entry each, as `gradients` or `{ params: gradients }`. */
 export type Gradients = GradientSet | readonly (GradientSet | { readonly params: GradientSet })[];
 
+/** A copy of every parameter, in the structure of the parameters; for groups one entry each. */
+export type ParameterCopies = CopySet | CopySet[];
+
+type CopySet = Float32Array | Float32Array[] | { [name: string]: Float32Array };
+
 /** How a set of parameters was given. */
 export type SetKind = "single" | "list" | "record";
 
@@ -52,23 +57,11 @@ export interface EntrySet {
 export function collectParameters(core: Core, params: unknown): { grouped: boolean; sets: EntrySet[] } {
   const grouped = Array.isArray(params) && params.some(isGroup);
   const sets: EntrySet[] = [];
-  let index = 0;
+  let count = 0;
   const collect = (value: unknown, path: string, options: object, groupPath: string): void => {
-    const kind = kindOf(value, path);
-    const members: [string, unknown][] = kind === "single" ? [["", value]] : membersOf(value as object);
-    if (members.length === 0) throw new OptionError(`${path} is empty, expected at least one parameter`);
-    const entries = members.map(([key, member]): Entry => {
-      const entry = {
-        name: kind === "record" ? key : String(index),
-        key,
-        path: `${path}${suffix(kind, key)}`,
-        value: member as Parameter,
-      };
-      checkParameter(core, entry.path, member);
-      index++;
-      return entry;
-    });
-    sets.push({ kind, options, path: groupPath, entries });
+    const set = { ...collectSet(core, value, path, count), options, path: groupPath };
+    count += set.entries.length;
+    sets.push(set);
   };
   if (grouped) {
     Array.from(params as unknown[]).forEach((group, i) => {
@@ -82,6 +75,29 @@ export function collectParameters(core: Core, params: unknown): { grouped: boole
     sets.flatMap((set) => set.entries),
   );
   return { grouped, sets };
+}
+
+/** One set of parameters, before which there are `count` others. Throws like `collectParameters`. */
+export function collectSet(
+  core: Core,
+  value: unknown,
+  path: string,
+  count: number,
+): Pick<EntrySet, "kind" | "entries"> {
+  const kind = kindOf(value, path);
+  const members: [string, unknown][] = kind === "single" ? [["", value]] : membersOf(value as object);
+  if (members.length === 0) throw new OptionError(`${path} is empty, expected at least one parameter`);
+  const entries = members.map(([key, member], i): Entry => {
+    const entry = {
+      name: kind === "record" ? key : String(count + i),
+      key,
+      path: `${path}${suffix(kind, key)}`,
+      value: member as Parameter,
+    };
+    checkParameter(core, entry.path, member);
+    return entry;
+  });
+  return { kind, entries };
 }
 
 /** How a member of a set is written after the set's name: `[2]` or `.w1`. */
@@ -128,7 +144,7 @@ function checkParameter(core: Core, path: string, value: unknown): void {
 }
 
 /** Throws OptionError if two parameters have the same name, or share memory. */
-function checkDistinct(core: Core, entries: readonly Entry[]): void {
+export function checkDistinct(core: Core, entries: readonly Entry[]): void {
   const byName = new Map<string, Entry>();
   const byValue = new Map<Parameter, Entry>();
   const blocks = entries.map((entry) => {
@@ -140,7 +156,7 @@ function checkDistinct(core: Core, entries: readonly Entry[]): void {
     byName.set(name, entry);
     byValue.set(value, entry);
     return value instanceof Tensor
-      ? { path, buffer: core.linearMemory.buffer, start: value.ptr, end: value.ptr + value.size * 4 }
+      ? { path, buffer: core.linearMemory.buffer, start: value.ptr, end: value.ptr && value.ptr + value.size * 4 }
       : { path, buffer: value.buffer, start: value.byteOffset, end: value.byteOffset + value.byteLength };
   });
   const byBuffer = new Map<ArrayBufferLike, typeof blocks>();

@@ -11,7 +11,7 @@ import {
 import { checkBoolean, checkChoice, checkFinite, checkNumber } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError } from "../errors.js";
-import { biasCorrection } from "./bias-correction.js";
+import { biasCorrection, singleBiasCorrection } from "./bias-correction.js";
 import { DIALECTS, type Dialect, type DialectName, type Form } from "./dialects.js";
 import { type GroupOptions, type GroupPlan, type Method, Optimizer, type StepOptions } from "./optimizer.js";
 import type { ParametersOf } from "./parameters.js";
@@ -80,7 +80,7 @@ export interface RMSPropOptions extends RMSPropGroupOptions, StepOptions {
  * @see Tieleman and Hinton, Lecture 6.5: RMSProp (2012); Graves, Generating Sequences With Recurrent Neural Networks
  *   (2013) for the centered form
  */
-export class RMSProp extends Optimizer {
+export class RMSProp extends Optimizer<RMSPropGroupOptions> {
   /**
    * @param core the core that holds the state and every parameter that is a Tensor
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options }`
@@ -98,8 +98,10 @@ function methodOf(dialect: RMSPropOptions["dialect"] = "lanewise"): Method<RMSPr
   return {
     run: (kernels, ptr, count, checkFinite) => kernels.rmsprop_f32(ptr, count, checkFinite),
     learningRate: framework?.learningRate ?? 1e-3,
+    name: "RMSProp",
     defaults: framework?.decoupled ? { decoupledWeightDecay: true } : {},
-    fixedKeys: ["dialect"],
+    constants: { dialect },
+    fixedKeys: ["dialect", "initialScale"],
     optionKeys: [
       "decay",
       "eps",
@@ -196,6 +198,7 @@ function plan(
     mode,
     ...(form.without !== undefined && { without: form.without }),
     ...(form.rate && { rate: form.rate }),
+    ...(framework?.average && { average: average(framework, options.emaDecay ?? 0) }),
     scalars: {
       decay,
       decayComplement: complement(decay),
@@ -207,12 +210,26 @@ function plan(
       rateLast: form.rateLast ?? 1,
     },
     initial: [initialScale, centered ? 0 : undefined, buffered ? 0 : undefined],
-    correct: corrected
-      ? (step, corrections) => {
-          const isSingle = framework !== undefined;
-          corrections[0] = biasCorrection(decay, step, isSingle);
-          corrections[1] = meanDecay === decay ? corrections[0]! : biasCorrection(meanDecay, step, isSingle);
-        }
-      : undefined,
+    correct: corrected ? correction(decay, meanDecay, framework) : undefined,
   };
+}
+
+/** A framework that has this option has one decay, and corrects in float32. */
+function correction(decay: number, meanDecay: number, framework: Dialect | undefined): GroupPlan["correct"] {
+  if (framework !== undefined) {
+    return (step, corrections) => {
+      corrections[0] = singleBiasCorrection(decay, step);
+      corrections[1] = corrections[0]!;
+    };
+  }
+  return (step, corrections) => {
+    corrections[0] = biasCorrection(decay, step);
+    corrections[1] = meanDecay === decay ? corrections[0]! : biasCorrection(meanDecay, step);
+  };
+}
+
+/** How Keras averages the parameters. */
+function average({ average }: Dialect, emaDecay: number): NonNullable<GroupPlan["average"]> {
+  if (average === "complement of rounded") return { complement: 1 - Math.fround(emaDecay) };
+  return { startsAtParameter: true };
 }

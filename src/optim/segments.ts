@@ -2,6 +2,9 @@ import {
   GROUP,
   GROUP_BYTES,
   MODE_DECAY_FACTOR,
+  SEGMENT_ACCUMULATOR,
+  SEGMENT_AVERAGE_COMPLEMENT,
+  SEGMENT_AVERAGE_DECAY,
   SEGMENT_BYTES,
   SEGMENT_CORRECTION_0,
   SEGMENT_CORRECTION_1,
@@ -12,7 +15,7 @@ import {
   SEGMENT_STATE,
 } from "../backend/segments.js";
 import type { Core } from "../core.js";
-import type { Tensor } from "../tensor.js";
+import { ACCUMULATOR, type Slot, STATES } from "./slots.js";
 
 /** Hyper-parameters of a group that stay as they are from step to step. */
 export type GroupScalars = Partial<
@@ -26,12 +29,17 @@ export interface RatePlacement {
 }
 
 const IN_FRONT: RatePlacement = { field: "learningRate", sign: 1 };
+/** Where a row has the address of each state array of a slot. */
+const STATE_WORDS = Array.from({ length: STATES }, (_, k) =>
+  k === ACCUMULATOR ? SEGMENT_ACCUMULATOR : SEGMENT_STATE + k,
+);
 
 /** Words of a row or block that change from step to step are written only when they do; this is what they hold. */
 interface Written {
   gradPtr: number;
   correction0: number;
   correction1: number;
+  averageDecay: number;
 }
 
 /**
@@ -57,7 +65,9 @@ export class SegmentTable {
   constructor(core: Core, rowCount: number, groupCount: number) {
     this.#core = core;
     this.rowCount = rowCount;
-    this.#rows = Array.from({ length: rowCount }, () => ({ gradPtr: 0, correction0: 1, correction1: 1 }));
+    this.#rows = Array.from({ length: rowCount }, () => {
+      return { gradPtr: 0, correction0: 1, correction1: 1, averageDecay: 0 };
+    });
     this.learningRates = new Float64Array(groupCount);
     this.#writtenRates = new Float64Array(groupCount).fill(Number.NaN);
     this.#weightDecays = new Float64Array(groupCount);
@@ -65,22 +75,38 @@ export class SegmentTable {
     this.ptr = core.allocate(bytes);
     this.#renew();
     this.#u32.fill(0, this.ptr / 4, (this.ptr + bytes) / 4);
+    for (let row = 0; row < rowCount; row++) {
+      const at = this.#rowWord(row);
+      this.#f32.fill(1, at + SEGMENT_CORRECTION_0, at + SEGMENT_CORRECTION_1 + 1);
+      this.#f32[at + SEGMENT_AVERAGE_COMPLEMENT] = 1;
+    }
   }
 
   dispose(): void {
     this.#core.release(this.ptr);
   }
 
-  /** Writes a row; a state array that the group does without is `undefined`. */
-  writeRow(row: number, param: Tensor, group: number, states: readonly (Tensor | undefined)[]): void {
+  /** Writes a row: `count` elements of a slot, from one that lies `offset` bytes after its first. */
+  writeRow(row: number, { tensor, states, group }: Slot, count: number, offset: number): void {
     this.#renew();
     const at = this.#rowWord(row);
-    this.#u32[at + SEGMENT_PARAM] = param.ptr;
-    this.#u32[at + SEGMENT_COUNT] = param.size;
-    this.#u32[at + SEGMENT_GROUP] = this.#groupWord(group) * 4;
-    for (let k = 0; k < states.length; k++) this.#u32[at + SEGMENT_STATE + k] = states[k]?.ptr ?? 0;
-    this.#f32[at + SEGMENT_CORRECTION_0] = 1;
-    this.#f32[at + SEGMENT_CORRECTION_1] = 1;
+    this.#u32[at + SEGMENT_PARAM] = tensor.ptr + offset;
+    this.#u32[at + SEGMENT_COUNT] = count;
+    this.#u32[at + SEGMENT_GROUP] = this.#groupWord(group.index) * 4;
+    for (let k = 0; k < STATES; k++) {
+      const ptr = states[k]?.ptr;
+      this.#u32[at + STATE_WORDS[k]!] = ptr === undefined ? 0 : ptr + offset;
+    }
+  }
+
+  /** The address of a row that adds `count` elements at `gradPtr` to those at `accumulatorPtr`. */
+  writeSum(row: number, count: number, gradPtr: number, accumulatorPtr: number): number {
+    this.setGradient(row, gradPtr);
+    this.#renew();
+    const at = this.#rowWord(row);
+    this.#u32[at + SEGMENT_COUNT] = count;
+    this.#u32[at + SEGMENT_ACCUMULATOR] = accumulatorPtr;
+    return at * 4;
   }
 
   /** Writes a group's block; each scalar is rounded to float32 here, and nowhere else. */
@@ -111,6 +137,22 @@ export class SegmentTable {
     written.correction0 = corrections[0]!;
     written.correction1 = corrections[1]!;
     this.#f32.set(corrections, this.#rowWord(row) + SEGMENT_CORRECTION_0);
+  }
+
+  /** What becomes of the parameter's average in a step. */
+  setAverage(row: number, decay: number, complement: number): void {
+    const written = this.#rows[row]!;
+    if (written.averageDecay === decay) return;
+    this.#renew();
+    const at = this.#rowWord(row);
+    this.#f32[at + SEGMENT_AVERAGE_DECAY] = decay;
+    this.#f32[at + SEGMENT_AVERAGE_COMPLEMENT] = complement;
+    written.averageDecay = decay;
+  }
+
+  /** The address of the gradient of a row. */
+  gradientOf(row: number): number {
+    return this.#rows[row]!.gradPtr;
   }
 
   /** Writes the group's `learningRates`, and what is derived from it. */

@@ -45,7 +45,7 @@ export interface SGDOptions extends SGDGroupOptions, StepOptions {}
  * optimizer.step(new Float32Array([0.5, -0.5, 2]));
  * @see PyTorch torch/optim/sgd.py
  */
-export class SGD extends Optimizer {
+export class SGD extends Optimizer<SGDGroupOptions> {
   /**
    * @param core the core that holds the state and every parameter that is a Tensor
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options }`
@@ -58,6 +58,7 @@ export class SGD extends Optimizer {
 }
 
 const METHOD: Method<SGDGroupOptions> = {
+  name: "SGD",
   run: (kernels, ptr, count, checkFinite) => kernels.sgd_f32(ptr, count, checkFinite),
   learningRate: 1e-3,
   optionKeys: ["momentum", "dampening", "nesterov"],

@@ -3,6 +3,37 @@ import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { type Gradients, isRecord, type SetKind, suffix } from "./parameters.js";
+import type { GroupScalars, RatePlacement } from "./segments.js";
+
+/** Places of a slot's state arrays: up to three of the optimizer, the parameter's average and the gradients' sum. */
+export const AVERAGE = 3;
+export const ACCUMULATOR = 4;
+export const STATES = 5;
+
+/** What the options of a group amount to. */
+export interface Plan {
+  /** MODE_… bits. */
+  readonly mode: number;
+  readonly scalars: GroupScalars;
+  /** Start value of each state array; `undefined` where the group does without it. */
+  readonly initial: readonly (number | undefined)[];
+  /** Writes the row's two corrections; absent where both are always 1. */
+  readonly correct: Correct | undefined;
+  /** Where the learning rate stands in the formula. Default: before the division. */
+  readonly rate: RatePlacement | undefined;
+  /** a ← decay·a + complement·θ; unless it starts at the parameter, the first step copies. */
+  readonly average:
+    | { readonly decay: number; readonly complement: number; readonly startsAtParameter: boolean }
+    | undefined;
+}
+
+/** Parameters with the same options. Their learning rate is written once for all of them. */
+export interface Group {
+  /** Its place among the groups. */
+  readonly index: number;
+  plan: Plan;
+  readonly slots: Slot[];
+}
 
 /**
  * Writes a row's two corrections for a step, counted from 1. The learning rate comes in its array, by the group's index:
@@ -18,12 +49,13 @@ export interface Slot {
   readonly key: string;
   /** What messages call the parameter. */
   readonly path: string;
+  readonly set: SlotSet;
   readonly group: Group;
   /** What the kernel updates: the caller's tensor, or the copy of the caller's array. */
   readonly tensor: Tensor;
   readonly array: Float32Array | undefined;
-  /** State arrays in the order of the row's; `undefined` where the options do without one. */
-  readonly states: readonly (Tensor | undefined)[];
+  /** Its state arrays; `undefined` where the options do without one. */
+  states: readonly (Tensor | undefined)[];
   /** What a gradient given as an array is copied into; made when first needed. */
   staging: Tensor | undefined;
   /** The gradient of the step that is being made. */
@@ -32,14 +64,16 @@ export interface Slot {
   accepted: Tensor | undefined;
   /** Steps taken by this parameter. */
   iterations: number;
-  /** Writes the row's two corrections; absent where both are always 1. */
-  readonly correct: Correct | undefined;
+  /** Whether its gradients are ignored. */
+  frozen: boolean;
+  /** Whether it had a gradient since the last update. */
+  accumulated: boolean;
 }
 
 /** The slots of a set of parameters, for looking gradients up in the set's structure. */
-export interface Group {
-  /** Its place among the groups, -1 for an optimizer without groups. */
-  readonly index: number;
+export interface SlotSet {
+  /** Its place among the entries of the gradients, -1 if they are the set's own. */
+  index: number;
   readonly kind: SetKind;
   readonly slots: Slot[];
   readonly byKey: Map<string, Slot>;
@@ -47,15 +81,15 @@ export interface Group {
   wrapped: boolean;
 }
 
-/** What messages call the gradients of a group. */
-function gradientsName({ index, wrapped }: Group): string {
+/** What messages call the gradients of a set. */
+function gradientsName({ index, wrapped }: SlotSet): string {
   if (index < 0) return "grads";
   return wrapped ? `grads[${index}].params` : `grads[${index}]`;
 }
 
 /** What messages call the gradient of a slot. */
-export function gradientName({ group, key }: Slot): string {
-  return gradientsName(group) + suffix(group.kind, key);
+export function gradientName({ set, key }: Slot): string {
+  return gradientsName(set) + suffix(set.kind, key);
 }
 
 /** Whether the gradient of this step is an array for which there is no room in linear memory yet. */
@@ -64,48 +98,48 @@ export function needsStaging({ gradient, accepted, staging }: Slot): boolean {
 }
 
 /**
- * Checks gradients in the structure of the groups, and notes each in its slot; checks too that the parameters can still
+ * Checks gradients in the structure of the sets, and notes each in its slot; checks too that the parameters can still
  * be updated. Allocates nothing. Throws ShapeError, OptionError or DisposedError; only notes have then changed.
  */
 export function readGradients(
   core: Core,
-  groups: readonly Group[],
+  sets: readonly SlotSet[],
   parameters: ReadonlySet<Tensor>,
   grads: Gradients,
 ): void {
-  const first = groups[0]!;
+  const first = sets[0]!;
   if (first.index < 0) readSet(core, first, parameters, grads);
-  else readGroups(core, groups, parameters, grads);
+  else readGroups(core, sets, parameters, grads);
 }
 
-function readGroups(core: Core, groups: readonly Group[], parameters: ReadonlySet<Tensor>, grads: Gradients): void {
+function readGroups(core: Core, sets: readonly SlotSet[], parameters: ReadonlySet<Tensor>, grads: Gradients): void {
   if (!Array.isArray(grads)) {
     throw unexpected("grads", grads, "an array with the gradients of each group");
   }
-  if (grads.length > groups.length) {
-    throw new ShapeError(`grads has ${grads.length} entries, expected at most ${groups.length}, one for each group`);
+  if (grads.length > sets.length) {
+    throw new ShapeError(`grads has ${grads.length} entries, expected at most ${sets.length}, one for each group`);
   }
-  for (let i = 0; i < groups.length; i++) {
-    const group = groups[i]!;
+  for (let i = 0; i < sets.length; i++) {
+    const set = sets[i]!;
     const entry: unknown = grads[i];
-    group.wrapped = false;
-    if (!group.byKey.has("params") && isRecord(entry) && Object.hasOwn(entry, "params")) {
-      for (const key in entry) if (key !== "params") checkKeys(gradientsName(group), entry, ["params"]);
-      group.wrapped = true;
-      readSet(core, group, parameters, entry.params);
-    } else readSet(core, group, parameters, entry);
+    set.wrapped = false;
+    if (!set.byKey.has("params") && isRecord(entry) && Object.hasOwn(entry, "params")) {
+      for (const key in entry) if (key !== "params") checkKeys(gradientsName(set), entry, ["params"]);
+      set.wrapped = true;
+      readSet(core, set, parameters, entry.params);
+    } else readSet(core, set, parameters, entry);
   }
 }
 
-function readSet(core: Core, group: Group, parameters: ReadonlySet<Tensor>, set: unknown): void {
-  const { kind, slots } = group;
-  if (set === undefined || set === null || kind === "single") {
-    for (let i = 0; i < slots.length; i++) accept(core, slots[i]!, parameters, set);
+function readSet(core: Core, set: SlotSet, parameters: ReadonlySet<Tensor>, grads: unknown): void {
+  const { kind, slots } = set;
+  if (grads === undefined || grads === null || kind === "single") {
+    for (let i = 0; i < slots.length; i++) accept(core, slots[i]!, parameters, grads);
   } else if (kind === "list") {
-    const list = checkList(group, set);
+    const list = checkList(set, grads);
     for (let i = 0; i < slots.length; i++) accept(core, slots[i]!, parameters, list[i]);
   } else {
-    const record = checkRecord(group, set);
+    const record = checkRecord(set, grads);
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
       accept(core, slot, parameters, Object.hasOwn(record, slot.key) ? record[slot.key] : undefined);
@@ -113,31 +147,38 @@ function readSet(core: Core, group: Group, parameters: ReadonlySet<Tensor>, set:
   }
 }
 
-function checkList(group: Group, set: unknown): readonly unknown[] {
-  if (!Array.isArray(set)) {
-    throw unexpected(gradientsName(group), set, "an array like the parameters");
+function checkList(set: SlotSet, grads: unknown): readonly unknown[] {
+  if (!Array.isArray(grads)) {
+    throw unexpected(gradientsName(set), grads, "an array like the parameters");
   }
-  const expected = group.slots.length;
-  if (set.length <= expected) return set;
-  throw new ShapeError(`${gradientsName(group)} has ${set.length} entries, expected at most ${expected}`);
+  const expected = set.slots.length;
+  if (grads.length <= expected) return grads;
+  throw new ShapeError(`${gradientsName(set)} has ${grads.length} entries, expected at most ${expected}`);
 }
 
-function checkRecord(group: Group, set: unknown): Record<string, unknown> {
-  if (!isRecord(set)) {
-    throw unexpected(gradientsName(group), set, "a record like the parameters");
+function checkRecord(set: SlotSet, grads: unknown): Record<string, unknown> {
+  if (!isRecord(grads)) {
+    throw unexpected(gradientsName(set), grads, "a record like the parameters");
   }
-  for (const key in set) {
-    if (group.byKey.has(key)) continue;
-    const known = [...group.byKey.keys()].join(", ");
-    throw new OptionError(`${gradientsName(group)}.${key} is not a parameter; known are ${known}`);
+  for (const key in grads) {
+    if (set.byKey.has(key)) continue;
+    const known = [...set.byKey.keys()].join(", ");
+    throw new OptionError(`${gradientsName(set)}.${key} is not a parameter; known are ${known}`);
   }
-  return set;
+  return grads;
 }
 
 /** Notes the gradient of a slot. What is as it was in the last step is found so with few comparisons. */
 function accept(core: Core, slot: Slot, parameters: ReadonlySet<Tensor>, value: unknown): void {
   const { accepted, tensor, array } = slot;
-  if (accepted !== undefined && value === accepted && accepted.ptr !== 0 && array === undefined && tensor.ptr !== 0) {
+  if (slot.frozen) slot.gradient = undefined;
+  else if (
+    accepted !== undefined &&
+    value === accepted &&
+    accepted.ptr !== 0 &&
+    array === undefined &&
+    tensor.ptr !== 0
+  ) {
     slot.gradient = accepted;
   } else {
     checkParameter(slot);
@@ -145,7 +186,8 @@ function accept(core: Core, slot: Slot, parameters: ReadonlySet<Tensor>, value: 
   }
 }
 
-function checkParameter({ path, tensor, array }: Slot): void {
+/** Throws unless the parameter can still be updated. */
+export function checkParameter({ path, tensor, array }: Slot): void {
   if (array === undefined) tensor.assertLive(path);
   else if (array.length !== tensor.size) {
     throw new ShapeError(`${path} has ${array.length} elements, expected the ${tensor.size} it had at first`);
@@ -171,12 +213,15 @@ function checkGradient(core: Core, slot: Slot, parameters: ReadonlySet<Tensor>, 
     if (value.length !== tensor.size) {
       throw new ShapeError(`${gradientName(slot)} has ${value.length} elements, expected ${tensor.size}`);
     }
-    if (value.buffer === core.linearMemory.buffer) {
-      throw new OptionError(`${gradientName(slot)} is a view of the core's memory, expected the Tensor itself`);
-    }
+    if (value.buffer === core.linearMemory.buffer) throw viewOfMemory(gradientName(slot));
     return value;
   }
   throw unexpected(gradientName(slot), value, "a Tensor, Float32Array or null");
+}
+
+/** The error of an array that the core's memory would move away under. */
+export function viewOfMemory(name: string): OptionError {
+  return new OptionError(`${name} is a view of the core's memory, expected the Tensor itself`);
 }
 
 function sameShape({ shape }: Tensor, { shape: other }: Tensor): boolean {

@@ -1,6 +1,6 @@
 import { describe, isFloat32Array } from "../checks.js";
 import { CheckpointError } from "../errors.js";
-import type { Slot } from "./slots.js";
+import { ACCUMULATOR, type Slot } from "./slots.js";
 
 /** State of one parameter: how many steps it has taken, and its arrays. */
 export interface ParameterState {
@@ -10,71 +10,105 @@ export interface ParameterState {
   momentumBuffer?: Float32Array;
   maxSquareAverage?: Float32Array;
   squareSum?: Float32Array;
+  /** With `emaDecay`. */
+  parameterAverage?: Float32Array;
+  /** In the middle of an accumulation, of a parameter that has had a gradient in it. */
+  gradientSum?: Float32Array;
 }
 
 /** Everything an optimizer remembers, by parameter name. */
 export interface OptimizerState {
   iterations: number;
+  /** Calls of `step` since the last update, in the middle of an accumulation. */
+  accumulatedSteps?: number;
   parameters: { [name: string]: ParameterState };
 }
 
 /** Name of a state array. */
 export type StateName = Exclude<keyof ParameterState, "iterations">;
 
-/** A copy of the slots' state; `names` are those of their arrays. */
+/** A copy of the slots' state; `names` are those of their arrays, in the slots' order. */
 export function saveSlots(slots: readonly Slot[], names: readonly StateName[]): { [name: string]: ParameterState } {
   // Not by assignment: "__proto__" is a name like any other.
   return Object.fromEntries(
     slots.map((slot) => {
       const state: ParameterState = { iterations: slot.iterations };
       slot.states.forEach((tensor, k) => {
-        if (tensor) state[names[k]!] = tensor.data.slice();
+        if (tensor && (k !== ACCUMULATOR || slot.accumulated)) state[names[k]!] = tensor.data.slice();
       });
       return [slot.name, state];
     }),
   );
 }
 
-/** Overwrites the slots' state. Throws CheckpointError unless `state` fits them, and has then changed nothing. */
-export function loadSlots(slots: readonly Slot[], names: readonly StateName[], state: unknown): void {
-  const { iterations, parameters } = checkRecord("state", state, ["iterations", "parameters"]);
+/**
+ * Overwrites the slots' state and returns the calls that the next update has accumulated. Throws CheckpointError unless
+ * `state` fits the slots and cycles of so many calls, and has then changed nothing.
+ */
+export function loadSlots(
+  slots: readonly Slot[],
+  names: readonly StateName[],
+  accumulationSteps: number,
+  state: unknown,
+): number {
+  const { iterations, parameters, ...rest } = checkRecord(
+    "state",
+    state,
+    ["iterations", "parameters"],
+    "accumulatedSteps",
+  );
+  const { accumulatedSteps = 0 } = rest;
   checkCount("state.iterations", iterations);
+  checkCount("state.accumulatedSteps", accumulatedSteps, accumulationSteps);
   const byName = checkRecord(
     "state.parameters",
     parameters,
     slots.map((slot) => slot.name),
   );
+  const sum = names[ACCUMULATOR]!;
   for (const slot of slots) {
     const path = `state.parameters.${slot.name}`;
-    const arrays = names.filter((_, k) => slot.states[k]);
-    const record = checkRecord(path, byName[slot.name], ["iterations", ...arrays]);
+    const arrays = names.filter((_, k) => slot.states[k] && k !== ACCUMULATOR);
+    const optional = accumulatedSteps === 0 ? undefined : sum;
+    const record = checkRecord(path, byName[slot.name], ["iterations", ...arrays], optional);
     checkCount(`${path}.iterations`, record.iterations);
+    if (optional && Object.hasOwn(record, optional)) arrays.push(optional);
     for (const name of arrays) checkArray(`${path}.${name}`, record[name], slot.tensor.size);
   }
   for (const slot of slots) {
     const record = byName[slot.name] as ParameterState;
     slot.iterations = record.iterations;
+    slot.accumulated = Object.hasOwn(record, sum);
     slot.states.forEach((tensor, k) => {
-      tensor?.data.set(record[names[k]!]!);
+      const array = record[names[k]!];
+      if (array) tensor?.data.set(array);
     });
   }
+  return accumulatedSteps as number;
 }
 
-/** Throws CheckpointError unless `value` is an object with exactly these keys. */
-function checkRecord(path: string, value: unknown, keys: readonly string[]): Record<string, unknown> {
+/** Throws CheckpointError unless `value` is an object with exactly these keys, and perhaps the optional one. */
+function checkRecord(
+  path: string,
+  value: unknown,
+  keys: readonly string[],
+  optional?: string,
+): Record<string, unknown> {
   if (typeof value !== "object" || value === null) {
     throw new CheckpointError(`${path} is ${describe(value)}, expected an object`);
   }
   const missing = keys.find((key) => !Object.hasOwn(value, key));
   if (missing !== undefined) throw new CheckpointError(`${path}.${missing} is missing`);
-  const extra = Object.keys(value).find((key) => !keys.includes(key));
+  const extra = Object.keys(value).find((key) => key !== optional && !keys.includes(key));
   if (extra !== undefined) throw new CheckpointError(`${path}.${extra} is unknown to this optimizer`);
   return value as Record<string, unknown>;
 }
 
-function checkCount(path: string, value: unknown): void {
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return;
-  throw new CheckpointError(`${path} is ${describe(value)}, expected an integer >= 0`);
+/** Throws CheckpointError unless `value` is an integer in [0, end). */
+function checkCount(path: string, value: unknown, end = Number.POSITIVE_INFINITY): void {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && value < end) return;
+  const bound = end < Number.POSITIVE_INFINITY ? ` and < ${end}, the accumulationSteps` : "";
+  throw new CheckpointError(`${path} is ${describe(value)}, expected an integer >= 0${bound}`);
 }
 
 function checkArray(path: string, value: unknown, length: number): void {

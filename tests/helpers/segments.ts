@@ -1,6 +1,9 @@
 import {
   GROUP,
   GROUP_BYTES,
+  SEGMENT_ACCUMULATOR,
+  SEGMENT_AVERAGE_COMPLEMENT,
+  SEGMENT_AVERAGE_DECAY,
   SEGMENT_BYTES,
   SEGMENT_CORRECTION_0,
   SEGMENT_CORRECTION_1,
@@ -25,6 +28,10 @@ export interface RowSpec {
   states: (Float32Array | null)[];
   correction0?: number;
   correction1?: number;
+  averageDecay?: number;
+  averageComplement?: number;
+  /** May be `grad` itself. */
+  accumulator?: Float32Array;
 }
 
 /** A row after the call. */
@@ -34,15 +41,16 @@ export interface RowOutcome {
   states: (Float32Array | null)[];
   gradScale: number;
   gradScale2: number;
+  accumulator: Float32Array | undefined;
 }
 
 /** Lays rows and groups out, runs the kernel on every backend, and returns its result and what it left behind. */
 export function conformTable(
   what: string,
-  kernel: "rmsprop_f32" | "adam_f32" | "sgd_f32",
+  kernel: "rmsprop_f32" | "adam_f32" | "sgd_f32" | "accumulate_f32",
   rows: RowSpec[],
   groups: GroupSpec[],
-  checkFinite = 0,
+  lastArgument = 0,
 ): { result: number; rows: RowOutcome[] } {
   const rowWords = SEGMENT_BYTES / 4;
   const groupWords = GROUP_BYTES / 4;
@@ -51,6 +59,7 @@ export function conformTable(
   rows.forEach((row, i) => {
     operands[`param${i}`] = row.param;
     if (row.grad) operands[`grad${i}`] = row.grad;
+    if (row.accumulator && row.accumulator !== row.grad) operands[`accumulator${i}`] = row.accumulator;
     row.states.forEach((state, k) => {
       if (state) operands[`state${k}of${i}`] = state;
     });
@@ -73,6 +82,10 @@ export function conformTable(
     });
     words[at + SEGMENT_CORRECTION_0] = row.correction0 ?? 1;
     words[at + SEGMENT_CORRECTION_1] = row.correction1 ?? 1;
+    words[at + SEGMENT_AVERAGE_DECAY] = row.averageDecay ?? 0;
+    words[at + SEGMENT_AVERAGE_COMPLEMENT] = row.averageComplement ?? 0;
+    const accumulator = row.accumulator === row.grad ? `grad${i}` : `accumulator${i}`;
+    integers[at + SEGMENT_ACCUMULATOR] = row.accumulator ? addresses[accumulator]! : 0;
     words[at + SEGMENT_GRAD_SCALE] = Number.NaN; // these two are the kernel's to write
     words[at + SEGMENT_GRAD_SCALE_2] = Number.NaN;
   });
@@ -85,7 +98,7 @@ export function conformTable(
     }
   });
 
-  const outcome = conform(what, operands, (kernels, ptr) => kernels[kernel](ptr.table!, rows.length, checkFinite));
+  const outcome = conform(what, operands, (kernels, ptr) => kernels[kernel](ptr.table!, rows.length, lastArgument));
   const after = outcome.operands as Record<string, Float32Array>;
   return {
     result: outcome.result as number,
@@ -93,6 +106,7 @@ export function conformTable(
       param: after[`param${i}`]!,
       grad: row.grad && after[`grad${i}`]!,
       states: row.states.map((state, k) => state && after[`state${k}of${i}`]!),
+      accumulator: after[`accumulator${i}`],
       gradScale: after.table![i * rowWords + SEGMENT_GRAD_SCALE]!,
       gradScale2: after.table![i * rowWords + SEGMENT_GRAD_SCALE_2]!,
     })),

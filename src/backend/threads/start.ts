@@ -5,7 +5,7 @@ import { threadedGemm } from "./gemm.js";
 import { Pool, type PoolOptions } from "./pool.js";
 import { StepSplitter } from "./step.js";
 
-const NAMES = ["gemm_f32", "rmsprop_f32", "adam_f32", "sgd_f32"] as const;
+const NAMES = ["gemm_f32", "rmsprop_f32", "adam_f32", "sgd_f32", "accumulate_f32"] as const;
 
 /** The kernels of a backend on several threads. */
 export interface Threads {
@@ -47,6 +47,7 @@ export async function startThreads(
     rmsprop_f32: steps.threaded(one.rmsprop_f32, run("rmsprop_f32")),
     adam_f32: steps.threaded(one.adam_f32, run("adam_f32")),
     sgd_f32: steps.threaded(one.sgd_f32, run("sgd_f32")),
+    accumulate_f32: steps.accumulation(one.accumulate_f32, run("accumulate_f32")),
   };
   return {
     kernels,

@@ -1,6 +1,14 @@
 import type { Allocator } from "../arena.js";
 import type { Kernels, LinearMemory } from "../backend.js";
-import { SEGMENT_BYTES, SEGMENT_COUNT, SEGMENT_GRAD, SEGMENT_PARAM, SEGMENT_STATE } from "../segments.js";
+import {
+  SEGMENT_ACCUMULATOR,
+  SEGMENT_AVERAGE,
+  SEGMENT_BYTES,
+  SEGMENT_COUNT,
+  SEGMENT_GRAD,
+  SEGMENT_PARAM,
+  SEGMENT_STATE,
+} from "../segments.js";
 import { MAX_CHUNKS, ROW } from "./board.js";
 import type { Pool } from "./pool.js";
 
@@ -17,7 +25,6 @@ const CHUNKS_PER_THREAD = 2;
 const LINE_ELEMENTS = 16;
 
 const WORDS = SEGMENT_BYTES / 4;
-const STATES = 4;
 /** `checkFinite` of rows that are measured already. */
 const MEASURED = -1;
 
@@ -45,22 +52,39 @@ export class StepSplitter {
   /** This step on all threads; `run` runs its kernel on so many chunks. */
   threaded(one: Step, run: (chunks: number) => boolean): Step {
     return (segmentsPtr, segmentCount, checkFinite) => {
-      const pool = this.#pool;
       const elements = this.#elements(segmentsPtr, segmentCount);
-      const least = pool.eager ? LINE_ELEMENTS : CHUNK_ELEMENTS;
-      const most = Math.min(Math.floor(elements / least), MAX_CHUNKS);
-      // As many for each thread: three chunks on two threads would take as long as four.
-      const each = Math.min(Math.floor(most / pool.threads), CHUNKS_PER_THREAD);
-      const chunks = each > 0 ? each * pool.threads : most;
-      const isShared =
-        chunks > 1 && pool.isWorthwhile(elements, GAINS_AWAKE, GAINS_ASLEEP) && this.#reserve(segmentCount + chunks);
-      if (!isShared) return one(segmentsPtr, segmentCount, checkFinite);
+      const chunks = this.#chunksFor(segmentCount, elements);
+      if (chunks === 0) return one(segmentsPtr, segmentCount, checkFinite);
       const refused = this.#measure(segmentsPtr, segmentCount, checkFinite);
       if (refused !== 0) return refused;
-      this.#cut(segmentsPtr, segmentCount, elements, chunks);
+      this.#cut(segmentsPtr, segmentCount, elements, chunks, MEASURED);
       if (!run(chunks)) throw this.#pool.lost("a step");
       return 0;
     };
+  }
+
+  /** This accumulation on all threads. */
+  accumulation(one: Kernels["accumulate_f32"], run: (chunks: number) => boolean): Kernels["accumulate_f32"] {
+    return (segmentsPtr, segmentCount, divisor) => {
+      const elements = this.#elements(segmentsPtr, segmentCount);
+      const chunks = this.#chunksFor(segmentCount, elements);
+      if (chunks === 0) return one(segmentsPtr, segmentCount, divisor);
+      this.#cut(segmentsPtr, segmentCount, elements, chunks, divisor);
+      if (!run(chunks)) throw this.#pool.lost("an accumulation of gradients");
+    };
+  }
+
+  /** Into how many chunks so many rows and elements are cut; 0 if the caller is faster alone, or has no room. */
+  #chunksFor(segmentCount: number, elements: number): number {
+    const pool = this.#pool;
+    const least = pool.eager ? LINE_ELEMENTS : CHUNK_ELEMENTS;
+    const most = Math.min(Math.floor(elements / least), MAX_CHUNKS);
+    // As many for each thread: three chunks on two threads would take as long as four.
+    const each = Math.min(Math.floor(most / pool.threads), CHUNKS_PER_THREAD);
+    const chunks = each > 0 ? each * pool.threads : most;
+    const isShared =
+      chunks > 1 && pool.isWorthwhile(elements, GAINS_AWAKE, GAINS_ASLEEP) && this.#reserve(segmentCount + chunks);
+    return isShared ? chunks : 0;
   }
 
   /** Elements of all rows that have a gradient. */
@@ -93,8 +117,8 @@ export class StepSplitter {
     }
   }
 
-  /** Writes the tables of the chunks, and the board's rows, which name them. */
-  #cut(segmentsPtr: number, segmentCount: number, elements: number, chunks: number): void {
+  /** Writes the tables of the chunks, and the board's rows, which name them; `last` is the kernel's last argument. */
+  #cut(segmentsPtr: number, segmentCount: number, elements: number, chunks: number, last: number): void {
     const words = this.#words();
     const { rows } = this.#pool.board;
     let from = segmentsPtr / 4;
@@ -124,7 +148,7 @@ export class StepSplitter {
       const at = chunk * ROW;
       rows[at] = table * 4;
       rows[at + 1] = (to - table) / WORDS;
-      rows[at + 2] = MEASURED;
+      rows[at + 2] = last;
     }
   }
 }
@@ -133,5 +157,6 @@ export class StepSplitter {
 function advance(words: Uint32Array, row: number, bytes: number): void {
   words[row + SEGMENT_PARAM]! += bytes;
   words[row + SEGMENT_GRAD]! += bytes;
-  for (let i = row + SEGMENT_STATE; i < row + SEGMENT_STATE + STATES; i++) if (words[i] !== 0) words[i]! += bytes;
+  for (let i = row + SEGMENT_STATE; i <= row + SEGMENT_AVERAGE; i++) if (words[i] !== 0) words[i]! += bytes;
+  if (words[row + SEGMENT_ACCUMULATOR] !== 0) words[row + SEGMENT_ACCUMULATOR]! += bytes;
 }

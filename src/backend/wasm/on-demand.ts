@@ -13,9 +13,9 @@ import {
   MODE_RESCALE,
   MODE_SQUARE_LERP,
   MODE_SQUARE_PRODUCT,
+  SEGMENT_ACCUMULATOR,
   SEGMENT_BYTES,
   SEGMENT_CORRECTION_0,
-  SEGMENT_GRAD_SCALE,
   SEGMENT_STATE,
 } from "../segments.js";
 import type { Instantiated, WasmVariant } from "../select.js";
@@ -178,13 +178,14 @@ export function proveWide(wide: WebAssembly.Module, narrowBytes: Uint8Array, mem
   return gain;
 }
 
-// The memory of a side, in bytes: two tables of one row and their group, regions for operands and state, scratch.
+// The memory of a side, in bytes: three tables of one row and their group, regions for operands and state, scratch.
 const REGION = 32768;
 const PAGES = 8;
 const RMSPROP = 64;
 const SGD = RMSPROP + SEGMENT_BYTES;
 const ADAM = SGD + SEGMENT_BYTES;
-const GROUP_AT = ADAM + SEGMENT_BYTES;
+const MEAN = ADAM + SEGMENT_BYTES;
+const GROUP_AT = MEAN + SEGMENT_BYTES;
 const A = 1024;
 const B = A + REGION;
 const C = B + REGION;
@@ -193,7 +194,9 @@ const S0 = P + REGION;
 const S1 = S0 + REGION;
 const S2 = S1 + REGION;
 const S3 = S2 + REGION;
-const SCRATCH = S3 + REGION;
+const AVERAGE = S3 + REGION;
+const ACCUMULATOR = AVERAGE + REGION;
+const SCRATCH = ACCUMULATOR + REGION;
 const COUNT = 4093;
 
 /** Numbers of mixed sign, none of them short, and tables whose steps stay finite however often they are made. */
@@ -204,11 +207,14 @@ function fill({ buffer }: WebAssembly.Memory): void {
   for (let i = 0; i < COUNT; i++) squares[i]! *= squares[i]!;
   const words = new Uint32Array(buffer);
   const floats = new Float32Array(buffer);
-  words.set([P, A, COUNT, GROUP_AT, S0, S1, S2], RMSPROP / 4);
+  words.set([P, A, COUNT, GROUP_AT, S0, S1, S2, AVERAGE], RMSPROP / 4);
   words.set([P, A, COUNT, GROUP_AT, S3], SGD / 4);
   words.set([P, A, COUNT, GROUP_AT, S0, S1], ADAM / 4);
-  for (const row of [RMSPROP, SGD, ADAM])
-    floats.fill(1, row / 4 + SEGMENT_CORRECTION_0, row / 4 + SEGMENT_GRAD_SCALE + 1);
+  words.set([P, ACCUMULATOR, COUNT], MEAN / 4);
+  for (const row of [RMSPROP, SGD, ADAM, MEAN]) {
+    floats.set([1, 1, 1, 0.5, 0.5], row / 4 + SEGMENT_CORRECTION_0);
+    words[row / 4 + SEGMENT_ACCUMULATOR] = ACCUMULATOR;
+  }
   const scalars = {
     learningRate: 0.01,
     clipValue: 3,
@@ -258,6 +264,9 @@ export function exerciseCore(exports: WebAssembly.Exports, { buffer }: WebAssemb
     kernels.sgd_f32(SGD, 1, 0);
     kernels.adam_f32(ADAM, 1, 0);
     words[ADAM / 4 + SEGMENT_STATE + 2] = mode & MODE_CENTERED ? S2 : 0;
+    kernels.accumulate_f32(RMSPROP, 1, 0);
+    kernels.accumulate_f32(RMSPROP, 1, 2);
+    kernels.accumulate_f32(MEAN, 1, 2);
   }
 }
 

@@ -8,6 +8,8 @@ function bytesPerStep(backend: string, setup: string): number {
   const script = `
     import { createCoreSync } from "./src/entry/inline.js";
     import { RMSProp } from "./src/optim/rmsprop.js";
+    import { AdaGrad } from "./src/optim/adagrad.js";
+    import { Adam } from "./src/optim/adam.js";
     import { SGD } from "./src/optim/sgd.js";
     const core = createCoreSync({ backend: "${backend}" });
     const tensor = () => core.tensor([5], [1, 2, 3, 4, 5]);
@@ -38,6 +40,12 @@ describe.each(["js", "wasm"])("a step allocates nothing on %s", (backend) => {
         "const options = { biasCorrection: true, weightDecay: 0.1, decoupledWeightDecay: true };" +
         "return { optimizer: new RMSProp(core, groups, options), grads: [{ params: { a: tensor() } }, [array()]] };",
     ],
+    [
+      "a dialect",
+      'return { optimizer: new RMSProp(core, [tensor()], { dialect: "optax", biasCorrection: true }), grads: [tensor()] };',
+    ],
+    ["Adam", "return { optimizer: new Adam(core, [tensor(), tensor()]), grads: [tensor(), tensor()] };"],
+    ["AdaGrad", "return { optimizer: new AdaGrad(core, [tensor()], { learningRateDecay: 0.01 }), grads: [tensor()] };"],
     ["SGD", "return { optimizer: new SGD(core, [tensor()], { momentum: 0.9, dampening: 0.5 }), grads: [tensor()] };"],
   ])("%s", (_, setup) => {
     // One boxed number would be 12 bytes; what remains is the engine's own, a constant spread over the steps.

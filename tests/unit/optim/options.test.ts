@@ -13,7 +13,6 @@ const REFUSED: [string, unknown][] = [
   ["options is null", null],
   ["options.rho is not an option", { rho: 0.9 }],
   ['dialect is "torch", expected one of "lanewise", "pytorch"', { dialect: "torch" as "pytorch" }],
-  ["options.emaDecay is not an option", { emaDecay: 0.9 }],
   ["learningRate is -1", { learningRate: -1 }],
   ["learningRate is null", { learningRate: null }],
   ["learningRate is NaN", { learningRate: Number.NaN }],

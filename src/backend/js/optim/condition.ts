@@ -28,6 +28,7 @@ import {
   SEGMENT_PARAM,
 } from "../../segments.js";
 import type { Views } from "../views.js";
+import { averageParameters } from "./average.js";
 
 const f = Math.fround;
 
@@ -87,7 +88,7 @@ function clip(f32: Float32Array, row: number, group: number, mode: number, sumOf
     f32[scale] = 1 / norm;
     f32[scale2] = bound;
   } else if (mode & MODE_CLIP_PADDLE) f32[scale] = bound / Math.max(norm, bound);
-  else if (mode & MODE_CLIP_NORM) {
+  else if (mode & MODE_RESCALE_DIVIDE) {
     f32[scale] = bound;
     f32[scale2] = Math.max(norm, bound);
   } else f32[scale] = f(bound * Math.min(f(1 / norm), f(1 / bound))) + (norm - norm);
@@ -170,6 +171,7 @@ export function walker(views: Views, update: Update): Kernels["rmsprop_f32"] {
           condition(f32, i32, row, group, start, count, g);
           update(f32, i32, row, group, start, count, g, 0);
         } else update(f32, i32, row, group, start, count, f32, indexOf(i32, row + SEGMENT_GRAD, start));
+        averageParameters(f32, i32, row, start, count);
       }
     }
     return 0;

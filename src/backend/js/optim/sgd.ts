@@ -20,19 +20,22 @@ function addMomentum(
   at: number,
   d: Float32Array,
   count: number,
-  momentum: number,
-  factor: number,
-  nesterov: boolean,
+  mode: number,
+  row: number,
+  group: number,
 ): void {
+  const momentum = f32[group + GROUP.momentum]!;
+  const factor = f32[row + SEGMENT_CORRECTION_0]!;
   for (let i = 0; i < count; i++) {
     const buffer = f(f(momentum * f32[b + i]!) + f(factor * g[at + i]!));
     f32[b + i] = buffer;
-    d[i] = nesterov ? g[at + i]! + f(momentum * buffer) : buffer;
+    d[i] = mode & MODE_NESTEROV ? g[at + i]! + f(momentum * buffer) : buffer;
   }
 }
 
 /** p ← p − lr·d. */
-function descend(f32: Float32Array, p: number, d: Float32Array, at: number, count: number, learningRate: number): void {
+function descend(f32: Float32Array, p: number, d: Float32Array, at: number, count: number, group: number): void {
+  const learningRate = f32[group + GROUP.learningRate]!;
   for (let i = 0; i < count; i++) f32[p + i]! -= f(learningRate * d[at + i]!);
 }
 
@@ -42,14 +45,11 @@ export function sgdKernels(views: Views): Pick<Kernels, "sgd_f32"> {
   return {
     sgd_f32: walker(views, (f32, i32, row, group, start, count, g, at) => {
       const mode = i32[group + GROUP.mode]!;
-      const learningRate = f32[group + GROUP.learningRate]!;
       const p = indexOf(i32, row + SEGMENT_PARAM, start);
       if (mode & MODE_MOMENTUM) {
-        const b = indexOf(i32, row + SEGMENT_STATE, start);
-        const factor = f32[row + SEGMENT_CORRECTION_0]!;
-        addMomentum(f32, b, g, at, d, count, f32[group + GROUP.momentum]!, factor, (mode & MODE_NESTEROV) !== 0);
-        descend(f32, p, d, 0, count, learningRate);
-      } else descend(f32, p, g, at, count, learningRate);
+        addMomentum(f32, indexOf(i32, row + SEGMENT_STATE, start), g, at, d, count, mode, row, group);
+        descend(f32, p, d, 0, count, group);
+      } else descend(f32, p, g, at, count, group);
     }),
   };
 }

@@ -1,0 +1,49 @@
+import { add, div } from "../simd";
+import { Segment, segmentAt } from "./segments";
+
+/** The elements of a row; both branches go the same way for all of them. */
+function accumulate(row: Segment, divisor: f32): void {
+  let acc: usize = row.accumulatorPtr;
+  let g: usize = row.gradPtr;
+  const adds = g != acc;
+  const end = acc + (row.count << 2);
+  for (const vectorsEnd = acc + ((row.count >> 3) << 5); acc != vectorsEnd; acc += 32) {
+    let s0 = v128.load(acc);
+    let s1 = v128.load(acc, 16);
+    if (adds) {
+      s0 = add<v128>(s0, v128.load(g));
+      s1 = add<v128>(s1, v128.load(g, 16));
+    }
+    if (divisor > 0) {
+      s0 = div<v128>(s0, f32x4.splat(divisor));
+      s1 = div<v128>(s1, f32x4.splat(divisor));
+    }
+    v128.store(acc, s0);
+    v128.store(acc, s1, 16);
+    g += 32;
+  }
+  for (; acc != end; acc += 4) {
+    let s = load<f32>(acc);
+    if (adds) s += load<f32>(g);
+    if (divisor > 0) s /= divisor;
+    store<f32>(acc, s);
+    g += 4;
+  }
+}
+
+/**
+ * Adds the gradients of a table to its accumulators, acc ← acc + g; with a divisor > 0, in the last turn of a cycle,
+ * acc ← (acc + g) / divisor. A row whose gradient is its accumulator itself has nothing to add: it is divided only.
+ *
+ * Requires: pointers are multiples of 4; a row with a gradient has an accumulator, which is its gradient or does not
+ * overlap it. Touches: rows with a gradient: reads it, reads and writes the accumulator.
+ * Numerics: each operation rounds once. Source: Keras 3's BaseOptimizer, which adds and divides in this order.
+ */
+export function accumulate_f32(segmentsPtr: usize, segmentCount: u32, divisor: f32): void {
+  for (let i: u32 = 0; i < segmentCount; i++) {
+    const row = segmentAt(segmentsPtr, i);
+    if (!row.gradPtr) continue;
+    assert(row.accumulatorPtr != 0 && ((row.gradPtr | row.accumulatorPtr) & 3) == 0);
+    accumulate(row, divisor);
+  }
+}

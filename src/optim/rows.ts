@@ -1,0 +1,126 @@
+import { checkInteger, isFloat32Array, unexpected } from "../checks.js";
+import type { Core } from "../core.js";
+import { OptionError, ShapeError } from "../errors.js";
+import { Tensor } from "../tensor.js";
+import type { SegmentTable } from "./segments.js";
+import { checkParameter, type Slot, viewOfMemory } from "./slots.js";
+
+/** Rows of a tensor, along its first axis. */
+export type RowIndices = readonly number[] | Int32Array | Uint32Array;
+
+/**
+ * Steps of single rows of a tensor: a segment table with a row for each that is touched, and a block for their
+ * gradients. Both grow when they must and are kept from call to call.
+ */
+export class RowTable {
+  readonly #core: Core;
+  /** Makes a table with room for so many rows. */
+  readonly #makeTable: (rowCount: number) => SegmentTable;
+  #table: SegmentTable | undefined;
+  #gradients: Tensor | undefined;
+  /** 1 + the table's row of each row of the tensor that a call has met; 0 between calls. */
+  #marks = new Int32Array(0);
+
+  constructor(core: Core, makeTable: (rowCount: number) => SegmentTable) {
+    this.#core = core;
+    this.#makeTable = makeTable;
+  }
+
+  dispose(): void {
+    this.#table?.dispose();
+    this.#gradients?.dispose();
+    this.#table = undefined;
+    this.#gradients = undefined;
+  }
+
+  /** Makes the table anew when it is next needed. */
+  forget(): void {
+    this.#table?.dispose();
+    this.#table = undefined;
+  }
+
+  /**
+   * Writes a row for each row of the slot that `indices` name; the gradients of one that is named several times are
+   * added in the order of the call. Checks nothing. Throws OutOfMemoryError, and has then changed nothing.
+   */
+  write(slot: Slot, indices: RowIndices, grads: Tensor | Float32Array): { table: SegmentTable; rowCount: number } {
+    const count = indices.length;
+    const width = widthOf(slot.tensor);
+    this.#reserve(count + 1, count * width, slot.tensor.shape[0]!);
+    const table = this.#table!;
+    const sums = this.#gradients!;
+    const marks = this.#marks;
+    sums.data.set(grads instanceof Tensor ? grads.data : grads);
+    let rowCount = 0;
+    for (let i = 0; i < count; i++) {
+      const index = indices[i]!;
+      const gradPtr = sums.ptr + i * width * 4;
+      if (marks[index] === 0) {
+        table.writeRow(rowCount, slot, width, index * width * 4);
+        table.setGradient(rowCount, gradPtr);
+        marks[index] = ++rowCount;
+      } else {
+        const row = table.writeSum(table.rowCount - 1, width, gradPtr, table.gradientOf(marks[index]! - 1));
+        this.#core.kernels.accumulate_f32(row, 1, 0);
+      }
+    }
+    for (let i = 0; i < count; i++) marks[indices[i]!] = 0;
+    return { table, rowCount };
+  }
+
+  #reserve(rows: number, elements: number, marks: number): void {
+    if (this.#marks.length < marks) this.#marks = new Int32Array(marks);
+    let capacity = this.#table?.rowCount ?? 16;
+    while (capacity < rows) capacity *= 2;
+    const table = this.#table?.rowCount === capacity ? this.#table : this.#makeTable(capacity);
+    try {
+      if (this.#gradients === undefined || this.#gradients.size < elements) {
+        const gradients = this.#core.tensor([elements]);
+        this.#gradients?.dispose();
+        this.#gradients = gradients;
+      }
+    } catch (error) {
+      if (table !== this.#table) table.dispose();
+      throw error;
+    }
+    if (table !== this.#table) this.#table?.dispose();
+    this.#table = table;
+  }
+}
+
+/** Elements of a row. */
+function widthOf({ size, shape }: Tensor): number {
+  return size === 0 ? 0 : size / shape[0]!;
+}
+
+/** Throws OptionError, ShapeError or DisposedError unless a step of these rows of the slot can be made. */
+export function checkRows(core: Core, slot: Slot, indices: RowIndices, grads: Tensor | Float32Array): void {
+  const { tensor, path } = slot;
+  if (slot.array !== undefined || tensor.shape.length === 0) {
+    const what = slot.array === undefined ? "a Tensor of shape []" : "a Float32Array";
+    throw new OptionError(`${path} is ${what}, which has no rows, expected a Tensor with a first axis`);
+  }
+  checkParameter(slot);
+  if (!Array.isArray(indices) && !/ (Int|Uint)32Array/.test(Object.prototype.toString.call(indices))) {
+    throw unexpected("rowIndices", indices, "an array of integers, an Int32Array or a Uint32Array");
+  }
+  const last = tensor.shape[0]! - 1;
+  const count = indices.length;
+  for (let i = 0; i < count; i++) {
+    const index = indices[i]!;
+    if (!(Number.isInteger(index) && index >= 0 && index <= last)) checkInteger(`rowIndices[${i}]`, index, 0, last);
+  }
+  const length = count * widthOf(tensor);
+  if (grads instanceof Tensor) {
+    grads.assertLive("rowGrads");
+    if (grads.core !== core) throw new OptionError("rowGrads is a tensor of another core than the optimizer");
+    const expected = [count, ...tensor.shape.slice(1)];
+    if (String(grads.shape) !== String(expected)) {
+      throw new ShapeError(`rowGrads has shape [${grads.shape}], expected [${expected}]`);
+    }
+  } else if (!isFloat32Array(grads)) {
+    throw unexpected("rowGrads", grads, "a Tensor or Float32Array");
+  } else if (grads.length !== length) {
+    throw new ShapeError(`rowGrads has ${grads.length} elements, expected ${length}`);
+  } else if (grads.buffer === core.linearMemory.buffer) throw viewOfMemory("rowGrads");
+}
