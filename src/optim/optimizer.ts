@@ -248,7 +248,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     checkRows(this.core, slot, rowIndices, rowGrads);
     if (!slot.frozen) {
       this.#rows ??= this.#own(new RowTable(this.core, (rowCount) => this.#makeRowTable(rowCount)));
-      const { table, rowCount } = this.#rows.write(slot, rowIndices, rowGrads);
+      const rowCount = this.#rows.write(slot, rowIndices, rowGrads);
+      const { table } = this.#rows;
       const { index } = slot.group;
       table.learningRates[index] = this.#table.learningRates[index]!;
       table.setLearningRate(index);
@@ -679,10 +680,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   /** What a row of a slot's needs to know of its next step. */
   #writeStep(table: SegmentTable, row: number, slot: Slot): void {
     const { correct, average } = slot.group.plan;
-    if (average !== undefined) {
-      if (isFirstOf(slot)) table.setAverage(row, 0, 1);
-      else table.setAverage(row, average.decay, average.complement);
-    }
+    if (average !== undefined) table.setAverage(row, average, !isFirstOf(slot));
     if (correct === undefined) return;
     correct(slot.iterations + 1, this.#corrections);
     table.setCorrections(row, this.#corrections);
