@@ -65,6 +65,8 @@ export type OptionChanges<Options> = { [Key in keyof Options]?: Options[Key] | u
 export interface OptimizerDescription {
   /** Its class. */
   optimizer: string;
+  /** Of RMSProp. */
+  dialect?: string;
   /** Names of the parameters, and the options given for them; `learningRate` is what the next step uses. */
   groups: { parameters: string[]; options: Record<string, number | string | boolean> }[];
 }
@@ -260,7 +262,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     checkRows(this.core, slot, rowIndices, rowGrads);
     if (!slot.frozen) {
       this.#rows ??= this.#own(new RowTable(this.core, (rowCount) => this.#makeRowTable(rowCount)));
-      const { table, rowCount } = this.#rows.write(slot, rowIndices, rowGrads);
+      const rowCount = this.#rows.write(slot, rowIndices, rowGrads);
+      const { table } = this.#rows;
       const { index } = slot.group;
       table.learningRates[index] = this.#table.learningRates[index]!;
       table.setLearningRate(index);
@@ -429,12 +432,12 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     this.#assertLive();
     const groups = this.#groups.map(({ slots, own, ownRate, prefix }) => {
       const learningRate = rateOf(ownRate ?? this.#learningRate, this.#iterations, ownRate === undefined ? "" : prefix);
-      const given = Object.entries({ ...this.#method.constants, ...this.#defaults, ...own, learningRate });
+      const given = Object.entries({ ...this.#defaults, ...own, learningRate });
       // An infinite bound is none, and JSON has no word for it.
       const options = given.filter(([, value]) => value !== Number.POSITIVE_INFINITY);
       return { parameters: slots.map(({ name }) => name), options: Object.fromEntries(options) };
     });
-    return { optimizer: this.#method.name, groups };
+    return { optimizer: this.#method.name, ...this.#method.constants, groups };
   }
 
   /** A copy of everything the optimizer remembers, in plain arrays; `load` takes it back. */
@@ -697,10 +700,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   /** What a row of a slot's needs to know of its next step. */
   #writeStep(table: SegmentTable, row: number, slot: Slot): void {
     const { correct, average } = slot.group.plan;
-    if (average !== undefined) {
-      if (isFirstOf(slot)) table.setAverage(row, 0, 1);
-      else table.setAverage(row, average.decay, average.complement);
-    }
+    if (average !== undefined) table.setAverage(row, average, !isFirstOf(slot));
     if (correct === undefined) return;
     correct(slot.iterations + 1, this.#corrections, table.learningRates, slot.group.index);
     table.setCorrections(row, this.#corrections);

@@ -112,6 +112,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
     typeof value === "object" &&
     value !== null &&
     !(value instanceof Tensor) &&
+    !ArrayBuffer.isView(value) && // toString would make a string for each
     Object.prototype.toString.call(value) === "[object Object]"
   );
 }

@@ -26,6 +26,11 @@ export class RowTable {
     this.#makeTable = makeTable;
   }
 
+  /** What the last `write` has written. */
+  get table(): SegmentTable {
+    return this.#table!;
+  }
+
   dispose(): void {
     this.#table?.dispose();
     this.#gradients?.dispose();
@@ -41,13 +46,13 @@ export class RowTable {
 
   /**
    * Writes a row for each row of the slot that `indices` name; the gradients of one that is named several times are
-   * added in the order of the call. Checks nothing. Throws OutOfMemoryError, and has then changed nothing.
+   * added in the order of the call. Returns how many rows. Checks nothing. Throws OutOfMemoryError, and has then changed nothing.
    */
-  write(slot: Slot, indices: RowIndices, grads: Tensor | Float32Array): { table: SegmentTable; rowCount: number } {
+  write(slot: Slot, indices: RowIndices, grads: Tensor | Float32Array): number {
     const count = indices.length;
     const width = widthOf(slot.tensor);
     this.#reserve(count + 1, count * width, slot.tensor.shape[0]!);
-    const table = this.#table!;
+    const { table } = this;
     const sums = this.#gradients!;
     const marks = this.#marks;
     sums.data.set(grads instanceof Tensor ? grads.data : grads);
@@ -65,7 +70,7 @@ export class RowTable {
       }
     }
     for (let i = 0; i < count; i++) marks[indices[i]!] = 0;
-    return { table, rowCount };
+    return rowCount;
   }
 
   #reserve(rows: number, elements: number, marks: number): void {
@@ -88,6 +93,12 @@ export class RowTable {
   }
 }
 
+/** An array, or typed array of any realm, for integers. */
+function isIndices(value: unknown): boolean {
+  if (Array.isArray(value) || value instanceof Int32Array || value instanceof Uint32Array) return true;
+  return /^\[object (Int|Uint)32Array\]$/.test(Object.prototype.toString.call(value));
+}
+
 /** Elements of a row. */
 function widthOf({ size, shape }: Tensor): number {
   return size === 0 ? 0 : size / shape[0]!;
@@ -101,7 +112,7 @@ export function checkRows(core: Core, slot: Slot, indices: RowIndices, grads: Te
     throw new OptionError(`${path} is ${what}, which has no rows, expected a Tensor with a first axis`);
   }
   checkParameter(slot);
-  if (!Array.isArray(indices) && !/ (Int|Uint)32Array/.test(Object.prototype.toString.call(indices))) {
+  if (!isIndices(indices)) {
     throw unexpected("rowIndices", indices, "an array of integers, an Int32Array or a Uint32Array");
   }
   const last = tensor.shape[0]! - 1;
@@ -118,7 +129,7 @@ export function checkRows(core: Core, slot: Slot, indices: RowIndices, grads: Te
     if (String(grads.shape) !== String(expected)) {
       throw new ShapeError(`rowGrads has shape [${grads.shape}], expected [${expected}]`);
     }
-  } else if (!isFloat32Array(grads)) {
+  } else if (!(grads instanceof Float32Array || isFloat32Array(grads))) {
     throw unexpected("rowGrads", grads, "a Tensor or Float32Array");
   } else if (grads.length !== length) {
     throw new ShapeError(`rowGrads has ${grads.length} elements, expected ${length}`);

@@ -15,7 +15,7 @@ import {
   SEGMENT_STATE,
 } from "../backend/segments.js";
 import type { Core } from "../core.js";
-import { ACCUMULATOR, type Slot, STATES } from "./slots.js";
+import { ACCUMULATOR, type Plan, type Slot, STATES } from "./slots.js";
 
 /** Hyper-parameters of a group that stay as they are from step to step. */
 export type GroupScalars = Partial<
@@ -39,7 +39,7 @@ interface Written {
   gradPtr: number;
   correction0: number;
   correction1: number;
-  averageDecay: number;
+  moves: boolean;
 }
 
 /**
@@ -66,7 +66,7 @@ export class SegmentTable {
     this.#core = core;
     this.rowCount = rowCount;
     this.#rows = Array.from({ length: rowCount }, () => {
-      return { gradPtr: 0, correction0: 1, correction1: 1, averageDecay: 0 };
+      return { gradPtr: 0, correction0: 1, correction1: 1, moves: false };
     });
     this.learningRates = new Float64Array(groupCount);
     this.#writtenRates = new Float64Array(groupCount).fill(Number.NaN);
@@ -139,15 +139,15 @@ export class SegmentTable {
     this.#f32.set(corrections, this.#rowWord(row) + SEGMENT_CORRECTION_0);
   }
 
-  /** What becomes of the parameter's average in a step. */
-  setAverage(row: number, decay: number, complement: number): void {
+  /** Whether the parameter's average moves in a step, or copies, as it does in a new table. */
+  setAverage(row: number, average: NonNullable<Plan["average"]>, moves: boolean): void {
     const written = this.#rows[row]!;
-    if (written.averageDecay === decay) return;
+    if (written.moves === moves) return;
     this.#renew();
     const at = this.#rowWord(row);
-    this.#f32[at + SEGMENT_AVERAGE_DECAY] = decay;
-    this.#f32[at + SEGMENT_AVERAGE_COMPLEMENT] = complement;
-    written.averageDecay = decay;
+    this.#f32[at + SEGMENT_AVERAGE_DECAY] = moves ? average.decay : 0;
+    this.#f32[at + SEGMENT_AVERAGE_COMPLEMENT] = moves ? average.complement : 1;
+    written.moves = moves;
   }
 
   /** The address of the gradient of a row. */

@@ -14,11 +14,12 @@ function bytesPerStep(backend: string, setup: string): number {
     const core = createCoreSync({ backend: "${backend}" });
     const tensor = () => core.tensor([5], [1, 2, 3, 4, 5]);
     const array = () => new Float32Array(5).fill(1);
-    const { optimizer, grads } = (() => { ${setup} })();
-    for (let i = 0; i < ${STEPS}; i++) optimizer.step(grads);
+    const { optimizer, grads, rows } = (() => { ${setup} })();
+    const step = rows ? () => optimizer.stepRows("0", rows, grads) : () => optimizer.step(grads);
+    for (let i = 0; i < ${STEPS}; i++) step();
     globalThis.gc();
     const before = process.memoryUsage().heapUsed;
-    for (let i = 0; i < ${STEPS}; i++) optimizer.step(grads);
+    for (let i = 0; i < ${STEPS}; i++) step();
     console.log((process.memoryUsage().heapUsed - before) / ${STEPS});
   `;
   const flags = ["--import", "tsx", "--expose-gc", "--min-semi-space-size=64", "--input-type=module"];
@@ -46,6 +47,17 @@ describe.each(["js", "wasm"])("a step allocates nothing on %s", (backend) => {
     ],
     ["Adam", "return { optimizer: new Adam(core, [tensor(), tensor()]), grads: [tensor(), tensor()] };"],
     ["AdaGrad", "return { optimizer: new AdaGrad(core, [tensor()], { learningRateDecay: 0.01 }), grads: [tensor()] };"],
+    [
+      "averages and accumulation, all groups with rates of their own",
+      "const groups = [{ params: tensor(), learningRate: 0.1 }, { params: array(), learningRate: 0.2 }];" +
+        "const options = { emaDecay: 0.9, accumulationSteps: 3 };" +
+        "return { optimizer: new RMSProp(core, groups, options), grads: [tensor(), array()] };",
+    ],
+    [
+      "single rows, one of them named twice",
+      "const optimizer = new RMSProp(core, core.tensor([9, 2]), { emaDecay: 0.9 });" +
+        "return { optimizer, grads: new Float32Array(6), rows: [3, 8, 3] };",
+    ],
     ["SGD", "return { optimizer: new SGD(core, [tensor()], { momentum: 0.9, dampening: 0.5 }), grads: [tensor()] };"],
   ])("%s", (_, setup) => {
     // One boxed number would be 12 bytes; what remains is the engine's own, a constant spread over the steps.

@@ -160,7 +160,14 @@ describe.each(["js", "wasm"] as const)("step on %s", (backend) => {
     optimizer.step([grads.slice(0, 9), { params: grads.slice(9) }]);
     optimizer.step([null]);
     new SGD(core, params).step(grads);
-    expect(calls).toEqual(["rmsprop_f32", "rmsprop_f32", "sgd_f32"]);
+    const table = core.tensor([3, 2]);
+    new SGD(core, table, { emaDecay: 0.5 }).stepRows("0", [0, 2], new Float32Array(4));
+    const accumulating = new SGD(core, table, { accumulationSteps: 2 });
+    for (let i = 0; i < 2; i++) accumulating.step(new Float32Array(6));
+    expect(calls).toEqual([
+      ...["rmsprop_f32", "rmsprop_f32", "sgd_f32", "sgd_f32"],
+      ...["accumulate_f32", "accumulate_f32", "sgd_f32"],
+    ]);
   });
 
   it("clips by the norm over all groups, each to its own bound", () => {

@@ -19,6 +19,7 @@ import {
   MODE_RESCALE,
   MODE_RESCALE_DIVIDE,
   MODE_RESCALE_TWICE,
+  SEGMENT_AVERAGE,
   SEGMENT_BYTES,
   SEGMENT_COUNT,
   SEGMENT_GRAD,
@@ -171,8 +172,8 @@ export function walker(views: Views, update: Update): Kernels["rmsprop_f32"] {
           condition(f32, i32, row, group, start, count, g);
           update(f32, i32, row, group, start, count, g, 0);
         } else update(f32, i32, row, group, start, count, f32, indexOf(i32, row + SEGMENT_GRAD, start));
-        averageParameters(f32, i32, row, start, count);
       }
+      if (i32[row + SEGMENT_AVERAGE] !== 0) averageParameters(f32, i32, row);
     }
     return 0;
   };
