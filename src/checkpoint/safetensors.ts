@@ -261,7 +261,9 @@ function readEntry(name: string, value: unknown): HeaderEntry {
 }
 
 function isCounts(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((count) => Number.isSafeInteger(count) && count >= 0);
+  return (
+    Array.isArray(value) && value.every((count) => Number.isSafeInteger(count) && count >= 0 && !Object.is(count, -0))
+  );
 }
 
 /** The tensor of an entry, copied: its bytes may lie at any address, and the file may go. */

@@ -180,6 +180,8 @@ describe("readSafetensors", () => {
     return bytes;
   };
 
+  const cut = fileOf("{} ").subarray(0, -1);
+
   it("takes the file that the refused ones differ from, at any address, and keeps no view of it", () => {
     const good = two([0, 4], [4, 8], 8);
     for (let shift = 0; shift < 8; shift++) {
@@ -209,10 +211,15 @@ describe("readSafetensors", () => {
   it.each<[string, Uint8Array, RegExp]>([
     ["an empty file", new Uint8Array(0), /has 0 bytes, expected at least 8/],
     ["a header beyond the file", withLength(1000n), /1000 bytes, but only \d+ follow/],
+    ["a header a byte beyond the file", cut, /3 bytes, but only 2 follow/],
     ["a header over the limit", withLength(100_000_001n), /100000001 bytes, expected at most 100000000/],
     ["a header of 2⁶⁴ − 1 bytes", withLength(2n ** 64n - 1n), /expected at most/],
     ["an empty header", fileOf(""), /no JSON/],
-    ["text that is no UTF-8", fileOf(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d)), /no JSON in UTF-8/],
+    [
+      "text that is no UTF-8",
+      fileOf(Buffer.from(`{"\xff":${entry()}}`, "latin1"), new Uint8Array(4)),
+      /no JSON in UTF-8/,
+    ],
     ["a byte order mark", fileOf(`\ufeff{}`), /no JSON/],
     ["text that is no JSON", fileOf("{x}"), /no JSON/],
     ["a list", fileOf("[]"), /does not begin with "{"/],
@@ -227,6 +234,7 @@ describe("readSafetensors", () => {
     ["metadata twice", fileOf(`{"__metadata__":{},"__metadata__":{}}`), /key "__metadata__" twice/],
     ["a key of the metadata twice", fileOf(`{"__metadata__":{"a":"1","a":"2"}}`), /key "a" twice/],
     ["deep nesting", fileOf(`{"x":${'{"a":'.repeat(5000)}1${"}".repeat(5000)}}`), /nested too deeply/],
+    ["an object in a tensor", fileOf(`{"x":{"dtype":{}}}`), /nested too deeply/],
     ["deep nesting of lists", fileOf(`{"x":${"[".repeat(5000)}1${"]".repeat(5000)}}`), /tensor "x" is Array\(1\)/],
     ["metadata that are no strings", fileOf(`{"__metadata__":{"a":1}}`), /__metadata__ is Object, expected strings/],
     ["metadata that are a list", fileOf(`{"__metadata__":["a"]}`), /__metadata__ is Array\(1\)/],
@@ -238,6 +246,7 @@ describe("readSafetensors", () => {
     ["no dtype", one({ dtype: undefined }), /dtype undefined/],
     ["a shape that is none", one({ shape: 1 }), /shape 1, expected integers/],
     ["a negative dimension", one({ shape: [-1, -1] }), /shape Array\(2\), expected integers/],
+    ["a dimension of -0", fileOf(`{"x":{"dtype":"F32","shape":[-0],"data_offsets":[0,0]}}`), /expected integers/],
     ["a fraction of a dimension", one({ shape: [0.5, 2] }), /expected integers/],
     ["a dimension that is text", one({ shape: ["1"] }), /expected integers/],
     ["an unsafe dimension", one({ shape: [2 ** 53] }), /expected integers/],
