@@ -2,9 +2,8 @@ import { describe } from "../checks.js";
 import { CheckpointError, OptionError } from "../errors.js";
 import { isRecord, type Parameter, type ParameterSet } from "../optim/parameters.js";
 import type { OptimizerState, ParameterState } from "../optim/state.js";
-import { sizeOf } from "../tensor.js";
 import type { OptimizerDescription, StatefulOptimizer } from "./checkpoint.js";
-import { checkFits, namedParameters, shapeOf } from "./parameters.js";
+import { checkFits, namedParameters } from "./parameters.js";
 import type { Safetensors, StoredTensor } from "./safetensors.js";
 
 /** What a layout exports: an optimizer, and its parameters under its own names for them. */
@@ -47,10 +46,8 @@ export interface Column {
   /** The framework's name. */
   readonly key: string;
   readonly state: Exclude<keyof ParameterState, "iterations">;
-  /** Whether Lanewise has it with these options; default: always. */
+  /** Whether it is there with these options; default: always. */
   readonly when?: (options: Options) => unknown;
-  /** Whether the framework has one where Lanewise does without, as nothing depends on it. */
-  readonly idle?: (options: Options) => unknown;
   /** What it holds before the first step; default 0. */
   readonly start?: number;
 }
@@ -121,10 +118,9 @@ export class Entries {
   }
 }
 
-/** The state arrays of a parameter that are `wanted`; `nameOf` gives the entry of a column. */
+/** The state arrays of a parameter; `nameOf` gives the entry of a column. */
 export function importArrays(
   columns: readonly Column[],
-  wanted: (column: Column) => unknown,
   entries: Entries,
   nameOf: (column: Column) => string,
   parameter: Parameter,
@@ -132,23 +128,9 @@ export function importArrays(
   const arrays: Partial<ParameterState> = {};
   for (const column of columns) {
     const name = nameOf(column);
-    if (wanted(column)) arrays[column.state] = checkFits(name, entries.take(name), parameter);
-    else if (column.idle !== undefined && entries.has(name)) checkFits(name, entries.take(name), parameter);
+    arrays[column.state] = checkFits(name, entries.take(name), parameter);
   }
   return arrays;
-}
-
-/** The entry of a state array; zeros where the framework has one and Lanewise does without. */
-export function exportArray(
-  column: Column,
-  state: ParameterState,
-  parameter: Parameter,
-  options: Options,
-): StoredTensor | undefined {
-  const shape = shapeOf(parameter);
-  const data = state[column.state];
-  if (data !== undefined) return { shape, data };
-  return column.idle?.(options) ? { shape, data: new Float32Array(sizeOf(shape)) } : undefined;
 }
 
 /** An optimizer that a framework has. */
@@ -158,20 +140,12 @@ export interface Form {
   readonly dialect?: string;
   readonly words: readonly Word[];
   readonly columns: readonly Column[];
-  /** Lanewise's options that go without a word. */
-  readonly implied?: readonly string[];
 }
 
 /** Options that change what a step does, and that only some frameworks keep with their optimizer. */
-const SPECIAL = [
-  "clipValue",
-  "clipNorm",
-  "globalClipNorm",
-  "weightDecay",
-  "decoupledWeightDecay",
-  "maximize",
-  "nesterov",
-];
+const SPECIAL = ["clipValue", "clipNorm", "globalClipNorm", "weightDecay", "maximize", "nesterov"];
+/** Likewise, but a dialect has it or refuses it by itself. */
+const DECOUPLED = "decoupledWeightDecay";
 
 /** What is to be exported, if the framework has such an optimizer and a place for all of its options and state. */
 export function readSource<F extends Form>(
@@ -185,16 +159,15 @@ export function readSource<F extends Form>(
   const form = forms.find((each) => each.optimizer === description.optimizer);
   if (form === undefined)
     throw new OptionError(`optimizer is ${description.optimizer}, which ${framework} does not have`);
-  const { dialect, words, columns, implied = [] } = form;
+  const { dialect, words, columns } = form;
   const refuse = (what: string): OptionError =>
     new OptionError(`optimizer has ${what}, for which the layout of ${framework} has no place`);
   for (const { options } of description.groups) {
     if (options.dialect !== dialect) {
       throw new OptionError(`optimizer has the dialect ${describe(options.dialect)}, expected ${describe(dialect)}`);
     }
-    const special = SPECIAL.find(
-      (key) => options[key] && !implied.includes(key) && !words.some((word) => word[1] === key),
-    );
+    const foreign = (key: string): unknown => options[key] && !words.some(([, option]) => option === key);
+    const special = SPECIAL.find(foreign) ?? (dialect === undefined && foreign(DECOUPLED) ? DECOUPLED : undefined);
     if (special !== undefined) throw refuse(special);
   }
   const state = optimizer.state();

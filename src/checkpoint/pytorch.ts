@@ -6,7 +6,6 @@ import {
   type Column,
   checkRecord,
   Entries,
-  exportArray,
   exportOptions,
   type Form,
   importArrays,
@@ -16,7 +15,7 @@ import {
   readSource,
   type Word,
 } from "./layouts.js";
-import { namedParameters, valuesOf } from "./parameters.js";
+import { namedParameters, shapeOf, valuesOf } from "./parameters.js";
 import type { StoredTensor } from "./safetensors.js";
 
 /** One optimizer of torch.optim. */
@@ -25,7 +24,6 @@ interface TorchForm extends Form {
   name: string;
   /** What else stands in its param_groups and does not change a result. */
   implementation: Readonly<Record<string, boolean | null>>;
-  decoupled?: boolean;
   /** State exists before the first step. */
   eager?: true;
 }
@@ -42,6 +40,7 @@ const ADAM: Omit<TorchForm, "name" | "optimizer"> = {
     ["beta2", "beta2", 0.999],
     ["eps", "eps", 1e-8],
     ["amsgrad", "amsgrad", false],
+    ["decoupled_weight_decay", "decoupledWeightDecay", false],
     ...COMMON,
   ],
   columns: [
@@ -71,14 +70,16 @@ const FORMS: readonly TorchForm[] = [
     ],
     implementation: { capturable: false, foreach: null, differentiable: false },
   },
-  { ...ADAM, name: "Adam", optimizer: "Adam", decoupled: false },
+  { ...ADAM, name: "Adam", optimizer: "Adam" },
   {
     ...ADAM,
     name: "AdamW",
     optimizer: "AdamW",
-    words: [...ADAM.words, ["weight_decay", "weightDecay", 1e-2]],
-    decoupled: true,
-    implied: ["decoupledWeightDecay"],
+    words: [
+      ...ADAM.words,
+      ["weight_decay", "weightDecay", 1e-2],
+      ["decoupled_weight_decay", "decoupledWeightDecay", true],
+    ],
   },
   {
     name: "Adagrad",
@@ -160,13 +161,12 @@ export const pytorch: Layout = {
           );
         }
         const nameOf = ({ key }: Column): string => `state/${place}/${key}`;
-        const wanted = ({ when }: Column): unknown => when === undefined || when(options);
-        const columns = form.columns.filter(wanted);
+        const columns = form.columns.filter(({ when }) => when === undefined || when(options));
         const state: ParameterState = { iterations: 0 };
         if (entries.has(`state/${place}/step`)) state.iterations = entries.count(`state/${place}/step`);
         else if (form.name === "SGD") state.iterations = +columns.some((column) => entries.has(nameOf(column)));
         if (state.iterations > 0 || form.eager) {
-          Object.assign(state, importArrays(columns, wanted, entries, nameOf, parameter));
+          Object.assign(state, importArrays(columns, entries, nameOf, parameter));
         } else {
           const { length } = valuesOf(parameter);
           for (const { state: key, start = 0 } of columns) state[key] = new Float32Array(length).fill(start);
@@ -197,8 +197,8 @@ export const pytorch: Layout = {
         if (own.iterations === 0 && !form.eager) continue;
         if (form.name !== "SGD") tensors.set(`${prefix}/step`, { shape: [], data: Float32Array.of(own.iterations) });
         for (const column of form.columns) {
-          const stored = exportArray(column, own, named.get(name)!, group.options);
-          if (stored !== undefined) tensors.set(`${prefix}/${column.key}`, stored);
+          const data = own[column.state];
+          if (data !== undefined) tensors.set(`${prefix}/${column.key}`, { shape: shapeOf(named.get(name)!), data });
         }
       }
       return {
@@ -217,10 +217,7 @@ function isList(names: readonly string[]): boolean {
 }
 
 function readGroup(form: TorchForm, group: Record<string, unknown>, path: string): Options {
-  const { betas, decoupled_weight_decay: decoupled = form.decoupled, ...record } = group;
-  if (decoupled !== form.decoupled) {
-    throw new CheckpointError(`${path}.decoupled_weight_decay is ${describe(decoupled)}, expected ${form.decoupled}`);
-  }
+  const { betas, ...record } = group;
   if (betas !== undefined) {
     if (!Array.isArray(betas)) throw new CheckpointError(`${path}.betas is ${describe(betas)}, expected two numbers`);
     [record.beta1, record.beta2] = betas;
@@ -235,6 +232,5 @@ function writeGroup(form: TorchForm, options: Options): Record<string, unknown> 
     ...record,
     ...(beta1 !== undefined && { betas: [beta1, beta2] }),
     ...form.implementation,
-    ...(form.decoupled !== undefined && { decoupled_weight_decay: form.decoupled }),
   };
 }

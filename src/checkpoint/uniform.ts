@@ -5,7 +5,6 @@ import {
   type Column,
   checkRecord,
   Entries,
-  exportArray,
   exportOptions,
   type Form,
   importArrays,
@@ -14,11 +13,11 @@ import {
   type Options,
   readSource,
 } from "./layouts.js";
-import { namedParameters } from "./parameters.js";
+import { namedParameters, shapeOf } from "./parameters.js";
 import type { StoredTensor } from "./safetensors.js";
 
+/** The mean of a centered optimizer. */
 const CENTERED = { state: "gradientAverage", when: ({ centered }: Options) => centered } as const;
-const MOMENTUM = { state: "momentumBuffer", when: ({ momentum }: Options) => momentum } as const;
 
 /** RMSProp of a framework that counts the steps of all parameters as one. */
 interface UniformForm extends Form {
@@ -47,14 +46,14 @@ function layoutOf(form: UniformForm): Layout {
       }
       const iterations = form.importNumbers(entries, options);
       // Without the options the file tells which arrays there are.
-      const present = columns.filter(({ key, when }) =>
-        metadata.config === undefined ? entries.has(form.entry(key, names[0]!)) : when?.(options),
+      const known = metadata.config !== undefined;
+      const present = columns.filter(
+        ({ key, when }) => when === undefined || (known ? when(options) : entries.has(form.entry(key, names[0]!))),
       );
-      const wanted = (column: Column): boolean => column.when === undefined || present.includes(column);
-      if (metadata.config === undefined) options.centered = present.some(({ state }) => state === "gradientAverage");
+      if (!known) options.centered = present.some(({ state }) => state === "gradientAverage");
       const states = Array.from(named, ([name, parameter]): [string, ParameterState] => {
         const nameOf = ({ key }: Column): string => form.entry(key, name);
-        return [name, { iterations, ...importArrays(columns, wanted, entries, nameOf, parameter) }];
+        return [name, { iterations, ...importArrays(present, entries, nameOf, parameter) }];
       });
       entries.finish();
       const state = { iterations, parameters: Object.fromEntries(states) };
@@ -70,8 +69,8 @@ function layoutOf(form: UniformForm): Layout {
       const tensors = new Map(form.exportNumbers(state.iterations, config));
       for (const column of columns) {
         for (const name of parameters) {
-          const stored = exportArray(column, state.parameters[name]!, named.get(name)!, options);
-          if (stored !== undefined) tensors.set(form.entry(column.key, name), stored);
+          const data = state.parameters[name]![column.state];
+          if (data !== undefined) tensors.set(form.entry(column.key, name), { shape: shapeOf(named.get(name)!), data });
         }
       }
       return { tensors, metadata: { config: JSON.stringify(form.exportConfig?.(config, options) ?? config) } };
@@ -97,23 +96,16 @@ const keras = layoutOf({
     ["global_clipnorm", "globalClipNorm", null],
     ["ema_momentum", "emaDecay", 0.99],
   ],
-  implied: ["decoupledWeightDecay"],
   columns: [
     { key: "average", state: "parameterAverage" as Column["state"], when: ({ emaDecay }) => emaDecay !== undefined },
     { key: "velocity", state: "squareAverage" },
-    { key: "momentum", ...MOMENTUM },
+    { key: "momentum", state: "momentumBuffer", when: ({ momentum }) => momentum },
     { key: "average_gradient", ...CENTERED },
   ],
   entry: (key, name) => `${KERAS_NAME}/${name.replaceAll("/", "_")}_${key}`,
   importConfig({ name, learning_rate: rate, use_ema: averages, ema_momentum: decay, ...config }) {
     // A schedule is an object here; the rate of the next step stands among the numbers, if there is one.
-    const options = importOptions(
-      this.words,
-      { ...config, ...(averages === true && { ema_momentum: decay }) },
-      "config",
-    );
-    if (options.weightDecay) options.decoupledWeightDecay = true;
-    return options;
+    return importOptions(this.words, { ...config, ...(averages === true && { ema_momentum: decay }) }, "config");
   },
   exportConfig: (config, { emaDecay }) => ({ name: KERAS_NAME, ...config, use_ema: emaDecay !== undefined }),
   importNumbers(entries, options) {
@@ -184,7 +176,7 @@ export const optax: Layout = layoutOf({
   columns: [
     { key: "mu", ...CENTERED },
     { key: "nu", state: "squareAverage" },
-    { key: "trace", ...MOMENTUM, idle: ({ momentum }) => momentum === 0 },
+    { key: "trace", state: "momentumBuffer", when: ({ momentum }) => momentum !== undefined },
   ],
   entry: (key, name) => `${key === "trace" ? 2 : 0}/${key}/${name}`,
   importNumbers(entries, options) {
@@ -220,7 +212,7 @@ export const tfjs: Layout = layoutOf({
   ],
   columns: [
     { key: "rms", state: "squareAverage" },
-    { key: "momentum", ...MOMENTUM, idle: () => true },
+    { key: "momentum", state: "momentumBuffer" },
     { key: "mg", ...CENTERED },
   ],
   entry: (key, name) => `${name}/${key}`,
