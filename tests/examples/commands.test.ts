@@ -24,6 +24,7 @@ const PLOTS: Record<string, Record<string, number>> = {
   "example:memory-length": { "memory-length": 4 },
   "example:two-layer-network": { "two-layer-network": 1 },
   "example:two-hidden-layers": { "two-hidden-layers": 4 },
+  "example:checkpoint": {},
   "example:auto-mpg": { "auto-mpg": 3 },
 };
 
