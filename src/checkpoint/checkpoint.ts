@@ -1,17 +1,10 @@
 import { checkKeys, describe, isFloat32Array } from "../checks.js";
 import { CheckpointError, OptionError } from "../errors.js";
+import type { OptimizerDescription } from "../optim/optimizer.js";
 import { isRecord, type ParameterSet } from "../optim/parameters.js";
 import type { OptimizerState } from "../optim/state.js";
 import { checkFits, namedParameters, shapeOf, valuesOf } from "./parameters.js";
 import { readSafetensors, type StoredTensor, writeSafetensors } from "./safetensors.js";
-
-/** The kind of an optimizer and its options, as plain data. */
-export interface OptimizerDescription {
-  /** The class: `"RMSProp"`. */
-  optimizer: string;
-  /** The options of each group, and the names of its parameters. */
-  groups: { parameters: string[]; options: Record<string, number | string | boolean> }[];
-}
 
 /** What a checkpoint needs of an optimizer; `RMSProp`, `SGD` and the others are. */
 export interface StatefulOptimizer {
@@ -176,10 +169,9 @@ function join(path: string, key: string): string {
   return path === PREFIX ? path + key : `${path}/${key}`;
 }
 
-/** Class and dialects: "RMSProp (pytorch)". */
-function kindOf({ optimizer, groups }: OptimizerDescription): string {
-  const dialects = new Set(groups.map(({ options }) => options.dialect ?? "lanewise"));
-  return `${optimizer} (${[...dialects].join(", ")})`;
+/** Class and dialect: "RMSProp (pytorch)". */
+function kindOf({ optimizer, dialect }: OptimizerDescription): string {
+  return dialect === undefined ? optimizer : `${optimizer} (${dialect})`;
 }
 
 /** What the metadata says, checked as far as it is used here; `Optimizer.load` checks the state. */

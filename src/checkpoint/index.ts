@@ -3,7 +3,6 @@ export {
   type CheckpointSource,
   type CheckpointTarget,
   loadCheckpoint,
-  type OptimizerDescription,
   type StatefulOptimizer,
   saveCheckpoint,
 } from "./checkpoint.js";

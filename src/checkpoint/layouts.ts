@@ -1,8 +1,9 @@
 import { describe } from "../checks.js";
 import { CheckpointError, OptionError } from "../errors.js";
+import type { OptimizerDescription } from "../optim/optimizer.js";
 import { isRecord, type Parameter, type ParameterSet } from "../optim/parameters.js";
 import type { OptimizerState, ParameterState } from "../optim/state.js";
-import type { OptimizerDescription, StatefulOptimizer } from "./checkpoint.js";
+import type { StatefulOptimizer } from "./checkpoint.js";
 import { checkFits, namedParameters } from "./parameters.js";
 import type { Safetensors, StoredTensor } from "./safetensors.js";
 
@@ -162,10 +163,10 @@ export function readSource<F extends Form>(
   const { dialect, words, columns } = form;
   const refuse = (what: string): OptionError =>
     new OptionError(`optimizer has ${what}, for which the layout of ${framework} has no place`);
+  if (description.dialect !== dialect) {
+    throw new OptionError(`optimizer has the dialect ${describe(description.dialect)}, expected ${describe(dialect)}`);
+  }
   for (const { options } of description.groups) {
-    if (options.dialect !== dialect) {
-      throw new OptionError(`optimizer has the dialect ${describe(options.dialect)}, expected ${describe(dialect)}`);
-    }
     const foreign = (key: string): unknown => options[key] && !words.some(([, option]) => option === key);
     const special = SPECIAL.find(foreign) ?? (dialect === undefined && foreign(DECOUPLED) ? DECOUPLED : undefined);
     if (special !== undefined) throw refuse(special);

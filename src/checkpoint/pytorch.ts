@@ -46,7 +46,7 @@ const ADAM: Omit<TorchForm, "name" | "optimizer"> = {
   columns: [
     { key: "exp_avg", state: "gradientAverage" },
     { key: "exp_avg_sq", state: "squareAverage" },
-    { key: "max_exp_avg_sq", state: "maxSquareAverage" as Column["state"], when: ({ amsgrad }) => amsgrad },
+    { key: "max_exp_avg_sq", state: "maxSquareAverage", when: ({ amsgrad }) => amsgrad },
   ],
   implementation: { foreach: null, capturable: false, differentiable: false, fused: null },
 };
@@ -91,7 +91,7 @@ const FORMS: readonly TorchForm[] = [
       ["initial_accumulator_value", "initialScale", 0],
       ...COMMON,
     ],
-    columns: [{ key: "sum", state: "squareSum" as Column["state"] }],
+    columns: [{ key: "sum", state: "squareSum" }],
     implementation: { foreach: null, differentiable: false, fused: null },
     eager: true,
   },
@@ -126,8 +126,8 @@ const SILENT = ["params", "param_names", "initial_lr", "capturable", "foreach", 
  * Parameters are told by their `param_names` if both sides have names, else by their place.
  *
  * @example
- * const { state, groups } = pytorch.import(readSafetensors(bytes), parameters);
- * const optimizer = new RMSProp(core, parameters, groups[0].options);
+ * const { dialect, groups, state } = pytorch.import(readSafetensors(bytes), parameters);
+ * const optimizer = new RMSProp(core, parameters, { dialect, ...groups[0].options });
  * optimizer.load(state);
  * @see PyTorch torch/optim/optimizer.py
  */
@@ -181,7 +181,13 @@ export const pytorch: Layout = {
     }
     entries.finish();
     const iterations = Math.max(0, ...[...states.values()].map((state) => state.iterations));
-    return { optimizer: form.optimizer, groups, state: { iterations, parameters: Object.fromEntries(states) } };
+    const { optimizer, dialect } = form;
+    return {
+      optimizer,
+      ...(dialect && { dialect }),
+      groups,
+      state: { iterations, parameters: Object.fromEntries(states) },
+    };
   },
 
   export(source) {
@@ -223,7 +229,7 @@ function readGroup(form: TorchForm, group: Record<string, unknown>, path: string
     [record.beta1, record.beta2] = betas;
   }
   for (const key of SILENT) delete record[key];
-  return { ...(form.dialect && { dialect: form.dialect }), ...importOptions(form.words, record, path) };
+  return importOptions(form.words, record, path);
 }
 
 function writeGroup(form: TorchForm, options: Options): Record<string, unknown> {

@@ -39,7 +39,7 @@ function layoutOf(form: UniformForm): Layout {
       const named = namedParameters(parameters);
       const names = [...named.keys()];
       const entries = new Entries(tensors);
-      const options: Options = { dialect: form.dialect! };
+      const options: Options = {};
       if (metadata.config !== undefined) {
         const config = checkRecord("metadata.config", parseJson("metadata.config", metadata.config));
         Object.assign(options, form.importConfig?.(config) ?? importOptions(words, config, "config"));
@@ -57,7 +57,7 @@ function layoutOf(form: UniformForm): Layout {
       });
       entries.finish();
       const state = { iterations, parameters: Object.fromEntries(states) };
-      return { optimizer, groups: [{ parameters: names, options }], state };
+      return { optimizer, dialect: form.dialect!, groups: [{ parameters: names, options }], state };
     },
 
     export(source) {
@@ -97,7 +97,7 @@ const keras = layoutOf({
     ["ema_momentum", "emaDecay", 0.99],
   ],
   columns: [
-    { key: "average", state: "parameterAverage" as Column["state"], when: ({ emaDecay }) => emaDecay !== undefined },
+    { key: "average", state: "parameterAverage", when: ({ emaDecay }) => emaDecay !== undefined },
     { key: "velocity", state: "squareAverage" },
     { key: "momentum", state: "momentumBuffer", when: ({ momentum }) => momentum },
     { key: "average_gradient", ...CENTERED },

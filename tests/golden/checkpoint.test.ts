@@ -108,8 +108,11 @@ describe.each(files)("$framework", ({ framework, layout, classes: names }) => {
       const { step } = c.checkpoint!;
       const parameters = startParameters();
       for (const name of ["a", "b"] as const) parameters[name].set(c.arrays[name].parameter![step - 1]!);
-      const { optimizer, groups, state } = layout.import(fileOf(c), given(c, parameters));
-      const resumed = new classes[optimizer]!(makeCore(backend), given(c, parameters), groups[0]!.options);
+      const { optimizer, dialect, groups, state } = layout.import(fileOf(c), given(c, parameters));
+      const resumed = new classes[optimizer]!(makeCore(backend), given(c, parameters), {
+        ...(dialect && { dialect }),
+        ...groups[0]!.options,
+      });
       resumed.load(state);
       follow(c, resumed, parameters, step, c.steps);
     });
