@@ -13,7 +13,7 @@ export function prepare() {
   const directory = mkdtempSync(join(tmpdir(), "lanewise-runtimes-"));
   const npm = (cwd, ...args) => execFileSync("npm", args, { cwd, stdio: ["ignore", "ignore", "inherit"] });
   npm(root, "pack", "--ignore-scripts", "--pack-destination", directory);
-  const tarball = readdirSync(directory).find((name) => name.endsWith(".tgz"));
+  const [tarball] = readdirSync(directory);
   writeFileSync(join(directory, "package.json"), JSON.stringify({ private: true, type: "module" }));
   npm(directory, "install", "--no-audit", "--no-fund", "--prefer-offline", `./${tarball}`);
   cpSync(fileURLToPath(new URL("program.mjs", import.meta.url)), join(directory, "program.mjs"));

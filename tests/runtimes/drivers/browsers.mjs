@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -17,19 +17,20 @@ const HEADERS = {
 };
 
 const PAGE = '<!doctype html><meta charset="utf-8"><script type="module" src="main.js"></script>';
-const TYPES = { "": "text/html", ".js": "text/javascript" };
+const TYPES = { ".html": "text/html", ".js": "text/javascript" };
 
-/** Serves the bundle on every site, and takes the reports that its pages post. */
+/** Serves the folder on every site, and takes the reports that its pages post. */
 async function serve(folder) {
   const reports = new Map();
   const server = createServer(async (request, response) => {
-    const [, site, file] = new URL(request.url, "http://localhost").pathname.split("/");
+    const [, site, ...path] = new URL(request.url, "http://localhost").pathname.split("/");
+    const file = path.join("/") || "index.html";
     if (request.method === "POST") {
       reports.get(file)(JSON.parse(await text(request)));
       response.end();
       return;
     }
-    const content = file === "" ? PAGE : await readFile(join(folder, `${file}`)).catch(() => undefined);
+    const content = await readFile(join(folder, file)).catch(() => undefined);
     if (content === undefined || !(site in HEADERS)) response.writeHead(404).end();
     else response.writeHead(200, { "Content-Type": TYPES[extname(file)], ...HEADERS[site] }).end(content);
   });
@@ -38,11 +39,18 @@ async function serve(folder) {
   return { server, reports, origin: `http://127.0.0.1:${server.address().port}` };
 }
 
+/** The program's page, in a folder of its own. */
+async function buildPage({ directory }) {
+  const folder = await bundle(directory, "programs/page.mjs", "esm", ["browser"]);
+  await writeFile(join(folder, "index.html"), PAGE);
+  return folder;
+}
+
 /** A browser: `open` starts it, and says how it visits an address. */
 const browser =
-  (open) =>
-  async ({ directory }) => {
-    const { server, reports, origin } = await serve(await bundle(directory, "programs/page.mjs", "esm", ["browser"]));
+  (open, build = buildPage) =>
+  async (project) => {
+    const { server, reports, origin } = await serve(await build(project));
     const { version, visit, close } = await open();
     return {
       version,
@@ -59,7 +67,7 @@ const browser =
     };
   };
 
-const puppet = (options) =>
+const puppet = (options, build) =>
   browser(async () => {
     const puppet = await puppeteer.launch(options);
     const page = await puppet.newPage();
@@ -68,9 +76,10 @@ const puppet = (options) =>
       visit: (url) => page.goto(url),
       close: () => puppet.close(),
     };
-  });
+  }, build);
 
-export const chromium = (...args) => puppet({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", ...args] });
+/** `build`: makes the page that it visits. */
+export const chromium = (build) => puppet({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] }, build);
 
 export const firefox = (extraPrefsFirefox = {}) =>
   puppet({ browser: "firefox", executablePath: "/usr/bin/firefox-esr", extraPrefsFirefox });

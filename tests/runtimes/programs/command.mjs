@@ -3,4 +3,4 @@ import * as lanewise from "lanewise";
 import * as nn from "lanewise/nn";
 import { program } from "../program.mjs";
 
-console.log(JSON.stringify(await program(lanewise, nn, JSON.parse(process.argv[2]))));
+program(lanewise, nn, JSON.parse(process.argv[2])).then((report) => console.log(JSON.stringify(report)));
