@@ -11,7 +11,8 @@ export const modules = fileURLToPath(new URL("node_modules/", import.meta.url));
 /** A folder that is a user's project: the packed package is installed, the programs and examples lie beside it. */
 export function prepare() {
   const directory = mkdtempSync(join(tmpdir(), "lanewise-runtimes-"));
-  const npm = (cwd, ...args) => execFileSync("npm", args, { cwd, stdio: ["ignore", "ignore", "inherit"] });
+  const npm = (cwd, ...args) =>
+    execFileSync("npm", ["--loglevel=error", ...args], { cwd, stdio: ["ignore", "ignore", "inherit"] });
   npm(root, "pack", "--ignore-scripts", "--pack-destination", directory);
   const [tarball] = readdirSync(directory);
   writeFileSync(join(directory, "package.json"), JSON.stringify({ private: true, type: "module" }));
@@ -42,6 +43,7 @@ export async function bundle(directory, file, format, conditions) {
     outdir: out,
     bundle: true,
     format,
+    globalName: "program",
     splitting: format === "esm",
     conditions,
     target: "es2022",

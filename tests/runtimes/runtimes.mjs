@@ -108,19 +108,19 @@ export const runtimes = [
   },
   {
     name: "workerd",
-    start: workerd,
+    start: workerd("programs/worker.mjs"),
     features: ONE_THREAD,
     requests: [...EVERYWHERE, ...COMPILES_NOTHING],
   },
   {
     name: "miniflare",
-    start: miniflare,
+    start: miniflare("programs/worker.mjs"),
     features: ONE_THREAD,
     requests: [...EVERYWHERE, ...COMPILES_NOTHING],
   },
   {
     name: "edge-runtime",
-    start: edge,
+    start: edge("programs/edge.mjs"),
     features: { ...ONE_THREAD, relaxedSimd: false },
     requests: [...EVERYWHERE, ...COMPILES_NOTHING.filter(({ options }) => options !== relaxed), NOT_RELAXED],
   },

@@ -78,8 +78,25 @@ const puppet = (options, build) =>
     };
   }, build);
 
+const CHROMIUM = { executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] };
+
 /** `build`: makes the page that it visits. */
-export const chromium = (build) => puppet({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] }, build);
+export const chromium = (build) => puppet(CHROMIUM, build);
+
+/** What a page of a folder has written into its `<output>`, in Chromium. */
+export async function outputOf(folder, site) {
+  const { server, origin } = await serve(folder);
+  const browser = await puppeteer.launch(CHROMIUM);
+  try {
+    const page = await browser.newPage();
+    await page.goto(`${origin}/${site}/`);
+    const handle = await page.waitForFunction(() => document.querySelector("output").value);
+    return await handle.jsonValue();
+  } finally {
+    await browser.close();
+    server.close();
+  }
+}
 
 export const firefox = (extraPrefsFirefox = {}) =>
   puppet({ browser: "firefox", executablePath: "/usr/bin/firefox-esr", extraPrefsFirefox });

@@ -7,21 +7,27 @@ import { bundle, modules } from "../prepare.mjs";
 const versionOf = (name) => JSON.parse(readFileSync(join(modules, name, "package.json"), "utf8")).version;
 
 /** Vercel's simulator of its edge runtime. The Modules come from another realm, as nothing is compiled inside. */
-export const edge = async ({ directory }) => {
-  const folder = await bundle(directory, "programs/bare.mjs", "iife", ["edge-light", "browser"]);
-  const wasm = (name) => {
-    return new WebAssembly.Module(readFileSync(join(directory, `node_modules/lanewise/dist/wasm/${name}.wasm`)));
+export const edge =
+  (file) =>
+  async ({ directory }) => {
+    const folder = await bundle(directory, file, "iife", ["edge-light", "browser"]);
+    const wasm = (name) => {
+      return new WebAssembly.Module(readFileSync(join(directory, `node_modules/lanewise/dist/wasm/${name}.wasm`)));
+    };
+    const vm = new EdgeVM({
+      extend: (context) => Object.assign(context, { modules: { simd: wasm("simd"), nn: wasm("nn") } }),
+    });
+    vm.evaluate("delete WebAssembly.compile; WebAssembly.Module = WebAssembly.instantiate = undefined;");
+    vm.evaluate(readFileSync(join(folder, "main.js"), "utf8"));
+    return {
+      version: versionOf("@edge-runtime/vm"),
+      async run(request) {
+        const url = `http://localhost/?${encodeURIComponent(JSON.stringify(request))}`;
+        const response = await vm.evaluate(`program.GET(new Request(${JSON.stringify(url)}))`);
+        return response.json();
+      },
+    };
   };
-  const vm = new EdgeVM({
-    extend: (context) => Object.assign(context, { modules: { simd: wasm("simd"), nn: wasm("nn") } }),
-  });
-  vm.evaluate("delete WebAssembly.compile; WebAssembly.Module = WebAssembly.instantiate = undefined;");
-  vm.evaluate(readFileSync(join(folder, "main.js"), "utf8"));
-  return {
-    version: versionOf("@edge-runtime/vm"),
-    run: async (request) => JSON.parse(await vm.evaluate("run")(JSON.stringify(request))),
-  };
-};
 
 /** An engine that has the language and nothing else. */
 export const quickjs =
@@ -34,7 +40,7 @@ export const quickjs =
       version: versionOf("quickjs-emscripten"),
       async run(request) {
         const text = JSON.stringify(JSON.stringify(request));
-        const promise = vm.unwrapResult(vm.evalCode(`run(${text})`));
+        const promise = vm.unwrapResult(vm.evalCode(`program.run(${text})`));
         const settled = vm.resolvePromise(promise);
         vm.runtime.executePendingJobs();
         const result = vm.unwrapResult(await settled);

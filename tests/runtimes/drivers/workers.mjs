@@ -12,15 +12,15 @@ const CONDITIONS = ["workerd", "worker", "browser"];
 const versionOf = (name) => JSON.parse(readFileSync(join(modules, name, "package.json"), "utf8")).version;
 
 /** A Worker's bundle: its folder, and the names of its modules, the main one first. */
-async function workerModules({ directory }) {
-  const folder = await bundle(directory, "programs/worker.mjs", "esm", CONDITIONS);
+async function workerModules({ directory }, file) {
+  const folder = await bundle(directory, file, "esm", CONDITIONS);
   const names = readdirSync(folder).sort((a, b) => Number(b === "main.js") - Number(a === "main.js"));
   return { folder, names };
 }
 
 /** Inside miniflare, which wrangler runs for development. */
-export const miniflare = async (project) => {
-  const { folder, names } = await workerModules(project);
+export const miniflare = (file) => async (project) => {
+  const { folder, names } = await workerModules(project, file);
   const host = new Miniflare({
     compatibilityDate: COMPATIBILITY_DATE,
     modules: names.map((name) => ({
@@ -44,8 +44,8 @@ export const miniflare = async (project) => {
 };
 
 /** The runtime by itself, with a configuration of its own. */
-export const workerd = async (project) => {
-  const { folder, names } = await workerModules(project);
+export const workerd = (file) => async (project) => {
+  const { folder, names } = await workerModules(project, file);
   const port = await freePort();
   const list = names.map((name) => {
     const file = relative(project.directory, join(folder, name));

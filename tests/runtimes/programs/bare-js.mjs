@@ -3,4 +3,4 @@ import * as lanewise from "lanewise/js";
 import * as nn from "lanewise/nn";
 import { program } from "../program.mjs";
 
-globalThis.run = async (options) => JSON.stringify(await program(lanewise, nn, JSON.parse(options)));
+export const run = async (options) => JSON.stringify(await program(lanewise, nn, JSON.parse(options)));
