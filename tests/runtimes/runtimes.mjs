@@ -22,6 +22,7 @@ const THREADED = [threads(2), threads(3)];
 const NOT_ISOLATED = simd({ threads: 2 }, /; one thread: SharedArrayBuffer does not exist here/);
 
 const WIDE = { options: { wide: true }, backend: "wasm", variant: "wide", reason: /^wide passed its self-test, / };
+const WIDE_THREADS = { ...WIDE, options: { wide: true, threads: 2 }, reason: /^wide passed .*; 2 threads$/ };
 const NOT_WIDE = simd({ wide: true }, /^wide was refused: V8 widens in Node 24 and later on x64 only; simd passed/);
 
 const relaxed = { arithmetic: "relaxed" };
@@ -68,13 +69,13 @@ export const runtimes = [
     name: "Node 24",
     start: command(node(24)),
     features: ALL,
-    requests: [...EVERYWHERE, ...THREADED, WIDE, RELAXED],
+    requests: [...EVERYWHERE, ...THREADED, WIDE, WIDE_THREADS, RELAXED],
   },
   {
     name: "Node 26",
     start: command(node(26)),
     features: ALL,
-    requests: [...EVERYWHERE, ...THREADED, WIDE, RELAXED],
+    requests: [...EVERYWHERE, ...THREADED, WIDE, WIDE_THREADS, RELAXED],
   },
   {
     name: "Node 26 --jitless",
