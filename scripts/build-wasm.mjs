@@ -1,11 +1,14 @@
 // Compiles the binaries, and writes those that are carried inside the JavaScript as modules with a hexadecimal string
 // (docs/decisions/0003-hexadecimal-binaries.md); the threads' worker likewise, bundled into a string.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
 import { hoistConstants } from "./hoist-constants.mjs";
+
+// What an earlier build has written would be packed, too.
+rmSync("dist", { recursive: true, force: true });
 
 const CORE = "assembly/index.ts";
 const NETWORK = "assembly/nn/index.ts";

@@ -186,7 +186,7 @@ export async function createCoreFrom(source: WasmSource | undefined, options: Co
   const backend = step.value;
   const { threads = 1 } = options;
   if (threads === 1 || backend.wasm === undefined || !features.threads) return new Core(backend, features);
-  const { startThreads } = await source!.loadThreads();
+  const { startThreads } = await source!.loadThreads!();
   const { module, memory } = backend.wasm;
   return new Core(backend, features, await startThreads(threads, backend, module, memory, backend.allocator));
 }
@@ -208,7 +208,11 @@ export function createCoreSyncFrom(source: WasmSource | undefined, options: Core
 
 /** `oneThread`: why there are no more, whatever the runtime offers. */
 function begin(source: WasmSource | undefined, options: CoreOptions, oneThread?: string) {
-  const features = probeFeatures();
+  let features = probeFeatures();
+  if (source !== undefined && source.loadThreads === undefined) {
+    features = { ...features, threads: false };
+    oneThread = "one thread: this runtime has no workers";
+  }
   return { features, selection: selectBackend(resolve(options), features, source, oneThread) };
 }
 

@@ -24,8 +24,8 @@ export interface Instantiated {
 export interface WasmSource {
   instantiate(variant: WasmVariant, memory: WebAssembly.Memory): Promise<Instantiated>;
   instantiateSync(variant: WasmVariant, memory: WebAssembly.Memory): Instantiated;
-  /** The code of the threads, loaded when they are asked for. */
-  loadThreads(): Promise<typeof import("./threads/start.js")>;
+  /** The code of the threads, loaded when they are asked for; absent where there are no workers. */
+  loadThreads?(): Promise<typeof import("./threads/start.js")>;
 }
 
 /** How much linear memory to start with, and how far it may grow. */
