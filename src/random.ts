@@ -20,6 +20,15 @@ export class Random {
     }
   }
 
+  /** Where the stream stands, without a number that `normal` keeps for later; assign it to go on from there. */
+  get position(): Uint32Array {
+    return this.#state.slice();
+  }
+
+  set position(words: ArrayLike<number>) {
+    this.#state.set(words);
+  }
+
   /** Uniform integer in [0, 2³²). */
   uint32(): number {
     return this.int32() >>> 0;

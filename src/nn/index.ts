@@ -13,4 +13,5 @@ export {
   type Progress,
   Trainer,
   type TrainerOptions,
+  type TrainerState,
 } from "./trainer.js";

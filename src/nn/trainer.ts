@@ -1,6 +1,8 @@
 import type { NetworkKernels } from "../backend/backend.js";
 import { checkBoolean, checkInteger, checkKeys, describe, unexpected } from "../checks.js";
-import { DisposedError, OptionError, ShapeError } from "../errors.js";
+import { CheckpointError, DisposedError, OptionError, ShapeError } from "../errors.js";
+import type { OptimizerDescription } from "../optim/optimizer.js";
+import type { OptimizerState } from "../optim/state.js";
 import { Random } from "../random.js";
 import { Tensor } from "../tensor.js";
 import { type Batch, readRows, readTargets, type TargetLayout } from "./data.js";
@@ -13,6 +15,16 @@ import { Workspace } from "./workspace.js";
 export interface ModelOptimizer {
   step(gradients: Readonly<Record<string, Tensor>>): void;
   dispose(): void;
+  /** These three are for the trainer's own. */
+  state?(): OptimizerState;
+  load?(state: OptimizerState): void;
+  description?(): OptimizerDescription;
+}
+
+/** The optimizer's state, and where the trainer's random numbers stand. */
+export interface TrainerState extends OptimizerState {
+  /** Five words in hexadecimal. */
+  random: string;
 }
 
 /** Options of `Trainer`. */
@@ -221,9 +233,11 @@ export class Trainer {
     if (rows === 0) throw new ShapeError("data.x has no rows, expected at least one");
     if (validation !== undefined) this.#readData("validation", validation);
     const batches = Math.ceil(rows / batchSize);
-    const order = Uint32Array.from({ length: rows }, (_, index) => index);
+    const order = new Uint32Array(rows);
     let lastPause = Date.now();
     for (let epoch = 1; epoch <= epochs; epoch++) {
+      // Each epoch begins from the same order, so that it does not matter in which call of `fit` it is.
+      for (let i = 0; i < rows; i++) order[i] = i;
       if (shuffle) this.#random.shuffle(order);
       let lossSum = 0;
       for (let batch = 0; batch < batches; batch++) {
@@ -246,6 +260,52 @@ export class Trainer {
         ? { epoch, epochs, loss }
         : { epoch, epochs, loss, validation: this.evaluate(validation.x, validation.y) };
     }
+  }
+
+  /**
+   * Everything training remembers beside the parameters: the optimizer's state, and the position of the random numbers
+   * that dropout and `fit` draw. With it a checkpoint goes on to the same bits, between two steps or two calls of `fit`.
+   *
+   * @throws OptionError if the optimizer has no `state`, DisposedError
+   * @example
+   * const bytes = saveCheckpoint({ parameters: model.parameters, optimizer: trainer });
+   */
+  state(): TrainerState {
+    this.#assertLive();
+    const words = [...this.#random.position, this.#stepSeed >>> 0];
+    const random = words.map((word) => word.toString(16).padStart(8, "0")).join("");
+    return { ...this.#stateful().state(), random };
+  }
+
+  /**
+   * Continues from the state of a trainer of the same model and options.
+   *
+   * @throws CheckpointError if it is none, OptionError, DisposedError; nothing has then changed
+   */
+  load(state: TrainerState): void {
+    this.#assertLive();
+    const { random, ...rest } = (state ?? {}) as TrainerState;
+    if (typeof random !== "string" || !/^[0-9a-f]{40}$/.test(random)) {
+      throw new CheckpointError(`state.random is ${describe(random)}, expected 40 hexadecimal digits`);
+    }
+    this.#stateful().load(rest);
+    const words = Array.from({ length: 5 }, (_, i) => Number.parseInt(random.slice(8 * i, 8 * i + 8), 16));
+    this.#random.position = words.slice(0, 4);
+    this.#stepSeed = words[4]! | 0;
+  }
+
+  /** The optimizer's. */
+  description(): OptimizerDescription {
+    this.#assertLive();
+    const { optimizer } = this;
+    if (optimizer.description === undefined) throw new OptionError("optimizer has no description()");
+    return optimizer.description();
+  }
+
+  #stateful(): Required<ModelOptimizer> {
+    const { optimizer } = this;
+    if (optimizer.state && optimizer.load) return optimizer as Required<ModelOptimizer>;
+    throw new OptionError("optimizer has no state() and load(), expected one of Lanewise's");
   }
 
   /** Frees the buffers and the optimizer's state, not the model; a second call does nothing. */

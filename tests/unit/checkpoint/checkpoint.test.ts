@@ -20,7 +20,7 @@ import {
   type RMSPropOptions,
   SGD,
 } from "../../../src/index.js";
-import { dense, relu, Sequential, softmaxCrossEntropy, Trainer } from "../../../src/nn/index.js";
+import { dense, dropout, relu, Sequential, softmaxCrossEntropy, Trainer } from "../../../src/nn/index.js";
 import { expectSameBits } from "../../helpers/bits.js";
 import { backends, expectUnchanged, makeCore } from "../../helpers/cores.js";
 import { randomValues } from "../../helpers/random.js";
@@ -118,22 +118,25 @@ describe.each(backends)("on %s", (backend) => {
     });
   });
 
-  it("goes on with a network's training", () => {
+  it("goes on with a network's training, its dropout and the order of its samples", async () => {
     const core = makeCore(backend);
     const x = randomValues(8 * 6, 5);
     const y = Float32Array.from({ length: 8 }, (_, row) => row % 3);
     const make = (seed: number) => {
-      const model = new Sequential(core, [dense(6, 7), relu(), dense(7, 3)], { seed });
-      let optimizer!: RMSProp;
+      const model = new Sequential(core, [dense(6, 7), relu(), dropout(0.3), dense(7, 3)], { seed });
       const trainer = new Trainer(model, {
         loss: softmaxCrossEntropy(),
-        optimizer: (parameters) => {
-          optimizer = new RMSProp(core, parameters, { momentum: 0.9, centered: true });
-          return optimizer;
-        },
+        optimizer: (parameters) => new RMSProp(core, parameters, { momentum: 0.9, centered: true }),
+        seed,
       });
       const steps = (count: number) => Array.from({ length: count }, () => trainer.step(x, y));
-      return { steps, target: { parameters: model.parameters, optimizer } satisfies CheckpointTarget };
+      const fit = async (epochs: number) => {
+        const losses: number[] = [];
+        for await (const { loss } of trainer.fit({ x, y }, { epochs, batchSize: 3 })) losses.push(loss);
+        return losses;
+      };
+      const target = { parameters: model.parameters, optimizer: trainer } satisfies CheckpointTarget;
+      return { steps, fit, target };
     };
     const straight = make(1);
     const losses = straight.steps(100);
@@ -143,6 +146,12 @@ describe.each(backends)("on %s", (backend) => {
     loadCheckpoint(saveCheckpoint(first.target), second.target);
     expect(second.steps(50)).toEqual(losses.slice(50));
     expect(saveCheckpoint(second.target)).toEqual(saveCheckpoint(straight.target));
+
+    const epochs = await straight.fit(6);
+    const firstEpochs = await second.fit(2);
+    loadCheckpoint(saveCheckpoint(second.target), first.target);
+    expect([...firstEpochs, ...(await first.fit(4))]).toEqual(epochs);
+    expect(saveCheckpoint(first.target)).toEqual(saveCheckpoint(straight.target));
   });
 });
 

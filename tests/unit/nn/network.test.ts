@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Core, Tensor } from "../../../src/index.js";
-import { DisposedError, OptionError, OutOfMemoryError, ShapeError } from "../../../src/index.js";
+import { CheckpointError, DisposedError, OptionError, OutOfMemoryError, SGD, ShapeError } from "../../../src/index.js";
 import {
   binaryCrossEntropy,
   dense,
@@ -19,6 +19,7 @@ import {
   sigmoid,
   softmaxCrossEntropy,
   Trainer,
+  type TrainerOptions,
   tanh,
   uniform,
 } from "../../../src/nn/index.js";
@@ -215,6 +216,30 @@ describe.each(backends)("a network on %s", (backend) => {
       )[0]!,
       5,
     );
+  });
+
+  it("gives and takes its state, and refuses what is none", () => {
+    const core = makeCore(backend);
+    const make = (optimizer: TrainerOptions["optimizer"]) =>
+      new Trainer(new Sequential(core, [dense(1, 2)]), { loss: meanSquaredError(), optimizer });
+    const trainer = make((parameters) => new SGD(core, parameters, { momentum: 0.9 }));
+    const { random, ...optimizer } = trainer.state();
+    expect(random).toMatch(/^[0-9a-f]{40}$/);
+    expect(optimizer).toEqual((trainer.optimizer as SGD).state());
+    expect(trainer.description()).toEqual((trainer.optimizer as SGD).description());
+    trainer.step(new Float32Array(3).fill(1), new Float32Array(6));
+    const state = trainer.state();
+    for (const bad of [null, {}, { ...state, random: random.slice(1) }, { ...state, random: 5 }, { random }]) {
+      expect(() => trainer.load(bad as never)).toThrow(CheckpointError);
+      expect(trainer.state()).toEqual(state);
+    }
+    const other = make(() => ({ step() {}, dispose() {} }));
+    expect(() => other.state()).toThrow(OptionError);
+    expect(() => other.load(state)).toThrow(/optimizer has no state\(\) and load\(\)/);
+    expect(() => other.description()).toThrow(/optimizer has no description\(\)/);
+    trainer.dispose();
+    expect(() => trainer.state()).toThrow(DisposedError);
+    expect(() => trainer.load(state)).toThrow(DisposedError);
   });
 
   it("repeats the dropout of a step that was refused", () => {
