@@ -46,7 +46,7 @@ export interface AdaGradOptions extends AdaGradGroupOptions, StepOptions {}
  * optimizer.step({ w: gradient });
  * @see PyTorch torch/optim/adagrad.py; Duchi, Hazan and Singer, Adaptive Subgradient Methods (2011)
  */
-export class AdaGrad extends Optimizer {
+export class AdaGrad extends Optimizer<AdaGradGroupOptions> {
   /**
    * @param core the core that holds the state and every parameter that is a Tensor
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options }`

@@ -51,7 +51,7 @@ export interface AdamOptions extends AdamGroupOptions, StepOptions {}
  * @see PyTorch torch/optim/adam.py; Kingma and Ba, Adam (2015); Reddi, Kale and Kumar, On the Convergence of Adam and
  *   Beyond (2018)
  */
-export class Adam extends Optimizer {
+export class Adam extends Optimizer<AdamGroupOptions> {
   /**
    * @param core the core that holds the state and every parameter that is a Tensor
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options }`
@@ -73,7 +73,7 @@ export class Adam extends Optimizer {
  * optimizer.step(new Float32Array([0.5, -0.5, 2]));
  * @see PyTorch torch/optim/adamw.py; Loshchilov and Hutter, Decoupled Weight Decay Regularization (2019)
  */
-export class AdamW extends Optimizer {
+export class AdamW extends Optimizer<AdamGroupOptions> {
   /**
    * @param core the core that holds the state and every parameter that is a Tensor
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options }`
