@@ -60,9 +60,11 @@ export function resolveConditioning(options: ConditioningOptions, name: (key: st
   let mode = 0;
   if (weightDecay > 0) mode |= decoupledWeightDecay ? MODE_DECOUPLED_DECAY : MODE_COUPLED_DECAY;
   if (maximize) mode |= MODE_RESCALE | MODE_MAXIMIZE;
-  if (given.length > 0) mode |= MODE_RESCALE;
-  if (options.clipNorm !== undefined) mode |= MODE_MEASURE | MODE_CLIP_NORM;
-  if (options.globalClipNorm !== undefined) mode |= MODE_MEASURE | MODE_CLIP_GLOBAL_NORM;
+  // An infinite bound is none; the formulas of some frameworks would multiply with it.
+  const bound = given.find((key) => Math.fround(options[key]!) < Number.POSITIVE_INFINITY);
+  if (bound !== undefined) mode |= MODE_RESCALE;
+  if (bound === "clipNorm") mode |= MODE_MEASURE | MODE_CLIP_NORM;
+  if (bound === "globalClipNorm") mode |= MODE_MEASURE | MODE_CLIP_GLOBAL_NORM;
   return {
     mode,
     scalars: {

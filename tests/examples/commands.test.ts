@@ -22,6 +22,7 @@ const PLOTS: Record<string, Record<string, number>> = {
   "example:loss-scale": { "loss-scale": 4 },
   "example:centered": { centered: 2 },
   "example:memory-length": { "memory-length": 4 },
+  "example:which-rmsprop": { "which-rmsprop": 5 },
   "example:two-layer-network": { "two-layer-network": 1 },
   "example:two-hidden-layers": { "two-hidden-layers": 4 },
   "example:checkpoint": {},

@@ -5,20 +5,34 @@ import { describe, expect, it } from "vitest";
 
 const root = new URL("../../", import.meta.url);
 
-describe.each(["README.md", "docs/guide/optimizers.md"])("%s", (page) => {
-  const text = readFileSync(new URL(page, root), "utf8");
-  const snippets = [...text.matchAll(/```ts\n(.*?)```/gs)].map((match) => match[1]!);
+/** The programs of a page, and what it says that they print. A snippet without imports goes on from the one before. */
+function programsOf(text: string): { code: string; output: string }[] {
+  const programs: { code: string; output: string }[] = [];
+  for (const [, language, block] of text.matchAll(/```(ts|text)\n(.*?)```/gs)) {
+    if (/^import /m.test(block!)) programs.push({ code: "", output: "" });
+    programs.at(-1)![language === "ts" ? "code" : "output"] += block;
+  }
+  return programs;
+}
 
-  it("has snippets", () => expect(snippets.length).toBeGreaterThanOrEqual(3));
+describe.each([
+  ["README.md", 3],
+  ["docs/guide/optimizers.md", 4],
+  ["docs/guide/which-rmsprop.md", 1],
+])("%s", (page, count) => {
+  const programs = programsOf(readFileSync(new URL(page, root), "utf8"));
 
-  it.each(snippets.map((code, index) => [index + 1, code] as const))("snippet %i runs", (index, code) => {
+  it(`has ${count} programs`, () => expect(programs.length).toBe(count));
+
+  it.each(programs.map((program, index) => [index + 1, program] as const))("program %i runs", (index, program) => {
     // Inside the package, so that "lanewise" means the build of this very checkout.
     const folder = new URL("build/readme/", root);
     mkdirSync(folder, { recursive: true });
     const file = fileURLToPath(new URL(`${page.replaceAll("/", "-")}-${index}.ts`, folder));
-    writeFileSync(file, code);
+    writeFileSync(file, program.code);
     const tsx = fileURLToPath(new URL("node_modules/tsx/dist/cli.mjs", root));
     const output = execFileSync(process.execPath, [tsx, file], { encoding: "utf8", cwd: fileURLToPath(root) });
-    if (code.includes("console.log")) expect(output).not.toBe("");
+    if (program.output !== "") expect(output).toBe(program.output);
+    else if (program.code.includes("console.log")) expect(output).not.toBe("");
   });
 });
