@@ -16,7 +16,7 @@ function programsOf(text: string): { code: string; output: string }[] {
 }
 
 describe.each([
-  ["README.md", 3],
+  ["README.md", 4],
   ["docs/guide/optimizers.md", 4],
   ["docs/guide/which-rmsprop.md", 1],
 ])("%s", (page, count) => {
