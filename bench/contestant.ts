@@ -1,3 +1,5 @@
+import type { RMSPropOptions } from "lanewise";
+
 /** A product op(A)·op(B), or of each pair of a batch. */
 export interface Product {
   readonly m: number;
@@ -29,8 +31,13 @@ export function storedShapes({ m, n, k, batch, transposeA, transposeB }: Product
   };
 }
 
-/** An optimizer and its options, in the words of the native program. */
-export type Method = "rmsprop" | "rmsprop-centered-momentum" | "sgd" | "sgd-momentum";
+/** An optimizer and its options. */
+export interface Method {
+  /** A dialect of RMSProp, or another optimizer. */
+  readonly rule: NonNullable<RMSPropOptions["dialect"]> | "adagrad" | "adam" | "adamw" | "amsgrad" | "sgd";
+  readonly centered?: boolean;
+  readonly momentum?: boolean;
+}
 
 /** Everybody's options of a step. */
 export const STEP = { learningRate: 1e-3, decay: 0.9, momentum: 0.9, eps: 1e-8, centeredEps: 1e-3 } as const;

@@ -1,5 +1,16 @@
 import { availableParallelism } from "node:os";
-import { type Core, type CoreOptions, createCore, matmul, RMSProp, SGD } from "lanewise";
+import {
+  AdaGrad,
+  Adam,
+  AdamW,
+  type Core,
+  type CoreOptions,
+  createCore,
+  matmul,
+  RMSProp,
+  SGD,
+  type Tensor,
+} from "lanewise";
 import { dense, meanSquaredError, relu, Sequential, Trainer, tanh } from "lanewise/nn";
 import { type Contestant, type Method, STEP, storedShapes, TRAINING } from "./contestant.js";
 
@@ -102,17 +113,24 @@ function contestantOf(name: string, core: Core): Contestant {
   };
 }
 
-function optimizerOf(method: Method, core: Core, parameters: ReturnType<Core["tensor"]>): RMSProp | SGD {
-  const { learningRate, decay, momentum, eps, centeredEps } = STEP;
-  switch (method) {
-    case "rmsprop":
-      return new RMSProp(core, parameters, { learningRate, decay, eps });
-    case "rmsprop-centered-momentum":
-      return new RMSProp(core, parameters, { learningRate, decay, eps: centeredEps, centered: true, momentum });
+function optimizerOf({ rule, centered = false, momentum: hasMomentum = false }: Method, core: Core, p: Tensor) {
+  const { learningRate, decay, eps, centeredEps } = STEP;
+  const momentum = hasMomentum ? { momentum: STEP.momentum } : {};
+  switch (rule) {
+    case "adagrad":
+      return new AdaGrad(core, p, { learningRate, eps });
+    case "adam":
+      return new Adam(core, p, { learningRate, eps });
+    case "adamw":
+      return new AdamW(core, p, { learningRate, eps });
+    case "amsgrad":
+      return new Adam(core, p, { learningRate, eps, amsgrad: true });
     case "sgd":
-      return new SGD(core, parameters, { learningRate });
-    case "sgd-momentum":
-      return new SGD(core, parameters, { learningRate, momentum });
+      return new SGD(core, p, { learningRate, ...momentum });
+    default: {
+      const options = { dialect: rule, learningRate, decay, centered, ...momentum };
+      return new RMSProp(core, p, { ...options, eps: centered ? centeredEps : eps });
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import { productJob, readBackJob } from "./gemm.bench.js";
 import { BASELINE, FALLBACK, lanewiseContestants } from "./lanewise.js";
 import { compileNative } from "./native.js";
 import { NETWORKS, networkJob } from "./nn.bench.js";
-import { METHODS, PARAMETERS, stepJob } from "./optim.bench.js";
+import { STEP_FAMILIES, stepJob } from "./optim.bench.js";
 import { loadPeers } from "./peers.js";
 import { plainLoop } from "./plain.js";
 import { startPyTorch } from "./pytorch.js";
@@ -36,7 +36,7 @@ const COLORS: Readonly<Record<string, string>> = {
   native: "#111",
 };
 
-const FAMILIES = ["steps", ...Object.keys(SHAPES), "networks", "read"];
+const FAMILIES = [...Object.keys(STEP_FAMILIES), ...Object.keys(SHAPES), "networks", "read"];
 
 const options = new Command("npm run bench --")
   .description("Time steps, products and training steps in Lanewise, beside plain loops, native C and other packages.")
@@ -120,10 +120,13 @@ function planOf(family: string): Plan {
   const { natives } = native;
   switch (family) {
     case "steps":
-      return {
-        title: "optimizer steps",
-        jobs: Object.keys(METHODS).flatMap((name) => PARAMETERS.map((count) => () => stepJob(name, count, natives))),
-      };
+    case "dialects": {
+      const { title, methods, parameters } = STEP_FAMILIES[family]!;
+      const jobs = Object.entries(methods).flatMap(([name, method]) =>
+        parameters.map((count) => () => stepJob(name, method, count, natives)),
+      );
+      return { title, jobs };
+    }
     case "networks":
       return {
         title: "training steps",

@@ -14,6 +14,8 @@ export interface Native {
   read(bytes: number): number;
   /** G parameters/s of an optimizer's step. */
   step(method: Method, parameters: number): number;
+  /** The parameters after some steps. */
+  stepped(method: Method, parameters: number, steps: number): Float32Array;
 }
 
 const MULTIPLY_ADDS = 400_000;
@@ -27,17 +29,27 @@ export function compileNative(lanes: readonly number[]): { natives: Native[]; di
   const natives = lanes.flatMap((count): Native[] => {
     const program = join(folder, `limit-${count}`);
     const flags = ["-O3", "-funroll-loops", "-march=native", "-ffp-contract=off", `-DLANES=${count}`];
-    if (spawnSync("cc", [...flags, source, "-o", program]).status !== 0) return [];
-    const run = (work: string, n: number) =>
-      Number(execFileSync(program, [work, `${Math.ceil(n / BLOCK) * BLOCK}`], { encoding: "utf8" }));
+    if (spawnSync("cc", [...flags, source, "-o", program, "-lm"]).status !== 0) return [];
+    const call = (work: string, n: number, ...more: string[]) =>
+      execFileSync(program, [work, `${Math.ceil(n / BLOCK) * BLOCK}`, ...more], {
+        maxBuffer: Number.POSITIVE_INFINITY,
+      });
+    const run = (work: string, n: number) => Number(call(work, n));
     return [
       {
         name: `native ${32 * count}-bit`,
         multiplyAdd: () => run("muladd", MULTIPLY_ADDS),
         read: (bytes) => 4 * run("read", bytes / 4),
-        step: run,
+        step: (method, parameters) => run(nameOf(method), parameters),
+        stepped: (method, parameters, steps) =>
+          new Float32Array(new Uint8Array(call(nameOf(method), parameters, `${steps}`)).buffer, 0, parameters),
       },
     ];
   });
   return { natives, dispose: () => rmSync(folder, { recursive: true }) };
+}
+
+/** What the program calls a step. */
+function nameOf({ rule, centered, momentum }: Method): string {
+  return `${rule.replaceAll("-", "_")}${centered ? "_centered" : ""}${momentum ? "_momentum" : ""}`;
 }

@@ -8,19 +8,60 @@ const STEPS = 3;
 /** More parameters than this are too much for the slow. */
 const HEAVY_PARAMETERS = 4e6;
 
-/** What is measured, by the name in the table. */
-export const METHODS: Readonly<Record<string, Method>> = {
-  RMSProp: "rmsprop",
-  "RMSProp, centered, momentum": "rmsprop-centered-momentum",
-  SGD: "sgd",
-  "SGD, momentum": "sgd-momentum",
+/** Methods of one kind, by the name in the table, and the numbers of parameters that they are measured with. */
+export interface StepFamily {
+  readonly title: string;
+  readonly methods: Readonly<Record<string, Method>>;
+  readonly parameters: readonly number[];
+}
+
+const PLAIN = {};
+const CENTERED = { centered: true };
+const MOMENTUM = { momentum: true };
+const BOTH = { ...CENTERED, ...MOMENTUM };
+
+/** Each dialect's forms. Left out: those without momentum where there is a buffer all the same, and other forms' twins. */
+const FORMS: readonly (readonly [rule: Method["rule"], ...forms: Omit<Method, "rule">[]])[] = [
+  ["lanewise", PLAIN, MOMENTUM, CENTERED, BOTH], // Keras 3's too
+  ["pytorch", PLAIN, MOMENTUM, CENTERED, BOTH],
+  ["keras2", PLAIN, MOMENTUM, CENTERED, BOTH],
+  ["tf-keras-legacy", PLAIN, MOMENTUM, CENTERED, BOTH],
+  ["tf1", MOMENTUM, BOTH],
+  ["optax", PLAIN, MOMENTUM, CENTERED, BOTH],
+  ["tfjs", BOTH],
+  ["mxnet1", PLAIN, BOTH],
+  ["mxnet2", PLAIN, BOTH],
+  ["paddle", MOMENTUM, BOTH],
+  ["timm", PLAIN, MOMENTUM, CENTERED, BOTH],
+];
+
+/** What is measured, by family. */
+export const STEP_FAMILIES: Readonly<Record<string, StepFamily>> = {
+  steps: {
+    title: "optimizer steps",
+    methods: {
+      RMSProp: { rule: "lanewise" },
+      "RMSProp, centered, momentum": { rule: "lanewise", ...BOTH },
+      Adam: { rule: "adam" },
+      SGD: { rule: "sgd" },
+      "SGD, momentum": { rule: "sgd", ...MOMENTUM },
+    },
+    parameters: [1024, 100_000, 2 ** 20, 2 ** 24],
+  },
+  dialects: {
+    title: "RMSProp's dialects, and its neighbours",
+    methods: Object.fromEntries([
+      ...FORMS.flatMap(([rule, ...forms]) =>
+        forms.map((form) => [[rule, ...Object.keys(form)].join(", "), { rule, ...form }]),
+      ),
+      ...(["adagrad", "adam", "adamw", "amsgrad"] as const).map((rule) => [rule, { rule }]),
+    ]),
+    parameters: [2 ** 14, 2 ** 20],
+  },
 };
 
-export const PARAMETERS = [1024, 100_000, 2 ** 20, 2 ** 24];
-
 /** One step over `count` parameters by everybody, against the same step in C. */
-export function stepJob(name: string, count: number, natives: readonly Native[]): Job {
-  const method = METHODS[name]!;
+export function stepJob(name: string, method: Method, count: number, natives: readonly Native[]): Job {
   const parameters = Float32Array.from({ length: count }, (_, i) => i % 7);
   const gradients = Float32Array.from({ length: count }, (_, i) => (i % 13) - 6.5);
   return {
@@ -35,6 +76,8 @@ export function stepJob(name: string, count: number, natives: readonly Native[])
     gauges: natives.map((native) => ({
       name: native.name,
       sample: () => count / native.step(method, count) / 1e6,
+      exact: true,
+      result: (steps) => native.stepped(method, count, steps),
     })),
   };
 }

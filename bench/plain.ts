@@ -38,11 +38,13 @@ export const plainLoop: Contestant = {
   step(method, parameters, gradients) {
     const p = Float32Array.from(parameters);
     const { learningRate, decay, eps } = STEP;
-    if (method === "rmsprop") {
+    const { rule, centered, momentum: hasMomentum } = method;
+    if (centered || hasMomentum) return undefined;
+    if (rule === "lanewise") {
       const v = new Float32Array(p.length);
       return { run: () => plainRmsprop(p, gradients, v, learningRate, decay, eps), read: () => p, dispose: () => {} };
     }
-    if (method === "sgd") return { run: () => plainSgd(p, gradients, learningRate), read: () => p, dispose: () => {} };
+    if (rule === "sgd") return { run: () => plainSgd(p, gradients, learningRate), read: () => p, dispose: () => {} };
     return undefined;
   },
 };

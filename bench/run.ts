@@ -24,8 +24,10 @@ export interface Job {
 
 /** A gauge, with its result if it has one. */
 export interface JobGauge extends Gauge {
+  /** The result has the bits of the first contestant's. Default: it is within the bound. */
+  readonly exact?: boolean;
   /** The result after so many runs; makes the work anew. */
-  readonly result?: (runs: number) => Promise<Float32Array>;
+  readonly result?: (runs: number) => Float32Array | Promise<Float32Array>;
 }
 
 /** A job, measured. */
@@ -70,9 +72,11 @@ export async function run(job: Job, contestants: readonly Contestant[], rounds: 
       } else if (exact) checkSame(`${job.name}, ${name}`, actual, expected);
       else checkWithin(`${job.name}, ${name}`, actual, expected, bound);
     }
-    for (const { name, result } of job.gauges) {
+    for (const { name, exact, result } of job.gauges) {
       if (!result || !expected || !bound) continue;
-      checkWithin(`${job.name}, ${name}`, await result(job.runsBeforeCheck), expected, bound);
+      const actual = await result(job.runsBeforeCheck);
+      if (exact) checkSame(`${job.name}, ${name}`, actual, expected);
+      else checkWithin(`${job.name}, ${name}`, actual, expected, bound);
     }
     const sides = started.map(({ contestant: { name, prepare }, task }) => ({ name, prepare, run: () => task.run() }));
     const timings = await measure(sides, job.gauges, rounds);

@@ -13,7 +13,16 @@ import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
   return div<T>(mul<T>(rate, m), add<T>(div<T>(sqrt<T>(s), correction), eps));
 }
 
-/** The elements of a row that fill pairs of vectors; built like its namesake in rmsprop.ts. */
+/** The larger one; NaN if either is. v is never −0: f32x4.max, which looks for it, takes V8 twice as many instructions. */
+// @ts-ignore: decorator
+@inline function larger(s: v128, v: v128): v128 {
+  return v128.or(f32x4.pmax(v, s), f32x4.ne(s, s));
+}
+
+/**
+ * The elements of a row that fill pairs of vectors; built like its namesake in rmsprop.ts. With every store at the end V8
+ * did not fuse the halves of a pair: wide 0.52 of this speed.
+ */
 function vectors<Amsgrad>(row: Segment, group: Group): void {
   const rowPtr = changetype<usize>(row);
   const groupPtr = changetype<usize>(group);
@@ -34,8 +43,6 @@ function vectors<Amsgrad>(row: Segment, group: Group): void {
   for (const end = p + ((row.count >> 3) << 5); p != end; p += 32) {
     let g0 = v128.load(g);
     let g1 = v128.load(g, 16);
-    let p0 = v128.load(p);
-    let p1 = v128.load(p, 16);
     if (mode & Mode.Condition) {
       if (mode & Mode.Rescale) {
         const bound = v128.load32_splat(groupPtr, offsetof<Group>("clipValue"));
@@ -45,13 +52,15 @@ function vectors<Amsgrad>(row: Segment, group: Group): void {
       }
       if (mode & Mode.CoupledDecay) {
         const weightDecay = v128.load32_splat(groupPtr, offsetof<Group>("weightDecay"));
-        g0 = decayGradient<v128>(g0, p0, weightDecay);
-        g1 = decayGradient<v128>(g1, p1, weightDecay);
+        g0 = decayGradient<v128>(g0, v128.load(p), weightDecay);
+        g1 = decayGradient<v128>(g1, v128.load(p, 16), weightDecay);
       }
       if (mode & Mode.DecoupledDecay) {
         const factor = v128.load32_splat(groupPtr, offsetof<Group>("decoupledDecay"));
-        p0 = mul<v128>(p0, factor);
-        p1 = mul<v128>(p1, factor);
+        const p0 = mul<v128>(v128.load(p), factor);
+        const p1 = mul<v128>(v128.load(p, 16), factor);
+        v128.store(p, p0);
+        v128.store(p, p1, 16);
       }
     }
     let m0 = v128.load(m);
@@ -63,25 +72,25 @@ function vectors<Amsgrad>(row: Segment, group: Group): void {
       m0 = lerp<v128>(m0, g0, meanComplement);
       m1 = lerp<v128>(m1, g1, meanComplement);
     }
+    v128.store(m, m0);
+    v128.store(m, m1, 16);
     const v0 = averageProduct<v128>(v128.load(v), g0, decay, complement);
     const v1 = averageProduct<v128>(v128.load(v, 16), g1, decay, complement);
+    v128.store(v, v0);
+    v128.store(v, v1, 16);
     let s0 = v0;
     let s1 = v1;
     if (isInteger<Amsgrad>()) {
-      s0 = max<v128>(v128.load(s), v0);
-      s1 = max<v128>(v128.load(s, 16), v1);
-    }
-    v128.store(p, sub<v128>(p0, increment<v128>(m0, s0, correction, rate, eps)));
-    v128.store(p, sub<v128>(p1, increment<v128>(m1, s1, correction, rate, eps)), 16);
-    v128.store(v, v0);
-    v128.store(v, v1, 16);
-    v128.store(m, m0);
-    v128.store(m, m1, 16);
-    if (isInteger<Amsgrad>()) {
+      s0 = larger(v128.load(s), v0);
+      s1 = larger(v128.load(s, 16), v1);
       v128.store(s, s0);
       v128.store(s, s1, 16);
       s += 32;
     }
+    const p0 = v128.load(p);
+    const p1 = v128.load(p, 16);
+    v128.store(p, sub<v128>(p0, increment<v128>(m0, s0, correction, rate, eps)));
+    v128.store(p, sub<v128>(p1, increment<v128>(m1, s1, correction, rate, eps)), 16);
     g += 32;
     v += 32;
     m += 32;

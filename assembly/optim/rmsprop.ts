@@ -43,11 +43,6 @@ import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
 }
 
 // @ts-ignore: decorator
-@inline function rootOf<T>(s: T, epsInside: T): T {
-  return sqrt<T>(add<T>(s, epsInside));
-}
-
-// @ts-ignore: decorator
 @inline function accumulate<T>(b: T, u: T, momentum: T): T {
   return add<T>(mul<T>(momentum, b), u);
 }
@@ -56,16 +51,19 @@ import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
  * The elements of a row that fill pairs of vectors; which arrays there are is decided while compiling.
  *
  * Registers: the scalars of the plain formula, at most 7 of V8's 15; those of options are loaded in the loop, under
- * branches that go the same way for the whole row. Operands are loaded where they are first needed, not at the top:
- * with the mean and the momentum buffer V8 would otherwise spill.
+ * branches that go the same way for the whole row. Operands are loaded where they are first needed, averages stored as
+ * soon as they are known and the parameter read last (decoupled decay stores it and it is read again), so that nothing
+ * spills. V8 of Node 20 keeps an address for each v128.load32_splat in the loop; what few rows need is f32x4.splat.
  * Wide: V8 fuses the two halves only while everything that feeds a pair of stores pairs up block by block, so each
- * branch serves both halves and none stands between the division and the stores but Nesterov's, which feeds both.
- * Tried (Zen 4, V8 of Node 20 and 24, 65536 elements; speed against this form):
- * - f32x4.splat for v128.load32_splat: V8 moves the splats into the loop; centered 0.89.
+ * branch serves both halves and none stands between the division and the parameter's stores but Nesterov's and
+ * RateLast's, which feed the momentum's stores beside them too.
+ * Tried (Zen 4, V8 of Node 20 and 24; speed against this form; docs/decisions/0010-dialects.md has more):
+ * - scalars of the plain formula by f32x4.splat: V8 moves the splats into the loop; centered 0.89.
  * - options without branches (multiply by 1, bitselect by mask): plain 0.8, the others 0.5.
  * - centered and momentum as branches too: 0.94, and V8 no longer fuses the halves.
- * - no branches, one loop for each set of options: 1.00–1.02, at four times the code.
- * - one vector an iteration: centered with momentum 1.03, but nothing to fuse.
+ * - no branches, one loop for each set of options: 0.98–1.02, at four times the code.
+ * - every load at the top, every store at the end: centered 0.90–0.98; momentum stored at once: wide 0.65.
+ * - distances from p instead of pointers: 0.94 and 1.02. The division of a pair in the next turn: 0.97–1.01.
  */
 function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void {
   const rowPtr = changetype<usize>(row);
@@ -102,16 +100,14 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
   for (const end = p + ((row.count >> 3) << 5); p != end; p += 32) {
     let g0 = v128.load(g);
     let g1 = v128.load(g, 16);
-    let p0 = v128.load(p);
-    let p1 = v128.load(p, 16);
     if (mode & Mode.Condition) {
       if (mode & Mode.Rescale) {
-        const bound = v128.load32_splat(groupPtr, offsetof<Group>("clipValue"));
-        const scale = v128.load32_splat(rowPtr, offsetof<Segment>("gradScale"));
+        const bound = f32x4.splat(group.clipValue);
+        const scale = f32x4.splat(row.gradScale);
         g0 = rescale<v128>(g0, bound, scale);
         g1 = rescale<v128>(g1, bound, scale);
         if (isInteger<Dialect>()) {
-          const scale2 = v128.load32_splat(rowPtr, offsetof<Segment>("gradScale2"));
+          const scale2 = f32x4.splat(row.gradScale2);
           if (mode & Mode.RescaleDivide) {
             g0 = div<v128>(g0, scale2);
             g1 = div<v128>(g1, scale2);
@@ -122,28 +118,32 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
         }
       }
       if (mode & Mode.CoupledDecay) {
-        const weightDecay = v128.load32_splat(groupPtr, offsetof<Group>("weightDecay"));
-        g0 = decayGradient<v128>(g0, p0, weightDecay);
-        g1 = decayGradient<v128>(g1, p1, weightDecay);
+        const weightDecay = f32x4.splat(group.weightDecay);
+        g0 = decayGradient<v128>(g0, v128.load(p), weightDecay);
+        g1 = decayGradient<v128>(g1, v128.load(p, 16), weightDecay);
         if (isInteger<Dialect>() && mode & Mode.ClampLast) {
-          const bound = v128.load32_splat(groupPtr, offsetof<Group>("clipValue"));
+          const bound = f32x4.splat(group.clipValue);
           g0 = clamp<v128>(g0, bound);
           g1 = clamp<v128>(g1, bound);
         }
       }
       if (mode & Mode.DecoupledDecay) {
-        const decoupledDecay = v128.load32_splat(groupPtr, offsetof<Group>("decoupledDecay"));
+        let p0 = v128.load(p);
+        let p1 = v128.load(p, 16);
+        const decoupledDecay = f32x4.splat(group.decoupledDecay);
         if (isInteger<Dialect>() && mode & Mode.DecayFactor) {
           p0 = mul<v128>(p0, decoupledDecay);
           p1 = mul<v128>(p1, decoupledDecay);
         } else if (isInteger<Dialect>() && mode & Mode.DecayTwice) {
-          const weightDecay = v128.load32_splat(groupPtr, offsetof<Group>("weightDecay"));
+          const weightDecay = f32x4.splat(group.weightDecay);
           p0 = decayTwice<v128>(p0, weightDecay, learningRate);
           p1 = decayTwice<v128>(p1, weightDecay, learningRate);
         } else {
           p0 = decayParameter<v128>(p0, decoupledDecay);
           p1 = decayParameter<v128>(p1, decoupledDecay);
         }
+        v128.store(p, p0);
+        v128.store(p, p1, 16);
       }
     }
 
@@ -159,6 +159,8 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
       v0 = average<v128>(v0, mul<v128>(g0, g0), decay, complement);
       v1 = average<v128>(v1, mul<v128>(g1, g1), decay, complement);
     }
+    v128.store(v, v0);
+    v128.store(v, v1, 16);
     let s0 = v0;
     let s1 = v1;
     let mean0 = v0;
@@ -176,15 +178,18 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
         m0 = average<v128>(m0, g0, meanDecay, meanComplement);
         m1 = average<v128>(m1, g1, meanDecay, meanComplement);
       }
+      v128.store(m, m0);
+      v128.store(m, m1, 16);
+      m += 32;
       mean0 = m0;
       mean1 = m1;
     }
     if (mode & Mode.BiasCorrection) {
-      const correction0 = v128.load32_splat(rowPtr, offsetof<Segment>("correction0"));
+      const correction0 = f32x4.splat(row.correction0);
       s0 = mul<v128>(s0, correction0);
       s1 = mul<v128>(s1, correction0);
       if (isInteger<Centered>()) {
-        const correction1 = v128.load32_splat(rowPtr, offsetof<Segment>("correction1"));
+        const correction1 = f32x4.splat(row.correction1);
         mean0 = mul<v128>(mean0, correction1);
         mean1 = mul<v128>(mean1, correction1);
       }
@@ -200,8 +205,13 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
       }
     }
 
-    let d0 = rootOf<v128>(s0, epsInside);
-    let d1 = rootOf<v128>(s1, epsInside);
+    // With EpsOutside epsInside is 0, and s + 0 is s: no v and no v − m² is ever −0.
+    if (!(mode & Mode.EpsOutside)) {
+      s0 = add<v128>(s0, epsInside);
+      s1 = add<v128>(s1, epsInside);
+    }
+    let d0 = sqrt<v128>(s0);
+    let d1 = sqrt<v128>(s1);
     let u0 = mul<v128>(learningRate, g0);
     let u1 = mul<v128>(learningRate, g1);
     if (mode & Mode.EpsOutside) {
@@ -247,15 +257,10 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
       u1 = mul<v128>(u1, rate);
     }
 
+    const p0 = v128.load(p);
+    const p1 = v128.load(p, 16);
     v128.store(p, sub<v128>(p0, u0));
     v128.store(p, sub<v128>(p1, u1), 16);
-    v128.store(v, v0);
-    v128.store(v, v1, 16);
-    if (isInteger<Centered>()) {
-      v128.store(m, m0);
-      v128.store(m, m1, 16);
-      m += 32;
-    }
     if (isInteger<Momentum>()) {
       v128.store(b, b0);
       v128.store(b, b1, 16);
@@ -305,7 +310,7 @@ function remainder(row: Segment, group: Group): void {
       s = mode & Mode.EpsInMean ? varianceLess<f32>(s, mean, group.epsOutside) : variance<f32>(s, mean);
     }
 
-    let d = rootOf<f32>(s, group.epsInside);
+    let d = sqrt<f32>(s + group.epsInside);
     let u = learningRate * g;
     if (mode & Mode.EpsOutside) {
       if (mode & Mode.EpsRatio) {

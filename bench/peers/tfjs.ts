@@ -34,10 +34,11 @@ export function tfjs(backend: "wasm" | "cpu"): Contestant {
       };
     },
     step(method, parameters, gradients) {
+      const optimizer = optimizerOf(method);
+      if (optimizer === undefined) return undefined;
       // A variable may go on using the array it is made of.
       const p = tf.variable(tf.tensor1d(parameters.slice()));
       const g = tf.tensor1d(gradients);
-      const optimizer = optimizerOf(method);
       const named = { [p.name]: g };
       return {
         run: () => optimizer.applyGradients(named),
@@ -85,17 +86,15 @@ export function tfjs(backend: "wasm" | "cpu"): Contestant {
   };
 }
 
-function optimizerOf(method: Method): tf.Optimizer {
+function optimizerOf({ rule, centered, momentum: hasMomentum }: Method): tf.Optimizer | undefined {
   const { learningRate, decay, momentum, eps, centeredEps } = STEP;
-  switch (method) {
-    case "rmsprop":
-      return tf.train.rmsprop(learningRate, decay, 0, eps);
-    case "rmsprop-centered-momentum":
+  switch (rule) {
+    case "lanewise":
       // The centered form takes its epsilon off the variance instead of adding it.
-      return tf.train.rmsprop(learningRate, decay, momentum, -centeredEps, true);
+      return tf.train.rmsprop(learningRate, decay, hasMomentum ? momentum : 0, centered ? -centeredEps : eps, centered);
     case "sgd":
-      return tf.train.sgd(learningRate);
-    case "sgd-momentum":
-      return tf.train.momentum(learningRate, momentum);
+      return hasMomentum ? tf.train.momentum(learningRate, momentum) : tf.train.sgd(learningRate);
+    default:
+      return undefined;
   }
 }

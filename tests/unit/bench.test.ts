@@ -1,9 +1,9 @@
 // The bench's own parts: a comparison that misses nothing, shapes that are what they claim, ratios the right way round.
 import { describe, expect, it } from "vitest";
 import { checkSame, checkWithin } from "../../bench/check.js";
-import { storedShapes, type Task } from "../../bench/contestant.js";
+import { type Contestant, storedShapes, type Task } from "../../bench/contestant.js";
 import { productJob } from "../../bench/gemm.bench.js";
-import { METHODS, stepJob } from "../../bench/optim.bench.js";
+import { stepJob } from "../../bench/optim.bench.js";
 import { plainLoop } from "../../bench/plain.js";
 import { formatFamily } from "../../bench/report.js";
 import { type Job, run } from "../../bench/run.js";
@@ -32,6 +32,20 @@ describe("shapes", () => {
   });
 });
 
+/** The parameters and gradients that a step's job hands out. */
+function startOf(job: Job): [parameters: Float32Array, gradients: Float32Array] {
+  let start: [Float32Array, Float32Array] | undefined;
+  const spy: Contestant = {
+    name: "spy",
+    step(_, parameters, gradients) {
+      start = [parameters, gradients];
+      return undefined;
+    },
+  };
+  job.start(spy);
+  return start!;
+}
+
 describe("comparison of results", () => {
   it("refuses what is beyond its bound, NaN and another length", () => {
     checkWithin("a", floats(1, 2), floats(1, 2.5), floats(0, 0.5));
@@ -45,7 +59,7 @@ describe("comparison of results", () => {
 
   it.each([
     ["a product", productJob(SHAPES["odd"]!.shapes[1]!, "GFLOP/s", [])],
-    ["a step", stepJob(Object.keys(METHODS)[0]!, 1000, [])],
+    ["a step", stepJob("RMSProp", { rule: "lanewise" }, 1000, [])],
   ])("of %s accepts itself, and not a neighbour's mistake", async (_, job: Job) => {
     const wrong = { ...plainLoop, name: "wrong" };
     const row = await run(job, [plainLoop, { ...plainLoop, name: "again" }], 1);
@@ -59,6 +73,22 @@ describe("comparison of results", () => {
       },
     };
     await expect(run(mistaken, [plainLoop, wrong], 1)).rejects.toThrow(/wrong: element 7/);
+  });
+
+  it("of a gauge that must have the same bits accepts no other", async () => {
+    const job = stepJob("RMSProp", { rule: "lanewise" }, 8, []);
+    const withGauge = (result: (steps: number) => Float32Array, exact: boolean): Job => {
+      return { ...job, gauges: [{ name: "gauge", sample: () => 1, result, exact }] };
+    };
+    const steps = (count: number) => {
+      const task = plainLoop.step!({ rule: "lanewise" }, ...startOf(job))!;
+      for (let step = 0; step < count; step++) task.run();
+      return task.read();
+    };
+    const nearly = (count: number) => steps(count).map((value) => value * (1 + 2 ** -23));
+    await run(withGauge(steps, true), [plainLoop], 1);
+    await run(withGauge(nearly, false), [plainLoop], 1);
+    await expect(run(withGauge(nearly, true), [plainLoop], 1)).rejects.toThrow(/gauge: element/);
   });
 
   it("names in a note whoever cannot do the work", async () => {
