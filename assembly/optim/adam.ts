@@ -1,7 +1,7 @@
 import { Off, On, add, div, max, mul, sqrt, sub } from "../simd";
-import { averageParameters } from "./average";
-import { averageProduct, decayGradient, lerp, measure_f32, rescale } from "./condition";
-import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
+import { averageProduct, conditioned, decayGradient, lerp, rescale } from "./condition";
+import { Group, Mode, Segment } from "./segments";
+import { walk } from "./walk";
 
 // The formula, element by element, every operation rounded to float32:
 //   m ← m + (1−β₁)·(g − m)        v ← β₂·v + ((1−β₂)·g)·g        s = v, or with AMSGrad s ← max(s, v)
@@ -102,11 +102,7 @@ function remainder(row: Segment, group: Group): void {
   const mode = group.mode;
   for (let i = row.count & ~7; i < row.count; i++) {
     const offset = i << 2;
-    let p = load<f32>(row.paramPtr + offset);
-    let g = load<f32>(row.gradPtr + offset);
-    if (mode & Mode.Rescale) g = rescale<f32>(g, group.clipValue, row.gradScale);
-    if (mode & Mode.CoupledDecay) g = decayGradient<f32>(g, p, group.weightDecay);
-    if (mode & Mode.DecoupledDecay) p *= group.decoupledDecay;
+    const g = conditioned(row, group, offset);
     let m = load<f32>(row.state1Ptr + offset);
     if (mode & Mode.MeanFromGradient) m = lerp<f32>(g, m, group.meanDecay);
     else m = lerp<f32>(m, g, group.meanDecayComplement);
@@ -117,7 +113,19 @@ function remainder(row: Segment, group: Group): void {
       s = max<f32>(load<f32>(row.state2Ptr + offset), s);
       store<f32>(row.state2Ptr + offset, s);
     }
-    store<f32>(row.paramPtr + offset, p - increment<f32>(m, s, row.correction0, row.correction1, group.epsOutside));
+    const u = increment<f32>(m, s, row.correction0, row.correction1, group.epsOutside);
+    store<f32>(row.paramPtr + offset, load<f32>(row.paramPtr + offset) - u);
+  }
+}
+
+@unmanaged
+class Adam {
+  // @ts-ignore: decorator
+  @inline update(row: Segment, group: Group): void {
+    assert(row.state0Ptr != 0 && row.state1Ptr != 0);
+    if (row.state2Ptr) vectors<On>(row, group);
+    else vectors<Off>(row, group);
+    remainder(row, group);
   }
 }
 
@@ -132,18 +140,5 @@ function remainder(row: Segment, group: Group): void {
  * Source: PyTorch's torch/optim/adam.py, in the order of its operations; Kingma and Ba (2015), Reddi et al. (2018).
  */
 export function adam_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: i32): u32 {
-  const refused = measure_f32(segmentsPtr, segmentCount, checkFinite);
-  if (refused) return refused;
-  for (let i: u32 = 0; i < segmentCount; i++) {
-    const row = segmentAt(segmentsPtr, i);
-    if (!row.gradPtr) continue;
-    const group = groupOf(row);
-    assert(((row.paramPtr | row.gradPtr | row.state0Ptr | row.state1Ptr | row.state2Ptr) & 3) == 0);
-    assert(row.state0Ptr != 0 && row.state1Ptr != 0);
-    if (row.state2Ptr) vectors<On>(row, group);
-    else vectors<Off>(row, group);
-    remainder(row, group);
-    averageParameters(row);
-  }
-  return 0;
+  return walk<Adam>(segmentsPtr, segmentCount, checkFinite);
 }

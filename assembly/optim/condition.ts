@@ -148,3 +148,29 @@ export function measure_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: 
 @inline export function lerp<T>(from: T, to: T, weight: T): T {
   return add<T>(from, mul<T>(weight, sub<T>(to, from)));
 }
+
+/**
+ * The gradient of one element, as the formula sees it; `offset` is in bytes. Decoupled decay is written to the parameter:
+ * what comes next reads it there.
+ */
+export function conditioned(row: Segment, group: Group, offset: u32): f32 {
+  const mode = group.mode;
+  const p = load<f32>(row.paramPtr + offset);
+  let g = load<f32>(row.gradPtr + offset);
+  if (mode & Mode.Rescale) {
+    g = rescale<f32>(g, group.clipValue, row.gradScale);
+    if (mode & Mode.RescaleDivide) g /= row.gradScale2;
+    else if (mode & Mode.RescaleTwice) g *= row.gradScale2;
+  }
+  if (mode & Mode.CoupledDecay) {
+    g = decayGradient<f32>(g, p, group.weightDecay);
+    if (mode & Mode.ClampLast) g = clamp<f32>(g, group.clipValue);
+  }
+  if (mode & Mode.DecoupledDecay) {
+    let decayed = decayParameter<f32>(p, group.decoupledDecay);
+    if (mode & Mode.DecayFactor) decayed = p * group.decoupledDecay;
+    else if (mode & Mode.DecayTwice) decayed = decayTwice<f32>(p, group.weightDecay, group.learningRate);
+    store<f32>(row.paramPtr + offset, decayed);
+  }
+  return g;
+}

@@ -1,16 +1,16 @@
 import { Off, On, add, div, mul, splat, sqrt, sub } from "../simd";
-import { averageParameters } from "./average";
 import {
   averageProduct,
   clamp,
+  conditioned,
   decayGradient,
   decayParameter,
   decayTwice,
   lerp,
-  measure_f32,
   rescale,
 } from "./condition";
-import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
+import { Group, Mode, Segment } from "./segments";
+import { walk } from "./walk";
 
 // The formula, element by element, every operation rounded to float32:
 //   v ← decay·v + (1−decay)·g²        m ← meanDecay·m + (1−meanDecay)·g                          (m if centered)
@@ -277,23 +277,7 @@ function remainder(row: Segment, group: Group): void {
   const learningRate = mode & Mode.RowRate ? row.correction1 : group.learningRate;
   for (let i = row.count & ~7; i < row.count; i++) {
     const offset = i << 2;
-    let p = load<f32>(row.paramPtr + offset);
-    let g = load<f32>(row.gradPtr + offset);
-    if (mode & Mode.Rescale) {
-      g = rescale<f32>(g, group.clipValue, row.gradScale);
-      if (mode & Mode.RescaleDivide) g /= row.gradScale2;
-      else if (mode & Mode.RescaleTwice) g *= row.gradScale2;
-    }
-    if (mode & Mode.CoupledDecay) {
-      g = decayGradient<f32>(g, p, group.weightDecay);
-      if (mode & Mode.ClampLast) g = clamp<f32>(g, group.clipValue);
-    }
-    if (mode & Mode.DecoupledDecay) {
-      if (mode & Mode.DecayFactor) p *= group.decoupledDecay;
-      else if (mode & Mode.DecayTwice) p = decayTwice<f32>(p, group.weightDecay, learningRate);
-      else p = decayParameter<f32>(p, group.decoupledDecay);
-    }
-
+    const g = conditioned(row, group, offset);
     let s = load<f32>(row.state0Ptr + offset);
     if (mode & Mode.SquareProduct) s = averageProduct<f32>(s, g, group.decay, group.decayComplement);
     else if (mode & Mode.SquareLerp) s = lerp<f32>(s, g * g, group.decayComplement);
@@ -327,17 +311,31 @@ function remainder(row: Segment, group: Group): void {
       u = mode & Mode.Nesterov ? accumulate<f32>(b, u, group.momentum) : b;
     }
     if (mode & Mode.RateLast) u *= group.rateLast;
-    store<f32>(row.paramPtr + offset, p - u);
+    store<f32>(row.paramPtr + offset, load<f32>(row.paramPtr + offset) - u);
   }
 }
 
 // @ts-ignore: decorator
-@inline function update<Dialect>(row: Segment, group: Group, mode: u32): void {
+@inline function choose<Dialect>(row: Segment, group: Group, mode: u32): void {
   if (mode & Mode.Centered) {
     if (mode & Mode.Momentum) vectors<Dialect, On, On>(row, group);
     else vectors<Dialect, On, Off>(row, group);
   } else if (mode & Mode.Momentum) vectors<Dialect, Off, On>(row, group);
   else vectors<Dialect, Off, Off>(row, group);
+}
+
+@unmanaged
+class RMSProp {
+  // @ts-ignore: decorator
+  @inline update(row: Segment, group: Group): void {
+    const mode = group.mode;
+    assert(row.state0Ptr != 0);
+    assert(!(mode & Mode.Centered) || row.state1Ptr != 0);
+    assert(!(mode & Mode.Momentum) || row.state2Ptr != 0);
+    if (mode & Mode.Dialect) choose<On>(row, group, mode);
+    else choose<Off>(row, group, mode);
+    remainder(row, group);
+  }
 }
 
 /**
@@ -352,21 +350,5 @@ function remainder(row: Segment, group: Group): void {
  * and then gives NaN unless eps covers it.
  */
 export function rmsprop_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: i32): u32 {
-  const refused = measure_f32(segmentsPtr, segmentCount, checkFinite);
-  if (refused) return refused;
-  for (let i: u32 = 0; i < segmentCount; i++) {
-    const row = segmentAt(segmentsPtr, i);
-    if (!row.gradPtr) continue;
-    const group = groupOf(row);
-    const mode = group.mode;
-    assert(((row.paramPtr | row.gradPtr | row.state0Ptr | row.state1Ptr | row.state2Ptr) & 3) == 0);
-    assert(row.state0Ptr != 0);
-    assert(!(mode & Mode.Centered) || row.state1Ptr != 0);
-    assert(!(mode & Mode.Momentum) || row.state2Ptr != 0);
-    if (mode & Mode.Dialect) update<On>(row, group, mode);
-    else update<Off>(row, group, mode);
-    remainder(row, group);
-    averageParameters(row);
-  }
-  return 0;
+  return walk<RMSProp>(segmentsPtr, segmentCount, checkFinite);
 }

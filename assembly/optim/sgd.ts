@@ -1,7 +1,7 @@
 import { Off, On, add, mul, sub } from "../simd";
-import { averageParameters } from "./average";
-import { decayGradient, decayParameter, measure_f32, rescale } from "./condition";
-import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
+import { conditioned, decayGradient, decayParameter, rescale } from "./condition";
+import { Group, Mode, Segment } from "./segments";
+import { walk } from "./walk";
 
 // The formula, element by element, every operation rounded to float32:
 //   b ← momentum·b + correction0·g;  d = b, or with Nesterov g + momentum·b;  without momentum d = g
@@ -98,17 +98,25 @@ function remainder(row: Segment, group: Group): void {
   const mode = group.mode;
   for (let i = row.count & ~7; i < row.count; i++) {
     const offset = i << 2;
-    let p = load<f32>(row.paramPtr + offset);
-    let g = load<f32>(row.gradPtr + offset);
-    if (mode & Mode.Rescale) g = rescale<f32>(g, group.clipValue, row.gradScale);
-    if (mode & Mode.CoupledDecay) g = decayGradient<f32>(g, p, group.weightDecay);
-    if (mode & Mode.DecoupledDecay) p = decayParameter<f32>(p, group.decoupledDecay);
+    let g = conditioned(row, group, offset);
     if (mode & Mode.Momentum) {
       const b = accumulate<f32>(load<f32>(row.state0Ptr + offset), g, group.momentum, row.correction0);
       store<f32>(row.state0Ptr + offset, b);
       g = mode & Mode.Nesterov ? ahead<f32>(g, b, group.momentum) : b;
     }
-    store<f32>(row.paramPtr + offset, descend<f32>(p, g, group.learningRate));
+    store<f32>(row.paramPtr + offset, descend<f32>(load<f32>(row.paramPtr + offset), g, group.learningRate));
+  }
+}
+
+@unmanaged
+class SGD {
+  // @ts-ignore: decorator
+  @inline update(row: Segment, group: Group): void {
+    const mode = group.mode;
+    assert(!(mode & Mode.Momentum) || row.state0Ptr != 0);
+    if (mode & Mode.Momentum) vectors<On>(row, group);
+    else vectors<Off>(row, group);
+    remainder(row, group);
   }
 }
 
@@ -123,19 +131,5 @@ function remainder(row: Segment, group: Group): void {
  * Source: PyTorch's torch/optim/sgd.py, in the order of its operations.
  */
 export function sgd_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: i32): u32 {
-  const refused = measure_f32(segmentsPtr, segmentCount, checkFinite);
-  if (refused) return refused;
-  for (let i: u32 = 0; i < segmentCount; i++) {
-    const row = segmentAt(segmentsPtr, i);
-    if (!row.gradPtr) continue;
-    const group = groupOf(row);
-    const mode = group.mode;
-    assert(((row.paramPtr | row.gradPtr | row.state0Ptr) & 3) == 0);
-    assert(!(mode & Mode.Momentum) || row.state0Ptr != 0);
-    if (mode & Mode.Momentum) vectors<On>(row, group);
-    else vectors<Off>(row, group);
-    remainder(row, group);
-    averageParameters(row);
-  }
-  return 0;
+  return walk<SGD>(segmentsPtr, segmentCount, checkFinite);
 }
