@@ -8,11 +8,11 @@ export default [
     name: "lanewise, its main names",
     ...inline,
     import: "{ createCore, createCoreSync, matmul, RMSProp }",
-    limit: "17.25 KiB",
+    limit: "23.75 KiB",
   },
-  { name: "lanewise, everything", ...inline, limit: "18 KiB" },
-  { name: "lanewise/js, everything", ...inline, path: "dist/entry/js.js", limit: "12.5 KiB" },
-  { name: "relaxed and wide, on demand", path: "dist/backend/wasm/on-demand.js", limit: "10.5 KiB" },
+  { name: "lanewise, everything", ...inline, limit: "26 KiB" },
+  { name: "lanewise/js, everything", ...inline, path: "dist/entry/js.js", limit: "18.5 KiB" },
+  { name: "relaxed and wide, on demand", path: "dist/backend/wasm/on-demand.js", limit: "12.25 KiB" },
   { name: "threads, on demand", path: "dist/backend/threads/start.js", limit: "5 KiB" },
   { name: "lanewise/checkpoint, everything", path: "dist/checkpoint/index.js", limit: "7.25 KiB" },
   {
@@ -21,5 +21,5 @@ export default [
     import: "{ saveCheckpoint, loadCheckpoint }",
     limit: "4 KiB",
   },
-  { name: "lanewise/nn, everything", path: "dist/nn/index.js", limit: "11.5 KiB" },
+  { name: "lanewise/nn, everything", path: "dist/nn/index.js", limit: "12 KiB" },
 ];
