@@ -7,6 +7,7 @@ import {
   RMSProp,
   type RMSPropOptions,
   SGD,
+  type SGDOptions,
   ShapeError,
 } from "../../../src/index.js";
 import { expectSameBits } from "../../helpers/bits.js";
@@ -110,6 +111,27 @@ describe.each(backends)("stepRows on %s", (backend) => {
     optimizer.stepRows("other", [0], one);
     expect([...table.data]).toEqual([3, 6, -6, -14]);
     expect(optimizer.averaged()).toMatchObject({ other: one });
+  });
+
+  it.each<[SGDOptions, SGDOptions]>([
+    [{ emaDecay: 0.9 }, { emaDecay: 0.5 }],
+    [{ momentum: 0.5, dampening: 0.5 }, { momentum: 0.5 }],
+  ])("groups by turns, %o and %o, keep their options", (first, second) => {
+    const make = () => {
+      const [a, b] = [core.tensor([ROWS, WIDTH], start), core.tensor([ROWS, WIDTH], start)];
+      return new SGD(core, [
+        { params: { a }, ...first },
+        { params: { b }, ...second },
+      ]);
+    };
+    const [both, alone] = [make(), make()];
+    for (let i = 0; i < 3; i++) {
+      const grads = randomValues(2 * WIDTH, 20 + i);
+      both.stepRows("a", [1, 3], grads);
+      for (const optimizer of [both, alone]) optimizer.stepRows("b", [1, 3], grads);
+    }
+    expect(both.state().parameters.b).toEqual(alone.state().parameters.b);
+    expect((both.averaged() as object[])[1]).toEqual((alone.averaged() as object[])[1]);
   });
 
   it("resumes by state and load", () => {
