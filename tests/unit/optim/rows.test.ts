@@ -86,14 +86,16 @@ describe.each(backends)("stepRows on %s", (backend) => {
 
   it("tensors of one and of three axes, no rows at all, and rows without elements", () => {
     const [line, block, empty] = [core.tensor([5]), core.tensor([3, 2, 2]), core.tensor([4, 0])];
-    const optimizer = new SGD(core, { line, block, empty }, { learningRate: 1 });
+    const wide = core.tensor([2 ** 53 - 1, 0]);
+    const optimizer = new SGD(core, { line, block, empty, wide }, { learningRate: 1 });
     optimizer.stepRows("line", [4, 1], new Float32Array([1, 2]));
     optimizer.stepRows("block", [1], core.tensor([1, 2, 2], [1, 2, 3, 4]));
     optimizer.stepRows("empty", [3, 3], new Float32Array(0));
+    optimizer.stepRows("wide", [2 ** 52], new Float32Array(0));
     optimizer.stepRows("line", [], new Float32Array(0));
     expect([...line.data]).toEqual([0, -2, 0, 0, -1]);
     expect([...block.data]).toEqual([0, 0, 0, 0, -1, -2, -3, -4, 0, 0, 0, 0]);
-    expect(optimizer.iterations).toBe(4);
+    expect(optimizer.iterations).toBe(5);
     expect(optimizer.state().parameters.line!.iterations).toBe(2);
   });
 
