@@ -550,6 +550,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       if (array === undefined) this.#parameterTensors.add(tensor);
     }
     this.#slots.push(...slots);
+    for (const slot of this.#slots) slot.accepted = undefined; // it may be a parameter now
     this.#useTable(table);
   }
 
