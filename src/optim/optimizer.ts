@@ -458,8 +458,9 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   load(state: OptimizerState): void {
     this.#assertLive();
-    this.#accumulated = loadSlots(this.#slots, this.#stateNames, this.#step.accumulationSteps, state);
-    this.#iterations = state.iterations;
+    const counts = loadSlots(this.#slots, this.#stateNames, this.#step.accumulationSteps, state);
+    this.#iterations = counts.iterations;
+    this.#accumulated = counts.accumulatedSteps;
   }
 
   /** Frees the state; the parameters stay. A second call does nothing, other uses afterwards throw DisposedError. */
