@@ -1,10 +1,10 @@
-import { checkKeys, describe, isFloat32Array } from "../checks.js";
+import { checkKeys, describe, isFloat32Array, unexpected } from "../checks.js";
 import { CheckpointError, OptionError } from "../errors.js";
 import type { OptimizerDescription } from "../optim/optimizer.js";
 import { isRecord, type ParameterSet } from "../optim/parameters.js";
 import type { OptimizerState } from "../optim/state.js";
 import { checkFits, namedParameters, shapeOf, valuesOf } from "./parameters.js";
-import { readSafetensors, type StoredTensor, writeSafetensors } from "./safetensors.js";
+import { checkPlain, readSafetensors, type StoredTensor, writeSafetensors } from "./safetensors.js";
 
 /** What a checkpoint needs of an optimizer; `RMSProp`, `SGD` and the others are. */
 export interface StatefulOptimizer {
@@ -76,8 +76,10 @@ type Nested = { [key: string]: Nested } | number | string | boolean | null;
 export function saveCheckpoint(source: CheckpointSource): Uint8Array {
   checkKeys("source", source, ["parameters", "optimizer", "metadata"]);
   const { parameters, optimizer, metadata = {} } = source;
+  checkPlain("metadata", metadata);
   if (Object.hasOwn(metadata, KEY)) throw new OptionError(`metadata.${KEY} is taken, expected another key`);
   const named = namedParameters(parameters);
+  checkOptimizer(optimizer);
   // First: what it allocates may move the memory that parameters are views of.
   const description = optimizer?.description?.();
   const state = optimizer?.state();
@@ -110,6 +112,7 @@ export function saveCheckpoint(source: CheckpointSource): Uint8Array {
 export function loadCheckpoint(bytes: Uint8Array, target: CheckpointTarget): Checkpoint {
   checkKeys("target", target, ["parameters", "optimizer"]);
   const named = namedParameters(target.parameters);
+  checkOptimizer(target.optimizer);
   const file = readSafetensors(bytes);
   const { [KEY]: text, ...metadata } = file.metadata;
   const saved = text === undefined ? undefined : readAbout(text).optimizer;
@@ -137,6 +140,13 @@ export function loadCheckpoint(bytes: Uint8Array, target: CheckpointTarget): Che
   }
   for (const [name, parameter] of named) valuesOf(parameter).set(values.get(name)!);
   return { metadata, ...(saved?.description && { optimizer: saved.description }) };
+}
+
+/** Throws OptionError unless there is none, or one with a state. */
+function checkOptimizer(optimizer: StatefulOptimizer | undefined): void {
+  if (optimizer === undefined || (typeof optimizer?.state === "function" && typeof optimizer.load === "function"))
+    return;
+  throw unexpected("optimizer", optimizer, "an object with state() and load()");
 }
 
 /** Moves the arrays of a state into `tensors`, under their paths; the rest is plain data. */

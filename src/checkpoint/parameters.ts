@@ -1,15 +1,15 @@
 import { isFloat32Array, unexpected } from "../checks.js";
 import { CheckpointError } from "../errors.js";
-import type { Parameter, ParameterSet } from "../optim/parameters.js";
+import { isRecord, type Parameter, type ParameterSet } from "../optim/parameters.js";
 import { type Shape, Tensor } from "../tensor.js";
 import type { StoredTensor } from "./safetensors.js";
 
 /** Parameters by the names that an optimizer gives them: the key in a record, else the index. */
 export function namedParameters(set: ParameterSet): Map<string, Parameter> {
-  if (typeof set !== "object" || set === null) {
+  const single = set instanceof Tensor || isFloat32Array(set);
+  if (!single && !Array.isArray(set) && !isRecord(set)) {
     throw unexpected("parameters", set, "a Tensor or Float32Array, an array of them, or a record of them by name");
   }
-  const single = set instanceof Tensor || isFloat32Array(set);
   const members = new Map<string, Parameter>(single ? [["0", set]] : Object.entries(set));
   for (const [name, value] of members) {
     if (value instanceof Tensor) value.assertLive(`parameters.${name}`);

@@ -180,7 +180,8 @@ export const pytorch: Layout = {
       throw new CheckpointError(`param_groups has ${states.size} parameters, expected ${order.length}`);
     }
     entries.finish();
-    const iterations = Math.max(0, ...[...states.values()].map((state) => state.iterations));
+    let iterations = 0;
+    for (const state of states.values()) iterations = Math.max(iterations, state.iterations);
     const { optimizer, dialect } = form;
     return {
       optimizer,

@@ -1,5 +1,6 @@
 import { checkInteger, checkKeys, describe, unexpected } from "../checks.js";
 import { CheckpointError, OptionError, ShapeError } from "../errors.js";
+import { isRecord } from "../optim/parameters.js";
 import { type Shape, sizeOf } from "../tensor.js";
 
 /** Elements of a stored tensor, in row-major order. */
@@ -131,9 +132,14 @@ export function writeSafetensors(
   if (typeof tensors?.[Symbol.iterator] !== "function") {
     throw unexpected("tensors", tensors, "a Map or another iterable of [name, tensor]");
   }
+  checkPlain("metadata", metadata);
   const seen = new Set<string>();
-  const entries = Array.from(tensors, ([name, { shape, data }]) => {
+  const entries = Array.from(tensors, (entry: unknown) => {
+    if (!Array.isArray(entry)) throw unexpected("an entry of tensors", entry, "[name, tensor]");
+    const [name, tensor] = entry as [string, StoredTensor];
     checkText("a tensor's name", name);
+    checkPlain(`tensors.${name}`, tensor);
+    const { shape, data } = tensor;
     if (seen.has(name) || name === METADATA) throw new OptionError(`tensors has the name "${name}", expected another`);
     seen.add(name);
     const dtype = (Object.keys(ARRAYS) as Dtype[]).find((key) => ARRAYS[key].name === tagOf(data));
@@ -168,6 +174,11 @@ export function writeSafetensors(
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), start + described[i]![1].data_offsets[0]!);
   });
   return bytes;
+}
+
+/** Throws OptionError unless `value` is a plain object: of a Map, for instance, nothing would be written. */
+export function checkPlain(name: string, value: unknown): void {
+  if (!isRecord(value)) throw unexpected(name, value, "a plain object");
 }
 
 /** The error of a file that is no safetensors file. */

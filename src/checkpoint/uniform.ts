@@ -70,7 +70,10 @@ function layoutOf(form: UniformForm): Layout {
       for (const column of columns) {
         for (const name of parameters) {
           const data = state.parameters[name]![column.state];
-          if (data !== undefined) tensors.set(form.entry(column.key, name), { shape: shapeOf(named.get(name)!), data });
+          if (data === undefined) continue;
+          const entry = form.entry(column.key, name);
+          if (tensors.has(entry)) throw new OptionError(`parameters.${name} and another one would both be "${entry}"`);
+          tensors.set(entry, { shape: shapeOf(named.get(name)!), data });
         }
       }
       return { tensors, metadata: { config: JSON.stringify(form.exportConfig?.(config, options) ?? config) } };

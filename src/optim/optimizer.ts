@@ -458,8 +458,9 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   load(state: OptimizerState): void {
     this.#assertLive();
-    this.#accumulated = loadSlots(this.#slots, this.#stateNames, this.#step.accumulationSteps, state);
-    this.#iterations = state.iterations;
+    const counts = loadSlots(this.#slots, this.#stateNames, this.#step.accumulationSteps, state);
+    this.#iterations = counts.iterations;
+    this.#accumulated = counts.accumulatedSteps;
   }
 
   /** Frees the state; the parameters stay. A second call does nothing, other uses afterwards throw DisposedError. */
@@ -550,6 +551,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       if (array === undefined) this.#parameterTensors.add(tensor);
     }
     this.#slots.push(...slots);
+    for (const slot of this.#slots) slot.accepted = undefined; // it may be a parameter now
     this.#useTable(table);
   }
 
@@ -640,16 +642,21 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   /** Evaluates the learning rates of this step, each schedule once. */
   #readRates(): void {
     // Numbers are not handed to a function, which might box them.
-    const { learningRates } = this.#table;
+    const table = this.#table;
+    const iterations = this.#iterations;
+    const { learningRates } = table;
     const shared = this.#learningRate;
-    const rate = typeof shared === "number" ? shared : rateOf(shared, this.#iterations, "");
-    for (let i = 0; i < this.#groups.length; i++) {
+    const rate = typeof shared === "number" ? shared : rateOf(shared, iterations, "");
+    for (let i = 0; i < learningRates.length; i++) {
       const { ownRate, prefix } = this.#groups[i]!;
       if (ownRate === undefined) learningRates[i] = rate;
       else if (typeof ownRate === "number") learningRates[i] = ownRate;
-      else learningRates[i] = rateOf(ownRate, this.#iterations, prefix);
+      else learningRates[i] = rateOf(ownRate, iterations, prefix);
     }
-    this.#assertLive(); // a schedule is the caller's code, and may have disposed it
+    // A schedule is the caller's code: it may have disposed it, or written a table that has other rates.
+    this.#assertLive();
+    if (this.#table === table && this.#iterations === iterations) return;
+    throw new OptionError(`learningRate(${iterations}) changed the optimizer, expected a pure function`);
   }
 
   /** Makes room for the gradients that come as arrays: for all of them or for none. */
@@ -741,7 +748,7 @@ function checkLearningRate(name: string, value: unknown): number | Schedule {
 function rateOf(learningRate: number | Schedule, iteration: number, prefix: string): number {
   if (typeof learningRate === "number") return learningRate;
   const rate = learningRate(iteration);
-  if (!(typeof rate === "number" && rate >= 0 && rate < Number.POSITIVE_INFINITY)) {
+  if (!(typeof rate === "number" && rate >= 0 && Math.fround(rate) < Number.POSITIVE_INFINITY)) {
     checkFinite(`${prefix}learningRate(${iteration})`, rate, 0);
   }
   return rate;

@@ -49,9 +49,9 @@ export class RowTable {
    * added in the order of the call. Returns how many rows. Checks nothing. Throws OutOfMemoryError, and has then changed nothing.
    */
   write(slot: Slot, indices: RowIndices, grads: Tensor | Float32Array): number {
-    const count = indices.length;
     const width = widthOf(slot.tensor);
-    this.#reserve(count + 1, count * width, slot.tensor.shape[0]!);
+    const count = width === 0 ? 0 : indices.length; // without elements there may be more rows than an array can mark
+    this.#reserve(count + 1, count * width, count && slot.tensor.shape[0]!);
     const { table } = this;
     const sums = this.#gradients!;
     const marks = this.#marks;

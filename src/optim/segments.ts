@@ -36,6 +36,7 @@ const STATE_WORDS = Array.from({ length: STATES }, (_, k) =>
 
 /** Words of a row or block that change from step to step are written only when they do; this is what they hold. */
 interface Written {
+  group: number;
   gradPtr: number;
   correction0: number;
   correction1: number;
@@ -66,7 +67,7 @@ export class SegmentTable {
     this.#core = core;
     this.rowCount = rowCount;
     this.#rows = Array.from({ length: rowCount }, () => {
-      return { gradPtr: 0, correction0: 1, correction1: 1, moves: false };
+      return { group: -1, gradPtr: 0, correction0: 1, correction1: 1, moves: false };
     });
     this.learningRates = new Float64Array(groupCount);
     this.#writtenRates = new Float64Array(groupCount).fill(Number.NaN);
@@ -75,11 +76,6 @@ export class SegmentTable {
     this.ptr = core.allocate(bytes);
     this.#renew();
     this.#u32.fill(0, this.ptr / 4, (this.ptr + bytes) / 4);
-    for (let row = 0; row < rowCount; row++) {
-      const at = this.#rowWord(row);
-      this.#f32.fill(1, at + SEGMENT_CORRECTION_0, at + SEGMENT_CORRECTION_1 + 1);
-      this.#f32[at + SEGMENT_AVERAGE_COMPLEMENT] = 1;
-    }
   }
 
   dispose(): void {
@@ -97,6 +93,16 @@ export class SegmentTable {
       const ptr = states[k]?.ptr;
       this.#u32[at + STATE_WORDS[k]!] = ptr === undefined ? 0 : ptr + offset;
     }
+    const written = this.#rows[row]!;
+    if (written.group === group.index) return;
+    // What another group's options have left here is nothing to this one.
+    this.#f32.fill(1, at + SEGMENT_CORRECTION_0, at + SEGMENT_CORRECTION_1 + 1);
+    this.#f32[at + SEGMENT_AVERAGE_DECAY] = 0;
+    this.#f32[at + SEGMENT_AVERAGE_COMPLEMENT] = 1;
+    written.group = group.index;
+    written.correction0 = 1;
+    written.correction1 = 1;
+    written.moves = false;
   }
 
   /** The address of a row that adds `count` elements at `gradPtr` to those at `accumulatorPtr`. */
@@ -139,7 +145,7 @@ export class SegmentTable {
     this.#f32.set(corrections, this.#rowWord(row) + SEGMENT_CORRECTION_0);
   }
 
-  /** Whether the parameter's average moves in a step, or copies, as it does in a new table. */
+  /** Whether the parameter's average moves in a step, or copies, as it does in a new row. */
   setAverage(row: number, average: NonNullable<Plan["average"]>, moves: boolean): void {
     const written = this.#rows[row]!;
     if (written.moves === moves) return;

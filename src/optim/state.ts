@@ -42,15 +42,15 @@ export function saveSlots(slots: readonly Slot[], names: readonly StateName[]): 
 }
 
 /**
- * Overwrites the slots' state and returns the calls that the next update has accumulated. Throws CheckpointError unless
- * `state` fits the slots and cycles of so many calls, and has then changed nothing.
+ * Overwrites the slots' state and returns the counts of updates and of calls that the next one has accumulated. Throws
+ * CheckpointError unless `state` fits the slots and cycles of so many calls, and has then changed nothing.
  */
 export function loadSlots(
   slots: readonly Slot[],
   names: readonly StateName[],
   accumulationSteps: number,
   state: unknown,
-): number {
+): Required<Pick<OptimizerState, "iterations" | "accumulatedSteps">> {
   const { iterations, parameters, ...rest } = checkRecord(
     "state",
     state,
@@ -66,7 +66,7 @@ export function loadSlots(
     slots.map((slot) => slot.name),
   );
   const sum = names[ACCUMULATOR]!;
-  for (const slot of slots) {
+  const records = slots.map((slot) => {
     const path = `state.parameters.${slot.name}`;
     const arrays = names.filter((_, k) => slot.states[k] && k !== ACCUMULATOR);
     const optional = accumulatedSteps === 0 ? undefined : sum;
@@ -74,9 +74,10 @@ export function loadSlots(
     checkCount(`${path}.iterations`, record.iterations);
     if (optional && Object.hasOwn(record, optional)) arrays.push(optional);
     for (const name of arrays) checkArray(`${path}.${name}`, record[name], slot.tensor.size);
-  }
-  for (const slot of slots) {
-    const record = byName[slot.name] as ParameterState;
+    return record as unknown as ParameterState;
+  });
+  for (const [i, slot] of slots.entries()) {
+    const record = records[i]!;
     slot.iterations = record.iterations;
     slot.accumulated = Object.hasOwn(record, sum);
     slot.states.forEach((tensor, k) => {
@@ -84,10 +85,13 @@ export function loadSlots(
       if (array) tensor?.data.set(array);
     });
   }
-  return accumulatedSteps as number;
+  return { iterations: iterations as number, accumulatedSteps: accumulatedSteps as number };
 }
 
-/** Throws CheckpointError unless `value` is an object with exactly these keys, and perhaps the optional one. */
+/**
+ * A copy of `value`, so that what was checked is what is used, whatever its getters say next. Throws CheckpointError
+ * unless it is an object with exactly these keys, and perhaps the optional one.
+ */
 function checkRecord(
   path: string,
   value: unknown,
@@ -101,7 +105,7 @@ function checkRecord(
   if (missing !== undefined) throw new CheckpointError(`${path}.${missing} is missing`);
   const extra = Object.keys(value).find((key) => key !== optional && !keys.includes(key));
   if (extra !== undefined) throw new CheckpointError(`${path}.${extra} is unknown to this optimizer`);
-  return value as Record<string, unknown>;
+  return { ...value };
 }
 
 /** Throws CheckpointError unless `value` is an integer in [0, end). */

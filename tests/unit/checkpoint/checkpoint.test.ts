@@ -372,6 +372,19 @@ describe("a checkpoint", () => {
     const parameters = makeParameters(core);
     expect(() => saveCheckpoint({ parameters: 3 as never })).toThrow(/parameters is 3, expected a Tensor/);
     expect(() => saveCheckpoint({ parameters: { w: [1] as never } })).toThrow(/parameters\.w is Array\(1\)/);
+    for (const metadata of [new Map([["epoch", "1"]]), ["1"], "1", null]) {
+      expect(() => saveCheckpoint({ parameters, metadata } as never)).toThrow(
+        /metadata is .*, expected a plain object/,
+      );
+    }
+    expect(() => saveCheckpoint({ parameters: new Map([["w", parameters.bias]]) } as never)).toThrow(
+      /parameters is Map, expected a Tensor/,
+    );
+    for (const optimizer of [null, {}, 5]) {
+      const message = /optimizer is .*, expected an object with state\(\) and load\(\)/;
+      expect(() => saveCheckpoint({ parameters, optimizer } as never)).toThrow(message);
+      expect(() => loadCheckpoint(bytes, { parameters, optimizer } as never)).toThrow(message);
+    }
     expect(() => saveCheckpoint({ parameters, optimiser: 1 } as never)).toThrow(/source\.optimiser is not an option/);
     expect(() => saveCheckpoint({ parameters: { "optimizer/x": parameters.bias } })).toThrow(OptionError);
     expect(() => saveCheckpoint({ parameters, metadata: { lanewise: "" } })).toThrow(/metadata\.lanewise is taken/);

@@ -9,7 +9,7 @@ import {
   type StoredTensor,
   tfjs,
 } from "../../../src/checkpoint/index.js";
-import { CheckpointError, OptionError, SGD } from "../../../src/index.js";
+import { CheckpointError, OptionError, RMSProp, SGD } from "../../../src/index.js";
 import { makeCore } from "../../helpers/cores.js";
 import { randomValues } from "../../helpers/random.js";
 
@@ -252,6 +252,23 @@ describe("keras3", () => {
     expect([...exported.tensors]).toEqual([...file.tensors]);
     expect(JSON.parse(exported.metadata.config!)).toMatchObject(JSON.parse(file.metadata.config!));
   });
+});
+
+it("keras3 refuses two parameters of one name in Keras", () => {
+  const both = { "a/b": new Float32Array(1), a_b: new Float32Array(1) };
+  const optimizer = new RMSProp(core, both, { dialect: "keras3" });
+  const write = () => keras3.export({ parameters: both, optimizer });
+  expect(write).toThrow(OptionError);
+  expect(write).toThrow('parameters.a_b and another one would both be "rm_sprop/a_b_velocity"');
+});
+
+it("pytorch takes more parameters than a call has arguments", () => {
+  const many = Array.from({ length: 150_000 }, () => parameters.b);
+  const step = many.map((_, place): [string, StoredTensor] => [`state/${place}/step`, number(place)]);
+  const group = { lr: 0.1, lr_decay: 0, eps: 1e-10, params: many.map((_, place) => place) };
+  const sum = array([2], 1);
+  const sums = many.map((_, place): [string, StoredTensor] => [`state/${place}/sum`, sum]);
+  expect(pytorch.import(torchFile("Adagrad", [group], [...step, ...sums]), many).state.iterations).toBe(149_999);
 });
 
 describe("optax", () => {

@@ -163,6 +163,17 @@ describe("writeSafetensors", () => {
       OptionError,
       /metadata\.epoch is 3/,
     ],
+    [
+      "metadata that are a Map",
+      () => writeSafetensors([], new Map([["a", "b"]]) as never),
+      OptionError,
+      /metadata is Map/,
+    ],
+    ["metadata that are a list", () => writeSafetensors([], ["a"] as never), OptionError, /metadata is Array\(1\)/],
+    ["metadata that are text", () => writeSafetensors([], "a" as never), OptionError, /metadata is "a"/],
+    ["no metadata", () => writeSafetensors([], null as never), OptionError, /metadata is null/],
+    ["names alone", () => writeSafetensors(["x"] as never), OptionError, /an entry of tensors is "x", expected \[name/],
+    ["a name without a tensor", () => writeSafetensors([["x"]] as never), OptionError, /tensors\.x is undefined/],
   ])("refuses %s", (_, write, error, text) => {
     expect(write).toThrow(error);
     expect(write).toThrow(text);

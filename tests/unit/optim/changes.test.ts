@@ -245,6 +245,15 @@ describe.each(backends)("on %s", (backend) => {
       expect(() => optimizer.step(vector(1))).toThrow("expected an array with the gradients of each group");
     });
 
+    it("a parameter is no gradient any more", () => {
+      const [a, b] = [core.tensor([1]), core.tensor([1])];
+      const optimizer = new SGD(core, { a });
+      optimizer.step({ a: b });
+      optimizer.add({ b });
+      const step = () => optimizer.step({ a: b, b: vector(1) });
+      expectUnchanged(core, step, OptionError, /grads.a is a parameter itself/);
+    });
+
     it("its norm counts, and a bound of the global norm is for all", () => {
       const [a, b] = [vector(0), vector(0)];
       const optimizer = new SGD(core, { a }, { learningRate: 1 });

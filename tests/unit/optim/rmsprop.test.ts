@@ -316,6 +316,27 @@ describe.each(["js", "wasm"] as const)("RMSProp on %s", (backend) => {
       expect(optimizer.state()).toEqual(before);
     });
 
+    it("uses what it has checked, whatever getters say next", () => {
+      const optimizer = new RMSProp(core, params(), { momentum: 0.9 });
+      const { iterations, parameters } = valid();
+      const once = <T extends object>(values: T): T => {
+        const read = new Set<string>();
+        const get = (key: string, value: unknown) => {
+          if (read.has(key)) throw new Error(`${key} is read twice`);
+          read.add(key);
+          return value;
+        };
+        const members = Object.entries(values).map(([key, value]) => [
+          key,
+          { get: () => get(key, value), enumerable: true },
+        ]);
+        return Object.defineProperties({}, Object.fromEntries(members)) as T;
+      };
+      const state = Object.entries(parameters).map(([name, value]) => [name, once(value)]);
+      optimizer.load(once({ iterations, parameters: once(Object.fromEntries(state)) }));
+      expect(optimizer.state()).toEqual(valid());
+    });
+
     it.each<[string, object]>([
       ["squareAverage is missing", { squareAverage: undefined }],
       ["squareAverage is Float32Array(2), expected Float32Array(3)", { squareAverage: new Float32Array(2) }],

@@ -7,6 +7,7 @@ import {
   RMSProp,
   type RMSPropOptions,
   SGD,
+  type SGDOptions,
   ShapeError,
 } from "../../../src/index.js";
 import { expectSameBits } from "../../helpers/bits.js";
@@ -85,14 +86,16 @@ describe.each(backends)("stepRows on %s", (backend) => {
 
   it("tensors of one and of three axes, no rows at all, and rows without elements", () => {
     const [line, block, empty] = [core.tensor([5]), core.tensor([3, 2, 2]), core.tensor([4, 0])];
-    const optimizer = new SGD(core, { line, block, empty }, { learningRate: 1 });
+    const wide = core.tensor([2 ** 53 - 1, 0]);
+    const optimizer = new SGD(core, { line, block, empty, wide }, { learningRate: 1 });
     optimizer.stepRows("line", [4, 1], new Float32Array([1, 2]));
     optimizer.stepRows("block", [1], core.tensor([1, 2, 2], [1, 2, 3, 4]));
     optimizer.stepRows("empty", [3, 3], new Float32Array(0));
+    optimizer.stepRows("wide", [2 ** 52], new Float32Array(0));
     optimizer.stepRows("line", [], new Float32Array(0));
     expect([...line.data]).toEqual([0, -2, 0, 0, -1]);
     expect([...block.data]).toEqual([0, 0, 0, 0, -1, -2, -3, -4, 0, 0, 0, 0]);
-    expect(optimizer.iterations).toBe(4);
+    expect(optimizer.iterations).toBe(5);
     expect(optimizer.state().parameters.line!.iterations).toBe(2);
   });
 
@@ -110,6 +113,27 @@ describe.each(backends)("stepRows on %s", (backend) => {
     optimizer.stepRows("other", [0], one);
     expect([...table.data]).toEqual([3, 6, -6, -14]);
     expect(optimizer.averaged()).toMatchObject({ other: one });
+  });
+
+  it.each<[SGDOptions, SGDOptions]>([
+    [{ emaDecay: 0.9 }, { emaDecay: 0.5 }],
+    [{ momentum: 0.5, dampening: 0.5 }, { momentum: 0.5 }],
+  ])("groups by turns, %o and %o, keep their options", (first, second) => {
+    const make = () => {
+      const [a, b] = [core.tensor([ROWS, WIDTH], start), core.tensor([ROWS, WIDTH], start)];
+      return new SGD(core, [
+        { params: { a }, ...first },
+        { params: { b }, ...second },
+      ]);
+    };
+    const [both, alone] = [make(), make()];
+    for (let i = 0; i < 3; i++) {
+      const grads = randomValues(2 * WIDTH, 20 + i);
+      both.stepRows("a", [1, 3], grads);
+      for (const optimizer of [both, alone]) optimizer.stepRows("b", [1, 3], grads);
+    }
+    expect(both.state().parameters.b).toEqual(alone.state().parameters.b);
+    expect((both.averaged() as object[])[1]).toEqual((alone.averaged() as object[])[1]);
   });
 
   it("resumes by state and load", () => {

@@ -236,7 +236,7 @@ describe.each(["js", "wasm"] as const)("step on %s", (backend) => {
       expect(snapshot()).toEqual(before);
     });
 
-    it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, "0.1", undefined])("a schedule that returns %s", (bad) => {
+    it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, 1e39, "0.1", undefined])("a schedule that returns %s", (bad) => {
       const before = snapshot();
       rate = bad as number;
       expect(() => optimizer.step(good)).toThrow(OptionError);
@@ -257,6 +257,34 @@ describe.each(["js", "wasm"] as const)("step on %s", (backend) => {
       });
       expect(() => optimizer.step(core.tensor([1], [1]))).toThrow(DisposedError);
       expect(parameter.toArray()).toEqual([7]);
+    });
+
+    it.each<[string, (optimizer: SGD) => void]>([
+      ["makes a step of its own", (other) => other.step({ w: gradient(0) })],
+      ["changes options", (other) => other.setOptions({ momentum: 0.5 })],
+      ["adds parameters", (other) => other.add({ v: gradient(0) })],
+      ["loads a state", (other) => other.load({ ...other.state(), iterations: 5 })],
+    ])("a schedule that %s", (_, change) => {
+      const w = gradient(7);
+      let first = true;
+      const other = new SGD(
+        makeCore(backend),
+        { w },
+        {
+          learningRate() {
+            if (first) {
+              first = false;
+              change(other);
+            }
+            return 1;
+          },
+        },
+      );
+      const step = () => other.step({ w: gradient(1) });
+      expect(step).toThrow("learningRate(0) changed the optimizer, expected a pure function");
+      expect([...w]).toEqual([7]);
+      step();
+      expect([...w]).toEqual([6]);
     });
 
     it("a schedule that throws", () => {
