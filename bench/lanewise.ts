@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { type Core, type CoreOptions, createCore, matmul, RMSProp, SGD } from "lanewise";
 import { dense, meanSquaredError, relu, Sequential, Trainer, tanh } from "lanewise/nn";
+import { sharesMemory } from "./compare.js";
 import { type Contestant, type Method, STEP, storedShapes, TRAINING } from "./contestant.js";
 
 /** The name of the core that the others are held against. */
@@ -35,14 +36,6 @@ export async function lanewiseContestants(): Promise<{ contestants: Contestant[]
     }
   }
   return { contestants, notes };
-}
-
-/** Threads compute in a memory that they share. */
-function sharesMemory(core: Core): boolean {
-  const tensor = core.tensor([1]);
-  const shared = Object.prototype.toString.call(tensor.data.buffer) === "[object SharedArrayBuffer]";
-  tensor.dispose();
-  return shared;
 }
 
 function contestantOf(name: string, core: Core): Contestant {
