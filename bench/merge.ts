@@ -2,12 +2,12 @@
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type Line, saveChart } from "./chart.js";
-import type { Kind, Report, Result } from "./compare.js";
+import type { BackendName, Kind, Report, Result } from "./compare.js";
 import { type Column, formatEnvironment, formatMarkdown, TITLES } from "./markdown.js";
 
-/** A colour for each report; what is not Wasm on one thread has the same, dimmed. */
+/** A colour for each report, in a shade for each backend. */
 const COLORS = ["#1f5fbf", "#2ca02c", "#d62728", "#ff7f0e", "#6f42c1", "#17a2b8", "#8c564b", "#111111"];
-const DIMMED = "80";
+const SHADES: Readonly<Record<BackendName, number>> = { wasm: 1, threads: 0.7, js: 0.4 };
 
 /** A side of a report, with its colour. */
 interface Side extends Column {
@@ -50,7 +50,7 @@ function readReport(file: string): Report {
       p25,
       p75,
     ]);
-    const known = report.results.every(({ kind, backend }) => kind in TITLES && typeof backend === "string");
+    const known = report.results.every(({ kind, backend }) => kind in TITLES && backend in SHADES);
     if (known && numbers.every(Number.isFinite) && typeof report.environment.runtime === "string") return report;
   } catch (error) {
     if (error instanceof Error && "syscall" in error) throw new InvalidArgumentError(error.message);
@@ -63,8 +63,17 @@ function sidesOf({ environment: { runtime }, results }: Report, index: number): 
   return [...new Set(results.map(({ backend }) => backend))].map((backend) => {
     const own = results.filter((result) => result.backend === backend);
     const name = backend === "threads" ? `${own[0]!.threads} threads` : backend;
-    return { name: `${runtime}, ${name}`, results: own, color: backend === "wasm" ? color : color + DIMMED };
+    return { name: `${runtime}, ${name}`, results: own, color: shade(color, SHADES[backend]) };
   });
+}
+
+/** A colour with white in it, so that `share` of the colour remains. */
+function shade(color: string, share: number): string {
+  const channel = (hex: string) => Math.round(255 - (255 - Number.parseInt(hex, 16)) * share);
+  return `#${color
+    .match(/\w\w/g)!
+    .map((hex) => channel(hex).toString(16).padStart(2, "0"))
+    .join("")}`;
 }
 
 function lineOf({ name, color, results }: Side): (Line & Pick<Result, "unit">)[] {

@@ -31,7 +31,7 @@ program
   .option("--steps <sizes>", "parameters of a step, with commas between; 0: none", sizes)
   .option("--products <sizes>", "n of n × n × n products, with commas between; 0: none", sizes)
   .option("--samples <n>", "turns of 20 ms for each result", integer(1), 15)
-  .option("--threads <n>", "measure so many threads as well", integer(1), 1)
+  .option("--threads <n>", "measure so many threads as well, up to 256", threads, 1)
   .option("--markdown", "print tables to paste")
   .option("--json", "print the results for programs")
   .action(run<BenchOptions>(bench));
@@ -42,7 +42,7 @@ program
   .option("--epochs <n>", "passes over the digits", integer(1), 20)
   .option("--batch-size <n>", "digits a step", integer(1), 32)
   .option("--hidden <n>", "width of the hidden layer", integer(1), 64)
-  .option("--learning-rate <x>", "step size", number, 1e-3)
+  .option("--learning-rate <x>", "step size", number(0), 1e-3)
   .option("--seed <n>", "seed of the weights and the order", integer(0), 0)
   .option("--json", "print the results for programs")
   .action(run<TrainOptions>(train));
@@ -54,19 +54,23 @@ function run<O>(command: (options: O) => Promise<number>) {
   };
 }
 
-function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("Expected a number.");
-  return value;
+/** A parser of numbers from `least` on. */
+function number(least: number, isRight = Number.isFinite, what = "a number") {
+  return (text: string): number => {
+    const value = Number(text);
+    if (text.trim() !== "" && isRight(value) && value >= least) return value;
+    throw new InvalidArgumentError(`Expected ${what} >= ${least}.`);
+  };
 }
 
 function integer(least: number) {
-  return (text: string): number => {
-    const value = number(text);
-    if (!Number.isSafeInteger(value) || value < least)
-      throw new InvalidArgumentError(`Expected an integer >= ${least}.`);
-    return value;
-  };
+  return number(least, Number.isSafeInteger, "an integer");
+}
+
+function threads(text: string): number {
+  const count = integer(1)(text);
+  if (count > 256) throw new InvalidArgumentError("Expected at most 256.");
+  return count;
 }
 
 function sizes(text: string): number[] {
