@@ -31,7 +31,7 @@ if (options.svg !== undefined) {
   if (lines.length === 0) command.error(`error: no ${options.kind} was measured in ${command.args.join(", ")}`);
   const unit = lines[0]!.unit;
   const machines = new Set(
-    reports.map(({ environment: { cpu, platform, date } }) => [cpu, platform, date].join(" | ")),
+    reports.map(({ environment: { cpu, platform, date } }) => [cpu, platform, date].filter(Boolean).join(" | ")),
   );
   saveChart(options.svg, `${TITLES[options.kind]} in several runtimes`, [...machines].join("; "), lines, {
     size: "n",
