@@ -12,6 +12,7 @@ import {
   type Tensor,
 } from "lanewise";
 import { dense, meanSquaredError, relu, Sequential, Trainer, tanh } from "lanewise/nn";
+import { sharesMemory } from "./compare.js";
 import { type Contestant, type Method, STEP, storedShapes, TRAINING } from "./contestant.js";
 
 /** The name of the core that the others are held against. */
@@ -46,14 +47,6 @@ export async function lanewiseContestants(): Promise<{ contestants: Contestant[]
     }
   }
   return { contestants, notes };
-}
-
-/** Threads compute in a memory that they share. */
-function sharesMemory(core: Core): boolean {
-  const tensor = core.tensor([1]);
-  const shared = Object.prototype.toString.call(tensor.data.buffer) === "[object SharedArrayBuffer]";
-  tensor.dispose();
-  return shared;
 }
 
 function contestantOf(name: string, core: Core): Contestant {

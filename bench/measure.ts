@@ -29,23 +29,61 @@ const SAMPLE_MILLISECONDS = 0.2;
 /** How long everybody is timed in a round. */
 export const ROUND_MILLISECONDS = 20;
 
-/** Times the sides in turns, some rounds of each, so that what disturbs the machine disturbs all of them. */
+/** Times the sides in turns, as often as `rounds` says: the best round and the median one. */
 export async function measure(sides: readonly Side[], gauges: readonly Gauge[], rounds: number): Promise<Timing[]> {
+  const samples = await measureRounds(sides, gauges, rounds);
+  return [...sides, ...gauges].map(({ name }, i) => ({
+    name,
+    best: samples[i]![0]!,
+    median: quantile(samples[i]!, 0.5),
+  }));
+}
+
+/** How to live with others while measuring. */
+export interface Manners {
+  /** A clock in milliseconds, in place of the runtime's. */
+  readonly now?: (() => number) | undefined;
+  /** Ends the measuring between two turns. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called before each turn, untimed. */
+  readonly pause?: (() => Promise<void>) | undefined;
+}
+
+/**
+ * Times the sides in turns, so that what disturbs the machine disturbs all of them. Milliseconds for one run in each
+ * round, the shortest first: a list for each side, then one for each gauge.
+ */
+export async function measureRounds(
+  sides: readonly Side[],
+  gauges: readonly Gauge[],
+  rounds: number,
+  { now = () => performance.now(), signal, pause }: Manners = {},
+): Promise<number[][]> {
+  const begin = async ({ prepare }: Side) => {
+    await pause?.();
+    signal?.throwIfAborted();
+    await prepare?.();
+  };
   const plans: Plan[] = [];
-  for (const side of sides) plans.push(await planOf(side));
+  for (const side of sides) {
+    await begin(side);
+    plans.push(await planOf(side, now));
+  }
   const samples: number[][] = [...sides, ...gauges].map(() => []);
   for (let round = 0; round < rounds; round++) {
     for (const [i, gauge] of gauges.entries()) samples[sides.length + i]!.push(await gauge.sample());
     const bench = new Bench({
+      now,
+      throws: true,
       time: ROUND_MILLISECONDS,
       iterations: 1,
       warmup: round === 0,
       warmupTime: ROUND_MILLISECONDS,
       warmupIterations: 1,
     });
-    for (const [i, { name, run, prepare }] of sides.entries()) {
+    for (const [i, side] of sides.entries()) {
       const { repeat, async } = plans[i]!;
-      bench.add(name, repeated(run, repeat), { async, ...(prepare && { beforeAll: async () => prepare() }) });
+      bench.add(side.name, repeated(side.run, repeat), { async, beforeAll: () => begin(side) });
     }
     await bench.run();
     bench.tasks.forEach((task, i) => {
@@ -53,15 +91,18 @@ export async function measure(sides: readonly Side[], gauges: readonly Gauge[], 
       samples[i]!.push(task.result.latency.p50! / plans[i]!.repeat);
     });
   }
-  return [...sides, ...gauges].map(({ name }, i) => ({
-    name,
-    best: Math.min(...samples[i]!),
-    median: middle(samples[i]!),
-  }));
+  for (const side of samples) side.sort((a, b) => a - b);
+  return samples;
 }
 
-function middle(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
+/** Ends this turn of the event loop, so that others get theirs. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** The value below which `share` of the sorted values lie. */
+export function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 }
 
 /** A function that runs `repeat` times; only what is asynchronous pays for awaiting. */
@@ -86,13 +127,12 @@ interface Plan {
   readonly async: boolean;
 }
 
-async function planOf({ run, prepare }: Side): Promise<Plan> {
-  await prepare?.();
+async function planOf({ run }: Side, now: () => number): Promise<Plan> {
   const first = run();
   await first;
   for (let repeat = 1; ; repeat *= 2) {
-    const start = performance.now();
+    const start = now();
     await repeated(run, repeat)();
-    if (performance.now() - start >= SAMPLE_MILLISECONDS) return { repeat, async: first !== undefined };
+    if (now() - start >= SAMPLE_MILLISECONDS) return { repeat, async: first !== undefined };
   }
 }
