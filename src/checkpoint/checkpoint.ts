@@ -143,10 +143,9 @@ export function loadCheckpoint(bytes: Uint8Array, target: CheckpointTarget): Che
 }
 
 /** Throws OptionError unless there is none, or one with a state. */
-function checkOptimizer(optimizer: StatefulOptimizer | undefined): void {
-  if (optimizer === undefined || (typeof optimizer?.state === "function" && typeof optimizer.load === "function"))
-    return;
-  throw unexpected("optimizer", optimizer, "an object with state() and load()");
+function checkOptimizer(optimizer: Partial<StatefulOptimizer> | undefined): void {
+  if (optimizer === undefined || (optimizer?.state && optimizer.load)) return;
+  throw unexpected("optimizer", optimizer, "one with state() and load()");
 }
 
 /** Moves the arrays of a state into `tensors`, under their paths; the rest is plain data. */

@@ -135,7 +135,7 @@ export function writeSafetensors(
   checkPlain("metadata", metadata);
   const seen = new Set<string>();
   const entries = Array.from(tensors, (entry: unknown) => {
-    if (!Array.isArray(entry)) throw unexpected("an entry of tensors", entry, "[name, tensor]");
+    if (!Array.isArray(entry)) throw unexpected("a tensor", entry, "[name, tensor]");
     const [name, tensor] = entry as [string, StoredTensor];
     checkText("a tensor's name", name);
     checkPlain(`tensors.${name}`, tensor);

@@ -65,6 +65,17 @@ function layoutOf(form: UniformForm): Layout {
       const [group, ...others] = description.groups;
       if (others.length > 0) throw new OptionError(`optimizer has groups, which ${framework} does not have`);
       const { parameters, options } = group!;
+      // There is one count for all parameters, by which a bias is corrected, and an average begins.
+      const { biasCorrection, emaDecay } = options;
+      const relevant = biasCorrection ? Number : Boolean;
+      const other = parameters.find((name) => {
+        return relevant(state.parameters[name]!.iterations) !== relevant(state.iterations);
+      });
+      if (other !== undefined && (biasCorrection || emaDecay !== undefined)) {
+        throw new OptionError(
+          `parameters.${other} has made ${state.parameters[other]!.iterations} of ${state.iterations} steps, but ${framework} has one count for all`,
+        );
+      }
       const config = exportOptions(words, options);
       const tensors = new Map(form.exportNumbers(state.iterations, config));
       for (const column of columns) {

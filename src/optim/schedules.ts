@@ -320,8 +320,8 @@ export function reduceOnPlateau(value: number, options: PlateauOptions = {}): Pl
   }
 
   function load(saved: PlateauState): void {
-    const { value, best, waited, cooldown } = (saved ?? {}) as Partial<PlateauState>;
-    for (const [key, number] of Object.entries({ value, best: best ?? 0, waited, cooldown })) {
+    const { value, best = 0, waited, cooldown } = (saved ?? {}) as Partial<PlateauState>;
+    for (const [key, number] of Object.entries({ value, best, waited, cooldown })) {
       if (typeof number === "number" && (key === "best" || number >= 0)) continue;
       throw new CheckpointError(
         `state.${key} is ${describe(number)}, expected a number${key === "best" ? "" : " >= 0"}`,

@@ -381,7 +381,7 @@ describe("a checkpoint", () => {
       /parameters is Map, expected a Tensor/,
     );
     for (const optimizer of [null, {}, 5]) {
-      const message = /optimizer is .*, expected an object with state\(\) and load\(\)/;
+      const message = /optimizer is .*, expected one with state\(\) and load\(\)/;
       expect(() => saveCheckpoint({ parameters, optimizer } as never)).toThrow(message);
       expect(() => loadCheckpoint(bytes, { parameters, optimizer } as never)).toThrow(message);
     }

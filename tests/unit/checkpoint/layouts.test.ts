@@ -9,7 +9,7 @@ import {
   type StoredTensor,
   tfjs,
 } from "../../../src/checkpoint/index.js";
-import { CheckpointError, OptionError, RMSProp, SGD } from "../../../src/index.js";
+import { CheckpointError, OptionError, RMSProp, type RMSPropOptions, SGD } from "../../../src/index.js";
 import { makeCore } from "../../helpers/cores.js";
 import { randomValues } from "../../helpers/random.js";
 
@@ -260,6 +260,27 @@ it("keras3 refuses two parameters of one name in Keras", () => {
   const write = () => keras3.export({ parameters: both, optimizer });
   expect(write).toThrow(OptionError);
   expect(write).toThrow('parameters.a_b and another one would both be "rm_sprop/a_b_velocity"');
+});
+
+it.each<[string, Layout, RMSPropOptions, RegExp]>([
+  [
+    "a bias correction",
+    optax,
+    { dialect: "optax", biasCorrection: true },
+    /parameters\.w has made 1 of 2 steps, but Optax/,
+  ],
+  ["an average", keras3, { dialect: "keras3", emaDecay: 0.9 }, /parameters\.never has made 0 of 2 steps, but Keras/],
+])("counts of steps that differ are refused where they matter: %s", (_, layout, options, text) => {
+  const [w, b, never] = [new Float32Array(1), new Float32Array(1), new Float32Array(1)];
+  const some = { w, b, ...(options.emaDecay && { never }) };
+  const source = { parameters: some, optimizer: new RMSProp(core, some, options) };
+  source.optimizer.step({ w, b });
+  source.optimizer.step({ b });
+  expect(() => layout.export(source)).toThrow(OptionError);
+  expect(() => layout.export(source)).toThrow(text);
+  const plain = { parameters: some, optimizer: new RMSProp(core, some, { dialect: options.dialect! }) };
+  plain.optimizer.step({ w });
+  expect(layout.export(plain).tensors.size).toBeGreaterThan(1);
 });
 
 it("pytorch takes more parameters than a call has arguments", () => {

@@ -172,7 +172,7 @@ describe("writeSafetensors", () => {
     ["metadata that are a list", () => writeSafetensors([], ["a"] as never), OptionError, /metadata is Array\(1\)/],
     ["metadata that are text", () => writeSafetensors([], "a" as never), OptionError, /metadata is "a"/],
     ["no metadata", () => writeSafetensors([], null as never), OptionError, /metadata is null/],
-    ["names alone", () => writeSafetensors(["x"] as never), OptionError, /an entry of tensors is "x", expected \[name/],
+    ["names alone", () => writeSafetensors(["x"] as never), OptionError, /a tensor is "x", expected \[name/],
     ["a name without a tensor", () => writeSafetensors([["x"]] as never), OptionError, /tensors\.x is undefined/],
   ])("refuses %s", (_, write, error, text) => {
     expect(write).toThrow(error);

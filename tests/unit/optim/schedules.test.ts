@@ -189,7 +189,8 @@ describe("schedules", () => {
       schedule.report(3);
       const before = schedule.state();
       for (const bad of [null, undefined, "1", {}]) expect(() => schedule.report(bad as never)).toThrow(OptionError);
-      for (const bad of [null, 5, {}, { ...before, value: "1" }, { ...before, waited: -1 }, { ...before, best: "x" }]) {
+      const wrong = [{ value: "1" }, { waited: -1 }, { best: "x" }, { best: null }];
+      for (const bad of [null, 5, {}, ...wrong.map((change) => ({ ...before, ...change }))]) {
         expect(() => schedule.load(bad as never)).toThrow(CheckpointError);
       }
       expect(schedule.state()).toEqual(before);
