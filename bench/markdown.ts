@@ -1,4 +1,4 @@
-import type { Kind, Result } from "./compare.js";
+import type { BackendName, Kind, Result } from "./compare.js";
 import type { Environment } from "./environment.js";
 import { formatNumber } from "./format.js";
 
@@ -16,6 +16,14 @@ export function formatSize(size: number): string {
 export interface Column {
   readonly name: string;
   readonly results: readonly Result[];
+}
+
+/** A column for each backend. */
+export function columnsOf(results: readonly Result[]): (Column & { readonly backend: BackendName })[] {
+  return [...new Set(results.map(({ backend }) => backend))].map((backend) => {
+    const own = results.filter((result) => result.backend === backend);
+    return { backend, name: backend === "threads" ? `${own[0]!.threads} threads` : backend, results: own };
+  });
 }
 
 /** Half the distance of the quartiles, of the median. */

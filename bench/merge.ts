@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type Line, saveChart } from "./chart.js";
 import type { BackendName, Kind, Report, Result } from "./compare.js";
-import { type Column, formatEnvironment, formatMarkdown, TITLES } from "./markdown.js";
+import { type Column, columnsOf, formatEnvironment, formatMarkdown, TITLES } from "./markdown.js";
 
 /** A colour for each report, in a shade for each backend. */
 const COLORS = ["#1f5fbf", "#2ca02c", "#d62728", "#ff7f0e", "#6f42c1", "#17a2b8", "#8c564b", "#111111"];
@@ -43,12 +43,12 @@ if (options.svg !== undefined) {
 function readReport(file: string): Report {
   try {
     const report = JSON.parse(readFileSync(file, "utf8")) as Report;
-    const numbers = report.results.flatMap(({ size, rate, median, spread: [p25, p75] }) => [
+    const numbers = report.results.flatMap(({ size, rate, median, spread }) => [
       size,
       rate,
       median,
-      p25,
-      p75,
+      spread[0],
+      spread[1],
     ]);
     const known = report.results.every(({ kind, backend }) => kind in TITLES && backend in SHADES);
     if (known && numbers.every(Number.isFinite) && typeof report.environment.runtime === "string") return report;
@@ -60,20 +60,17 @@ function readReport(file: string): Report {
 
 function sidesOf({ environment: { runtime }, results }: Report, index: number): Side[] {
   const color = COLORS[index % COLORS.length]!;
-  return [...new Set(results.map(({ backend }) => backend))].map((backend) => {
-    const own = results.filter((result) => result.backend === backend);
-    const name = backend === "threads" ? `${own[0]!.threads} threads` : backend;
-    return { name: `${runtime}, ${name}`, results: own, color: shade(color, SHADES[backend]) };
+  return columnsOf(results).map(({ backend, name, results }) => {
+    return { name: `${runtime}, ${name}`, results, color: shade(color, SHADES[backend]) };
   });
 }
 
 /** A colour with white in it, so that `share` of the colour remains. */
 function shade(color: string, share: number): string {
-  const channel = (hex: string) => Math.round(255 - (255 - Number.parseInt(hex, 16)) * share);
-  return `#${color
-    .match(/\w\w/g)!
-    .map((hex) => channel(hex).toString(16).padStart(2, "0"))
-    .join("")}`;
+  return color.replaceAll(/\w\w/g, (hex) => {
+    const channel = Math.round(255 - (255 - Number.parseInt(hex, 16)) * share);
+    return channel.toString(16).padStart(2, "0");
+  });
 }
 
 function lineOf({ name, color, results }: Side): (Line & Pick<Result, "unit">)[] {

@@ -3,6 +3,7 @@
 import process from "node:process";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { LanewiseError } from "lanewise";
+import { SIZES } from "../bench/compare.js";
 import { type BenchOptions, bench } from "./bench.js";
 import { doctor } from "./doctor.js";
 import { forgoColor, stopProgress } from "./terminal.js";
@@ -28,8 +29,8 @@ program
 program
   .command("bench")
   .description("measure steps and products in JavaScript and Wasm")
-  .option("--steps <sizes>", "parameters of a step, with commas between; 0: none", sizes)
-  .option("--products <sizes>", "n of n × n × n products, with commas between; 0: none", sizes)
+  .option("--steps <sizes>", "parameters of a step, with commas between; 0: none", sizes, [...SIZES.step])
+  .option("--products <sizes>", "n of n × n × n products, with commas between; 0: none", sizes, [...SIZES.product])
   .option("--samples <n>", "turns of 20 ms for each result", integer(1), 15)
   .option("--threads <n>", "measure so many threads as well, up to 256", threads, 1)
   .option("--markdown", "print tables to paste")

@@ -251,6 +251,17 @@ describe("a bar", () => {
   });
 });
 
+describe("the guide", () => {
+  const guide = readFileSync(new URL("docs/guide/cli.md", root), "utf8");
+
+  it.each(["doctor", "bench", "train"])("names every option of %s", (command) => {
+    const names = lanewise(command, "--help").stdout.match(/--[a-z-]+(?= )/g)!;
+    expect(names).toContain("--json");
+    const section = guide.split("\n## ").find((text) => text.startsWith(command))!;
+    for (const name of names.filter((name) => name !== "--help")) expect(section).toContain(`\`${name}`);
+  });
+});
+
 describe("what lies beside it", () => {
   it("are the licences of all that is in it", () => {
     const licenses = readFileSync(new URL("dist/cli/LICENSES.md", root), "utf8");
