@@ -31,7 +31,8 @@ function readAddress(): { name: string; parameters: URLSearchParams } {
 
 async function show(core: Core): Promise<void> {
   current.abort();
-  const { signal } = (current = new AbortController());
+  current = new AbortController();
+  const { signal } = current;
   const { name, parameters } = readAddress();
   for (const link of links) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");

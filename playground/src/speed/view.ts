@@ -79,7 +79,12 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
       { class: "key" },
       ...NAMES.map((name) => {
         const { name: text, color } = BACKENDS[name];
-        return h("span", {}, h("span", { class: `swatch ${color}`, "aria-hidden": "true" }), text);
+        return h(
+          "span",
+          { "data-backend": name },
+          h("span", { class: `swatch ${color}`, "aria-hidden": "true" }),
+          text,
+        );
       }),
     ),
     h(
@@ -120,7 +125,7 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
   const plots = (Object.keys(KINDS) as Kind[]).map((kind) => {
     const plot = chart(plotHosts[kind]!, {
       label: `${KINDS[kind].title}: speed of each backend by size; the table below has the numbers`,
-      x: { label: KINDS[kind].size, log: 2, range: () => (kind === "step" ? [512, 2 ** 21] : [12, 342]) },
+      x: { label: KINDS[kind].size, log: 2, range: () => (kind === "step" ? [512, 2 ** 21] : [8, 512]) },
       y: { label: kind === "step" ? "G parameters/s" : "GFLOP/s", range: () => [0, ceiling(kind)] },
       series: NAMES.map((backend) => ({
         name: BACKENDS[backend].name,
@@ -136,6 +141,7 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
 
   function start(): void {
     worker?.terminate();
+    host.querySelector<HTMLElement>('[data-backend="threads"]')!.hidden = threads() === 1;
     results = [];
     draw();
     run.textContent = "Stop";
@@ -149,8 +155,11 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
       else stop("Done. Other programs on this machine disturb the figures: run it again to see how much.", "done");
     });
     worker.addEventListener("error", ({ message }) => stop(message, "failed"));
-    const threads = ISOLATED && values["threads"] === true ? THREADS : 1;
-    worker.postMessage({ threads, samples: Number(values["samples"]) } satisfies Request);
+    worker.postMessage({ threads: threads(), samples: Number(values["samples"]) } satisfies Request);
+  }
+
+  function threads(): number {
+    return ISOLATED && values["threads"] === true ? THREADS : 1;
   }
 
   function stop(message: string, state: string): void {

@@ -13,9 +13,22 @@ export type Reply = { readonly result: Result } | { readonly done: true } | { re
 
 const reply = (message: Reply): void => postMessage(message);
 
+/** The clock's smallest step: 5 µs in an isolated page, elsewhere up to 1 ms. */
+function clockStep(): number {
+  let step = Number.POSITIVE_INFINITY;
+  for (let tries = 0; tries < 10; tries++) {
+    const start = performance.now();
+    let next = start;
+    while (next === start) next = performance.now();
+    step = Math.min(step, next - start);
+  }
+  return step;
+}
+
 addEventListener("message", async ({ data }: MessageEvent<Request>) => {
+  const sample = Math.max(0.2, 20 * clockStep());
   try {
-    for await (const result of compare({ createCore, matmul, RMSProp, ...data })) reply({ result });
+    for await (const result of compare({ createCore, matmul, RMSProp, sample, ...data })) reply({ result });
     reply({ done: true });
   } catch (error) {
     reply({ error: (error as Error).message });

@@ -65,7 +65,9 @@ export function race(
       trace.losses.push(f(x, y));
       if (options.emaDecay !== undefined)
         trace.averages.push([...(optimizer.averaged() as Float32Array)] as [number, number]);
-      effectiveRates(optimizer, step, options).forEach((value, axis) => trace.rates[axis]!.push(value));
+      const [along1, along2] = effectiveRates(optimizer, step, options);
+      trace.rates[0].push(along1);
+      trace.rates[1].push(along2);
       if (step === steps) return trace;
       slope.set(gradient(x, y));
       optimizer.step(slope);
@@ -97,17 +99,18 @@ function effectiveRates(
   optimizer: Optimizer,
   step: number,
   { biasCorrection, decay = 0.9 }: { biasCorrection?: boolean; decay?: number },
-): (number | null)[] {
+): [number | null, number | null] {
   const { squareAverage, gradientAverage, squareSum } = Object.values(optimizer.state().parameters)[0]!;
   const name = optimizer.description().optimizer;
   const remembered = name === "Adam" ? 0.999 : decay;
   const correction = name === "Adam" || biasCorrection ? 1 - remembered ** step : 1;
-  return [0, 1].map((axis) => {
+  const along = (axis: number): number | null => {
     if (name === "SGD") return optimizer.learningRate;
     const mean = name === "RMSProp" ? (gradientAverage?.[axis] ?? 0) / correction : 0;
     const square = squareSum?.[axis] ?? squareAverage![axis]! / correction - mean ** 2;
     return square > 0 ? optimizer.learningRate / Math.sqrt(square) : null;
-  });
+  };
+  return [along(0), along(1)];
 }
 
 /** Every option of RMSProp that a dialect lacks, with what Lanewise says about it. */

@@ -3,7 +3,6 @@ import { type Column, chart, show } from "../ui/chart.ts";
 import { controls, decode, encode, type Field, format, initialValues, type Values } from "../ui/controls.ts";
 import { button, card, h } from "../ui/dom.ts";
 import {
-  CUSTOM,
   FORMULA_FIELDS,
   MAIN_FIELDS,
   MORE_FIELDS,
@@ -321,12 +320,12 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
       ...RACERS.map(({ racer }) => column(racer, pick)),
     ];
     show(lossChart, columns(lossColumn));
-    rateCharts.forEach((rateChart, axis) =>
+    rateCharts.forEach((rateChart, axis) => {
       show(
         rateChart,
         columns(({ rates }) => rates[axis]!),
-      ),
-    );
+      );
+    });
     rows.replaceChildren(...traces.map((trace) => positionRow(trace, step)));
     save();
   }

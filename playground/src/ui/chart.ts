@@ -112,7 +112,10 @@ const DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /** A label of a logarithmic axis. */
 function power(value: number, base: number): string {
-  if (base === 2) return value >= 1024 && value % 1024 === 0 ? `${value / 1024} Ki` : `${value}`;
+  if (base === 2) {
+    if (value >= 2 ** 20) return `${value / 2 ** 20} Mi`;
+    return value >= 1024 ? `${value / 1024} Ki` : `${value}`;
+  }
   const exponent = Math.round(Math.log10(value));
   if (Math.abs(exponent) <= 2) return `${Number(value.toPrecision(2))}`;
   return `10${exponent < 0 ? "⁻" : ""}${[...`${Math.abs(exponent)}`].map((digit) => DIGITS[Number(digit)]).join("")}`;

@@ -79,7 +79,9 @@ export function controls(fields: readonly Field[], values: Values, onChange: (ke
   );
   return {
     element: h("div", { class: "fields" }, ...[...rows.values()].map(({ element }) => element)),
-    refresh: () => rows.forEach(({ show }) => show()),
+    refresh() {
+      for (const { show } of rows.values()) show();
+    },
     disable(key, reason) {
       const { element, input } = rows.get(key)!;
       input.disabled = reason !== undefined;
