@@ -137,49 +137,49 @@ export default function digits(host: HTMLElement, { parameters, remember, signal
         ),
         h("div", { class: "bar" }, run, button("Start anew", start), status),
       ),
-      card(
-        "What does it see?",
-        h(
-          "div",
-          { class: "drawing" },
+      h(
+        "div",
+        { class: "stack" },
+        card(
+          "What does it see?",
           h(
-            "figure",
-            {},
-            drawing.element,
-            caption,
+            "div",
+            { class: "drawing" },
             h(
-              "div",
-              { class: "bar" },
-              button("Clear", () => drawing.clear()),
-              button("Another digit", () => send({ type: "sample" })),
+              "figure",
+              {},
+              drawing.element,
+              caption,
+              h(
+                "div",
+                { class: "bar" },
+                button("Clear", () => drawing.clear()),
+                button("Another digit", () => send({ type: "sample" })),
+              ),
             ),
+            h("div", {}, answer, h("ul", { class: "guess" }, ...bars.map(({ row }) => row))),
           ),
-          h("div", {}, answer, h("ul", { class: "guess" }, ...bars.map(({ row }) => row))),
+        ),
+        card(
+          "Pace and checkpoint",
+          paceForm.element,
+          h(
+            "p",
+            { class: "note" },
+            "A checkpoint is a file with all weights and what the optimizer remembers. Loaded again, training goes on from there.",
+          ),
+          h(
+            "div",
+            { class: "bar" },
+            button("Save checkpoint", () => send({ type: "save" }), { id: "save" }),
+            h("label", { class: "file" }, "Load checkpoint", upload),
+          ),
+          error,
+          backend,
         ),
       ),
     ),
-    h(
-      "div",
-      { class: "cards" },
-      h("div", { class: "double" }, card("Network and training", networkForm.element)),
-      card(
-        "Pace and checkpoint",
-        paceForm.element,
-        h(
-          "p",
-          { class: "note" },
-          "A checkpoint is a file with all weights and what the optimizer remembers. Loaded again, training goes on from there.",
-        ),
-        h(
-          "div",
-          { class: "bar" },
-          button("Save checkpoint", () => send({ type: "save" }), { id: "save" }),
-          h("label", { class: "file" }, "Load checkpoint", upload),
-        ),
-        error,
-        backend,
-      ),
-    ),
+    h("div", { class: "cards" }, h("div", { class: "whole" }, card("Network and training", networkForm.element))),
   );
 
   const last = () => [0, Math.ceil(8000 / Number(values["batchSize"])) * EPOCHS] as const;

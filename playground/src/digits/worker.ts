@@ -190,7 +190,8 @@ function trainStep(current: Session): number {
   const { batchSize, seed } = settings;
   const batches = batchesOf(current);
   const batch = current.step % batches;
-  if (batch === 0 || order[0] === order[1]) {
+  const isFresh = order[0] === order[1];
+  if (batch === 0 || isFresh) {
     for (let i = 0; i < order.length; i++) order[i] = i;
     new Random((seed + Math.floor(current.step / batches)) >>> 0).shuffle(order);
   }

@@ -48,7 +48,7 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
   const surfaceHost = h("div", { class: "plot surface" });
   const lossHost = h("div", { class: "plot" });
   const rateHosts = [h("div", { class: "plot" }), h("div", { class: "plot" })];
-  const formula = h("figcaption");
+  const formula = h("figcaption", {}, "f(x₁, x₂)");
   const scrubber = h("input", { type: "range", min: 0, "aria-label": "Step shown" });
   const position = h("output", { id: "position" });
   const play = button("Play", () => setPlaying(!playing), { class: "primary" });

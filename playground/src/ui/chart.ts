@@ -79,7 +79,7 @@ export function chart(host: HTMLElement, { label, x, y, series, hooks, grid = tr
       ],
       legend: { show: false },
       cursor: { show: false },
-      padding: [10, 12, 0, 0],
+      padding: [10, 20, 0, 0],
       ...(hooks && { hooks }),
     },
     [[], ...series.map(() => [])] as uPlot.AlignedData,

@@ -119,20 +119,24 @@ function createRow(field: Field, values: Values, onChange: () => void) {
           }),
           ...(kind === "text" && { maxlength: 200, spellcheck: "false", autocomplete: "off" }),
         });
+  const tell = (value: number): void => {
+    output.value = format(value);
+    input.setAttribute("aria-valuetext", output.value);
+  };
   const show = (): void => {
     const value = values[key];
     if (kind === "check") (input as HTMLInputElement).checked = value === true;
     else if (kind === "slider") {
       input.value = `${positionOf(field, value as number)}`;
-      output.value = format(value as number);
-      input.setAttribute("aria-valuetext", output.value);
+      tell(value as number);
     } else input.value = value === undefined ? "" : `${value}`;
   };
   input.addEventListener("input", () => {
     if (kind === "check") values[key] = (input as HTMLInputElement).checked;
     else if (kind === "slider") {
-      values[key] = valueAt(field, Number(input.value));
-      show();
+      const value = valueAt(field, Number(input.value));
+      values[key] = value;
+      tell(value);
     } else if (kind === "number") {
       const number = (input as HTMLInputElement).valueAsNumber;
       if (!input.validity.valid) return;
@@ -158,8 +162,8 @@ function positionOf({ min = 0, max = 1, scale = "linear" }: Field, value: number
 
 function valueAt({ min = 0, max = 1, scale = "linear", whole }: Field, position: number): number {
   const part = position / POSITIONS;
-  if (scale === "log") return Number((min * (max / min) ** part).toPrecision(whole ? 15 : 2));
-  if (scale === "decay") return Number((1 - Number(((1 - max) ** part).toPrecision(2))).toPrecision(6));
+  if (scale === "log") return Number((min * (max / min) ** part).toPrecision(3));
+  if (scale === "decay") return Number((1 - Number(((1 - max) ** part).toPrecision(3))).toPrecision(6));
   const value = min + part * (max - min);
   return whole ? Math.round(value) : Number(value.toPrecision(3));
 }

@@ -34,12 +34,25 @@ export function download(name: string, content: BlobPart, type: string): void {
   URL.revokeObjectURL(url);
 }
 
-/** The value of a CSS custom property, in the theme of the moment. */
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const probe = document.createElement("i");
+const colors = new Map<string, string>();
+dark.addEventListener("change", () => colors.clear());
+
+/** The colour of a CSS custom property in the theme of the moment, as a canvas understands it. */
 export function cssColor(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  let color = colors.get(name);
+  if (color === undefined) {
+    probe.style.color = `var(${name})`;
+    document.body.append(probe);
+    color = getComputedStyle(probe).color;
+    probe.remove();
+    colors.set(name, color);
+  }
+  return color;
 }
 
 /** Calls back when the system changes between light and dark. */
 export function onThemeChange(callback: () => void, signal: AbortSignal): void {
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", callback, { signal });
+  dark.addEventListener("change", callback, { signal });
 }
