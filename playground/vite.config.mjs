@@ -24,5 +24,4 @@ export default defineConfig({
   worker: { format: "es" },
   build: { outDir: "../build/playground", emptyOutDir: true, target: "es2022" },
   server: { headers, fs: { allow: [".."] } },
-  preview: { headers },
 });

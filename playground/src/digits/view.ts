@@ -23,7 +23,7 @@ const NETWORK: readonly Field[] = [
   { key: "learningRate", label: "Learning rate", kind: "slider", min: 1e-5, max: 1, scale: "log", initial: 0.001 },
   {
     key: "hidden",
-    label: "Neurons between pixels and answers",
+    label: "Neurons in between",
     kind: "select",
     initial: "128",
     choices: [
@@ -35,7 +35,7 @@ const NETWORK: readonly Field[] = [
   },
   {
     key: "batchSize",
-    label: "Digits looked at in a step",
+    label: "Digits in a step",
     kind: "select",
     initial: "64",
     choices: [

@@ -43,9 +43,9 @@ const FIELDS: readonly Field[] = [
     kind: "select",
     initial: "15",
     choices: [
-      ["5", "quickly: 5 samples each"],
-      ["15", "as the command line: 15"],
-      ["51", "thoroughly: 51"],
+      ["5", "5 samples, quick"],
+      ["15", "15 samples"],
+      ["51", "51 samples, slow"],
     ],
   },
 ];

@@ -1,5 +1,5 @@
 import type { Field } from "../ui/controls.ts";
-import { PRESETS, type Preset } from "./surfaces.ts";
+import { PRESETS, type Suggestion } from "./surfaces.ts";
 
 export const CUSTOM = "custom";
 
@@ -41,13 +41,13 @@ export const FORMULA_FIELDS: readonly Field[] = [
   },
 ];
 
-/** Where a race starts and how long it is; the learning rates a surface suggests. */
-export function raceFields({ rates }: Pick<Preset, "rates">): { race: readonly Field[]; racers: readonly Field[] } {
+/** Where a race starts and how long it is; what its surface suggests. */
+export function raceFields({ steps, rates }: Suggestion): { race: readonly Field[]; racers: readonly Field[] } {
   return {
     race: [
       { key: "x1", label: "Start x₁", kind: "number", min: -1e6, max: 1e6 },
       { key: "x2", label: "Start x₂", kind: "number", min: -1e6, max: 1e6 },
-      { key: "steps", label: "Steps", kind: "slider", min: 10, max: 500, whole: true, initial: 40 },
+      { key: "steps", label: "Steps", kind: "slider", min: 10, max: 500, whole: true, initial: steps },
       {
         key: "schedule",
         label: "Learning rate over time",

@@ -17,7 +17,7 @@ export interface SurfacePlot {
 }
 
 /** Pixels between two samples of f, and the number of levels. */
-const CELL = 5;
+const CELL = 4;
 const LEVELS = 16;
 
 /** Two corners, so that the axes have something to span; nothing of it is seen. */

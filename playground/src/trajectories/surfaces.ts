@@ -8,12 +8,17 @@ export interface Surface {
   readonly minima: readonly (readonly [number, number])[];
 }
 
-/** A surface of the list, with learning rates that show something. */
-export interface Preset extends Surface {
+/** How many steps and which learning rates show something. */
+export interface Suggestion {
+  readonly steps: number;
+  readonly rates: Readonly<Record<"rmsprop" | "adam" | "adagrad" | "sgd", number>>;
+}
+
+/** A surface of the list. */
+export interface Preset extends Surface, Suggestion {
   readonly name: string;
   readonly formula: string;
   readonly about: string;
-  readonly rates: Readonly<Record<"rmsprop" | "adam" | "adagrad" | "sgd", number>>;
 }
 
 export const PRESETS: Readonly<Record<string, Preset>> = {
@@ -26,6 +31,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
     window: { x: [-6, 3], y: [-3, 3] },
     start: [-5, -2],
     minima: [[0, 0]],
+    steps: 40,
     rates: { rmsprop: 0.4, adam: 0.4, adagrad: 2, sgd: 0.4 },
   },
   rosenbrock: {
@@ -37,6 +43,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
     window: { x: [-2, 2], y: [-1, 3] },
     start: [-1.2, 1],
     minima: [[1, 1]],
+    steps: 300,
     rates: { rmsprop: 0.02, adam: 0.1, adagrad: 0.3, sgd: 0.001 },
   },
   ravine: {
@@ -48,6 +55,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
     window: { x: [-5, 3], y: [-5, 3] },
     start: [-4, -2.5],
     minima: [[0, 0]],
+    steps: 60,
     rates: { rmsprop: 0.15, adam: 0.3, adagrad: 0.8, sgd: 0.15 },
   },
   saddle: {
@@ -62,6 +70,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
       [0, Math.sqrt(5)],
       [0, -Math.sqrt(5)],
     ],
+    steps: 60,
     rates: { rmsprop: 0.05, adam: 0.1, adagrad: 0.5, sgd: 0.05 },
   },
   beale: {
@@ -79,6 +88,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
     window: { x: [-1, 4.5], y: [-2, 2] },
     start: [1, 1.6],
     minima: [[3, 0.5]],
+    steps: 200,
     rates: { rmsprop: 0.03, adam: 0.1, adagrad: 0.5, sgd: 0.01 },
   },
 };

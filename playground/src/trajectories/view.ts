@@ -20,11 +20,11 @@ import { PRESETS, type Surface } from "./surfaces.ts";
 const PLAY_MILLISECONDS = 5000;
 
 /** Of a formula of one's own. */
-const CUSTOM_RATES = { rmsprop: 0.1, adam: 0.1, adagrad: 0.5, sgd: 0.05 };
+const CUSTOM = { steps: 60, rates: { rmsprop: 0.1, adam: 0.1, adagrad: 0.5, sgd: 0.05 } };
 
 export default function trajectories(host: HTMLElement, { core, parameters, remember, signal }: Context): void {
   const values: Values = decode(SURFACE_FIELDS, parameters);
-  let fields = raceFields(PRESETS[`${values["surface"]}`] ?? { rates: CUSTOM_RATES });
+  let fields = raceFields(PRESETS[`${values["surface"]}`] ?? CUSTOM);
   const allFields = (): Field[] => [
     ...SURFACE_FIELDS,
     ...FORMULA_FIELDS,
@@ -183,9 +183,9 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
 
   function changeSurface(): void {
     const preset = PRESETS[`${values["surface"]}`];
-    fields = raceFields(preset ?? { rates: CUSTOM_RATES });
+    fields = raceFields(preset ?? CUSTOM);
     const fresh = initialValues([...fields.race, ...fields.racers]);
-    for (const key of ["x1", "x2", ...RACERS.map(({ racer }) => `${racer}.rate`)]) values[key] = fresh[key];
+    for (const key of ["x1", "x2", "steps", ...RACERS.map(({ racer }) => `${racer}.rate`)]) values[key] = fresh[key];
     raceForm.refresh();
     racersForm.refresh();
     at = undefined;
@@ -231,6 +231,9 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
       }
     }
     if (signal.aborted) return;
+    surface.start.forEach((value, axis) => {
+      raceForm.element.querySelector<HTMLInputElement>(`#field-x${axis + 1}`)!.placeholder = `${value}`;
+    });
     formula.textContent = `f(x₁, x₂) = ${preset?.formula ?? values["formula"]}`;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const begins = at === undefined && !still;
