@@ -53,6 +53,8 @@ export interface CompareOptions {
   readonly threads?: number;
   /** Samples of each result. Default 15. */
   readonly samples?: number;
+  /** Milliseconds that a sample takes at least: more than 0.2, the default, where the clock is coarse. */
+  readonly sample?: number | undefined;
   /** Ends the measuring: the generator throws its reason. */
   readonly signal?: AbortSignal | undefined;
   /** A clock in milliseconds. Default performance.now. */
@@ -82,7 +84,7 @@ interface Side {
  * }
  */
 export async function* compare(options: CompareOptions): AsyncGenerator<Result, void, undefined> {
-  const { matmul, RMSProp, samples = 15, signal, now } = options;
+  const { matmul, RMSProp, samples = 15, sample, signal, now } = options;
   const { step, product } = { ...SIZES, ...options.sizes };
   const jobs = [
     ...step.map((size) => ({
@@ -120,7 +122,7 @@ export async function* compare(options: CompareOptions): AsyncGenerator<Result, 
           checkSame(`${kind} of ${size}, ${backend}`, actual, expected);
         }
         const named = sides.map(({ backend }, i) => ({ name: backend, run: () => tasks[i]!.run() }));
-        const times = await measureRounds(named, [], samples, { now, signal, pause });
+        const times = await measureRounds(named, [], samples, { now, sample, signal, pause });
         for (const [i, { backend, core, threads }] of sides.entries()) {
           const median = quantile(times[i]!, 0.5);
           yield {

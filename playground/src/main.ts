@@ -1,0 +1,63 @@
+import { type Core, createCore } from "lanewise";
+
+/** What a part of the page gets. */
+export interface Context {
+  readonly core: Core;
+  /** What the address says about it. */
+  readonly parameters: URLSearchParams;
+  /** Writes it into the address. */
+  remember(parameters: URLSearchParams): void;
+  /** Aborts when the part is left. */
+  readonly signal: AbortSignal;
+}
+
+/** Fills its host. */
+type Part = (host: HTMLElement, context: Context) => void;
+
+const PARTS: Readonly<Record<string, () => Promise<{ default: Part }>>> = {
+  trajectories: () => import("./trajectories/view.ts"),
+  speed: () => import("./speed/view.ts"),
+  digits: () => import("./digits/view.ts"),
+};
+
+const main = document.querySelector("main")!;
+const links = document.querySelectorAll<HTMLAnchorElement>("nav a");
+let current = new AbortController();
+
+function readAddress(): { name: string; parameters: URLSearchParams } {
+  const [name = "", query = ""] = location.hash.slice(1).split("?");
+  return { name: name in PARTS ? name : "trajectories", parameters: new URLSearchParams(query) };
+}
+
+async function show(core: Core): Promise<void> {
+  current.abort();
+  current = new AbortController();
+  const { signal } = current;
+  const { name, parameters } = readAddress();
+  for (const link of links) {
+    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const { default: part } = await PARTS[name]!();
+  if (signal.aborted) return;
+  main.replaceChildren();
+  document.title = `${name[0]!.toUpperCase()}${name.slice(1)} · Lanewise playground`;
+  const remember = (next: URLSearchParams): void => {
+    if (signal.aborted) return;
+    const query = `${next}`;
+    history.replaceState(null, "", `#${name}${query && `?${query}`}`);
+  };
+  part(main, { core, parameters, remember, signal });
+}
+
+const core = await createCore();
+document.querySelector("#backend")!.textContent = `${describeBackend(core)} ${core.reason}.`;
+// A link to the content of the page is none to a part.
+addEventListener("hashchange", () => location.hash !== "#main" && void show(core));
+await show(core);
+
+function describeBackend({ backend, variant }: Core): string {
+  return backend === "wasm"
+    ? `Runs here: WebAssembly (${variant}).`
+    : `Runs here: JavaScript (${variant}), which gives the same bits.`;
+}
