@@ -24,7 +24,7 @@ declare module "@tensorflow/tfjs-core" {
     assign(newValue: Tensor): void;
   }
   export type Scalar = Tensor;
-  export interface NamedTensor {
+  interface NamedTensor {
     name: string;
     tensor: Tensor;
   }

@@ -1,6 +1,5 @@
 import {
   engine,
-  type NamedTensor,
   type NamedTensorMap,
   type serialization,
   Optimizer as TfOptimizer,
@@ -23,7 +22,7 @@ import {
 import type { ParameterState, StateName } from "../optim/state.js";
 import type { Tensor } from "../tensor.js";
 import { currentPlace, type Place } from "./place.js";
-import { type Column, checkShape, matchNames, readWeights, type SavedVariable } from "./weights.js";
+import { type Column, checkShape, matchNames, type NamedTensor, readWeights, type SavedVariable } from "./weights.js";
 
 /** Options of an optimizer, whichever it is. */
 export type CommonOptions = GroupOptions & StepOptions;

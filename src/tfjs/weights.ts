@@ -1,7 +1,13 @@
-import type { NamedTensor } from "@tensorflow/tfjs-core";
+import type { Tensor } from "@tensorflow/tfjs-core";
 import { describe } from "../checks.js";
 import { CheckpointError } from "../errors.js";
 import type { StateName } from "../optim/state.js";
+
+/** A tensor with a name, as TensorFlow.js hands weights and gradients about. */
+export interface NamedTensor {
+  name: string;
+  tensor: Tensor;
+}
 
 /** A state array under the suffix that TensorFlow.js saves it with. */
 export interface Column {
