@@ -7,7 +7,6 @@ import {
   tensor,
   type Variable,
   variable,
-  zeros,
 } from "@tensorflow/tfjs-core";
 import { describe, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
@@ -21,7 +20,7 @@ import {
 } from "../optim/optimizer.js";
 import type { ParameterState, StateName } from "../optim/state.js";
 import type { Tensor } from "../tensor.js";
-import { currentPlace, type Place } from "./place.js";
+import { assign, currentPlace, type Place } from "./place.js";
 import { type Column, checkShape, matchNames, type NamedTensor, readWeights, type SavedVariable } from "./weights.js";
 
 /** Options of an optimizer, whichever it is. */
@@ -40,16 +39,15 @@ interface Entry {
   /** What the kernels see of the variable and of its gradient. */
   readonly parameter: Tensor;
   readonly gradient: Tensor;
-  /** Its state as TensorFlow.js sees it. */
-  readonly weights: readonly Weight[];
+  readonly weights: Weight[];
 }
 
-/** A state array as a variable of TensorFlow.js. */
+/** What `getWeights` tells of a state array. The variable is there from the start, and is given its content then. */
 interface Weight {
   readonly name: string;
-  readonly variable: Variable;
-  /** What it shows; nothing but zeros without. */
-  readonly state: Tensor | undefined;
+  readonly shape: number[];
+  variable: Variable;
+  readonly values: () => Float32Array;
 }
 
 /** A variable, by the name it is registered with, and its gradient if it has one. */
@@ -152,7 +150,6 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     for (const { name, gradient } of updates) {
       if (gradient === undefined) continue;
       const entry = this.#entries.get(name)!;
-      checkLive(entry);
       place.readVariable(entry.variable, entry.parameter);
       place.readGradient(gradient, entry.gradient);
       gradients[name] = entry.gradient;
@@ -184,15 +181,14 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
 
   /**
    * The state, in the order and under the names of TensorFlow.js's own optimizer, which can take it: `iter`, then
-   * `<variable>/<suffix>`. The tensors are the optimizer's, asking again makes no new ones; on the wasm backend they are
-   * the state itself.
+   * `<variable>/<suffix>`. The tensors are the optimizer's, and hold copies: asking again makes no new ones.
    */
   override async getWeights(): Promise<NamedTensor[]> {
     const loaded = [...this.#loaded.values()];
     const counts = [...this.#entries.keys()].map((name) => this.#inner!.peek(name).iterations);
     for (const { saved } of loaded) counts.push(saved.iterations);
     const weights = [...this.#entries.values(), ...loaded].flatMap((each) => each.weights);
-    for (const { variable, state } of weights) if (state) this.#place.refresh(variable, state);
+    for (const weight of weights) refresh(weight);
     // TensorFlow.js reads the first number alone.
     const differ = counts.some((count) => count !== this.iterations);
     const iter = Int32Array.of(this.iterations, ...(differ ? counts : []));
@@ -221,8 +217,7 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     for (const [name, saved] of variables) {
       const weights = this.#columns.flatMap(({ suffix, state }) => {
         const values = saved.arrays[state];
-        if (values === undefined) return [];
-        return [{ name: `${name}/${suffix}`, variable: asVariable(tensor(values, saved.shape)), state: undefined }];
+        return values ? [weightOf(this.#place, `${name}/${suffix}`, saved.shape, values, () => values)] : [];
       });
       this.#loaded.set(name, { saved, weights });
     }
@@ -242,7 +237,8 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     config: serialization.ConfigDict,
   ): T {
     const words = new Map<string, string>(WORDS.map(([ours, theirs]) => [theirs, ours]));
-    const given = Object.entries(config).filter(([, value]) => value !== null);
+    // loadLayersModel adds its customObjects.
+    const given = Object.entries(config).filter(([key, value]) => value !== null && key !== "customObjects");
     return new Class(Object.fromEntries(given.map(([key, value]) => [words.get(key) ?? key, value])));
   }
 
@@ -267,12 +263,11 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     const variables = new Map(kept.map(([name, { variable }]) => [name, variable]));
     const added = updates.filter(({ name }) => !variables.has(name));
     if (kept.length + added.length === 0) return;
-    for (const [, entry] of kept) checkLive(entry);
     const claims = this.#claim(added);
     for (const { name, variable } of added) variables.set(name, variable);
 
     const before = this.#inner?.state();
-    const entries = new Map<string, Entry & { weights: Weight[] }>();
+    const entries = new Map<string, Entry>();
     let inner: Optimizer | undefined;
     try {
       const parameters: Record<string, Tensor> = Object.create(null);
@@ -290,7 +285,7 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
         for (const [name, claim] of claims) state.parameters[name] = this.#stateOf(claim);
         inner.load(state);
       }
-      for (const [name, { variable, weights }] of entries) weights.push(...this.#show(place, inner, name, variable));
+      for (const [name, entry] of entries) entry.weights.push(...this.#weightsOf(place, inner, name, entry));
     } catch (error) {
       release(place, inner, entries.values());
       throw error;
@@ -328,16 +323,27 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     this.#loaded.delete(claim);
   }
 
-  /** The state of a variable as TensorFlow.js sees it. */
-  #show(place: Place, inner: Optimizer, name: string, { shape }: Variable): Weight[] {
+  #weightsOf(place: Place, inner: Optimizer, name: string, { variable: { shape }, parameter }: Entry): Weight[] {
     const { states } = inner.peek(name);
-    return this.#columns.flatMap(({ suffix, state: key, always }) => {
-      const state = states[key];
-      if (state === undefined && !always) return [];
-      const shown = state === undefined ? asVariable(zeros(shape)) : place.show(state, shape);
-      return [{ name: `${name}/${suffix}`, variable: shown, state }];
+    return this.#columns.flatMap(({ suffix, state, always }) => {
+      const array = states[state];
+      if (array === undefined && !always) return [];
+      const values = (): Float32Array => array?.data.slice() ?? new Float32Array(parameter.size);
+      return [weightOf(place, `${name}/${suffix}`, shape, parameter.data, values)];
     });
   }
+}
+
+function weightOf(place: Place, name: string, shape: number[], size: Float32Array, values: Weight["values"]): Weight {
+  return { name, shape, values, variable: asVariable(place.placeholder(shape, size)) };
+}
+
+/** Gives the variable its content, in memory of its own: who gets it may keep it. */
+function refresh(weight: Weight): void {
+  const { variable, values, shape } = weight;
+  // Handed out, it may have been disposed.
+  if (isRegistered(variable.name, variable)) assign(variable, values());
+  else weight.variable = asVariable(tensor(values(), shape, "float32"));
 }
 
 /** A variable of TensorFlow.js that training leaves alone, in place of the tensor. */
@@ -358,13 +364,6 @@ function release(place: Place, inner: Optimizer | undefined, entries: Iterable<E
 
 function isRegistered(name: string, variable: Variable): boolean {
   return engine().registeredVariables[name] === variable;
-}
-
-/** Throws DisposedError if somebody has disposed the state: `getWeights` hands it out. */
-function checkLive({ weights }: Entry): void {
-  for (const { name, variable } of weights) {
-    if (!isRegistered(variable.name, variable)) throw new DisposedError(`"${name}" of the optimizer was disposed`);
-  }
 }
 
 /** The gradients by their variables. Throws OptionError, ShapeError or DisposedError. */

@@ -5,7 +5,6 @@ import {
   type Tensor as TfTensor,
   tensor,
   type Variable,
-  variable,
 } from "@tensorflow/tfjs-core";
 import { inlinedWasm } from "../backend/wasm/inlined.js";
 import { type Core, createCoreSyncFrom } from "../core.js";
@@ -25,9 +24,8 @@ export interface Place {
   readVariable(source: Variable, window: Tensor): void;
   /** After the window's content has changed: the variable holds it. */
   writeVariable(target: Variable, window: Tensor): void;
-  /** A variable of TensorFlow.js for a state array; `refresh` gives it the array's content. */
-  show(state: Tensor, shape: number[]): Variable;
-  refresh(target: Variable, state: Tensor): void;
+  /** A tensor of TensorFlow.js that takes no room beside `values`, of its size; what it holds is of no account. */
+  placeholder(shape: number[], values: Float32Array): TfTensor;
 }
 
 /** What is used of the wasm backend. */
@@ -81,8 +79,6 @@ class Heap implements Place {
   readonly core: Core;
   readonly path: string;
   readonly #backend: WasmBackend;
-  /** State arrays that TensorFlow.js has as variables, by address: it frees them. */
-  readonly #states = new Map<number, Variable>();
 
   constructor(backend: WasmBackend, memory: WebAssembly.Memory) {
     const { wasm } = backend;
@@ -91,12 +87,7 @@ class Heap implements Place {
       memory: {
         attach: memory,
         allocate: (bytes) => wasm._malloc(bytes) >>> 0,
-        free: (address) => {
-          const state = this.#states.get(address);
-          if (state === undefined) wasm._free(address);
-          else state.dispose();
-          this.#states.delete(address);
-        },
+        free: (address) => wasm._free(address),
       },
     });
     this.path = `${getBackend()}: ${this.core.variant} kernels in TensorFlow.js's own heap, nothing is copied`;
@@ -128,15 +119,10 @@ class Heap implements Place {
     tfjs.registerTensor(id, target.size, memoryOffset);
   }
 
-  show(state: Tensor, shape: number[]): Variable {
-    const block = engine().makeTensorFromTensorInfo(this.#backend.makeOutput(shape, "float32", state.ptr));
-    const opened = variable(block, false);
-    block.dispose();
-    this.#states.set(state.ptr, opened);
-    return opened;
+  placeholder(shape: number[]): TfTensor {
+    const address = this.#backend.wasm._malloc(4) >>> 0;
+    return engine().makeTensorFromTensorInfo(this.#backend.makeOutput(shape, "float32", address));
   }
-
-  refresh(): void {}
 }
 
 /** Any other backend: numbers are read from it and written to it, and the state lies in a core of its own. */
@@ -171,19 +157,13 @@ class Copies implements Place {
     assign(target, window.data.slice());
   }
 
-  show(state: Tensor, shape: number[]): Variable {
-    const block = tensor(state.data, shape, "float32");
-    const opened = variable(block, false);
-    block.dispose();
-    return opened;
-  }
-
-  refresh(target: Variable, state: Tensor): void {
-    assign(target, state.data.slice());
+  placeholder(shape: number[], values: Float32Array): TfTensor {
+    return tensor(values, shape, "float32");
   }
 }
 
-function assign(target: Variable, values: Float32Array): void {
+/** Gives the variable these numbers: new memory, so that what others have of it stays as it is. */
+export function assign(target: Variable, values: Float32Array): void {
   const fresh = tensor(values, target.shape, "float32");
   target.assign(fresh);
   fresh.dispose();
