@@ -1,11 +1,4 @@
-import {
-  backend,
-  engine,
-  getBackend,
-  type Tensor as TfTensor,
-  tensor,
-  type Variable,
-} from "@tensorflow/tfjs-core";
+import { backend, engine, getBackend, type Tensor as TfTensor, tensor, type Variable } from "@tensorflow/tfjs-core";
 import { inlinedWasm } from "../backend/wasm/inlined.js";
 import { type Core, createCoreSyncFrom } from "../core.js";
 import { Tensor } from "../tensor.js";
