@@ -4,7 +4,6 @@ import { getThreadsCount, setThreadsCount, setWasmPaths } from "@tensorflow/tfjs
 import plain from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.wasm?url";
 import simd from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm?url";
 import threaded from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd.wasm?url";
-import "@tensorflow/tfjs-backend-webgpu";
 import { rmsprop } from "lanewise/tfjs";
 import { classify, type Digits } from "../digits.js";
 import { runMatrix } from "../matrix.js";
