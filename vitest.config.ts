@@ -3,7 +3,7 @@ import { configDefaults, defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["tests/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, "tests/slow/**"],
+    exclude: [...configDefaults.exclude, "tests/slow/**", "tests/tfjs/**"],
     testTimeout: 120_000,
     reporters: ["default", ["json", { outputFile: "build/test-results.json" }]],
   },

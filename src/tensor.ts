@@ -31,7 +31,7 @@ export class Tensor {
   readonly size: number;
   readonly dtype = "float32";
   readonly core: Core;
-  /** Address in linear memory, in bytes; 0 once disposed. @internal */
+  /** Address in linear memory, in bytes; 0 once disposed. One over somebody else's block may be moved. @internal */
   ptr: number;
   #view: Float32Array | undefined;
 
@@ -52,8 +52,12 @@ export class Tensor {
   get data(): Float32Array {
     this.assertLive("tensor");
     const buffer = this.core.linearMemory.buffer;
-    if (this.#view?.buffer !== buffer) this.#view = new Float32Array(buffer, this.ptr, this.size);
-    return this.#view as Float32Array;
+    let view = this.#view;
+    if (view?.buffer !== buffer || view.byteOffset !== this.ptr) {
+      view = new Float32Array(buffer, this.ptr, this.size);
+      this.#view = view;
+    }
+    return view;
   }
 
   /**

