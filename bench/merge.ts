@@ -7,7 +7,7 @@ import { type Column, columnsOf, formatEnvironment, formatMarkdown, TITLES } fro
 
 /** A colour for each report, in a shade for each backend. */
 const COLORS = ["#1f5fbf", "#2ca02c", "#d62728", "#ff7f0e", "#6f42c1", "#17a2b8", "#8c564b", "#111111"];
-const SHADES: Readonly<Record<BackendName, number>> = { wasm: 1, threads: 0.7, js: 0.4 };
+const SHADES: Readonly<Record<BackendName, number>> = { wasm: 1, threads: 0.7, js: 0.55 };
 
 /** A side of a report, with its colour. */
 interface Side extends Column {
