@@ -6,6 +6,7 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 120_000,
     maxWorkers: 1,
+    reporters: ["default", ["json", { outputFile: "../../build/tfjs-results.json" }]],
     // What TensorFlow.js says about other backends, at each start.
     onConsoleLog: (log) => !log.includes("Hi, looks like you are running TensorFlow.js"),
   },
