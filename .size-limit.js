@@ -21,5 +21,11 @@ export default [
     import: "{ saveCheckpoint, loadCheckpoint }",
     limit: "4.25 KiB",
   },
+  {
+    name: "lanewise/tfjs, everything",
+    path: "dist/tfjs/index.js",
+    modifyEsbuildConfig: (config) => ({ ...config, external: [...onDemand, "@tensorflow/tfjs-core"] }),
+    limit: "26.5 KiB",
+  },
   { name: "lanewise/nn, everything", path: "dist/nn/index.js", limit: "12 KiB" },
 ];

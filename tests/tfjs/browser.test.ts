@@ -17,7 +17,7 @@ beforeAll(async () => {
     root,
     configFile: false,
     logLevel: "error",
-    build: { outDir: "../build/page", emptyOutDir: true, target: "es2022", chunkSizeWarningLimit: 1e6 },
+    build: { outDir: "../../../build/tfjs-page", emptyOutDir: true, target: "es2022", chunkSizeWarningLimit: 1e6 },
     preview: {
       port: 0,
       headers: { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" },
