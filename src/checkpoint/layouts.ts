@@ -183,6 +183,14 @@ export function readSource<F extends Form>(
   return { form, description, state, named };
 }
 
+/** Throws CheckpointError unless it has the form of what `readSafetensors` returns. */
+export function checkFile(file: Safetensors): Safetensors {
+  const { tensors, metadata } = checkRecord("file", file);
+  if (!(tensors instanceof Map)) throw new CheckpointError(`file.tensors is ${describe(tensors)}, expected a Map`);
+  checkRecord("file.metadata", metadata);
+  return file;
+}
+
 /** The object that JSON text in the metadata holds. */
 export function checkRecord(name: string, value: unknown): Record<string, unknown> {
   if (isRecord(value)) return value;

@@ -4,6 +4,7 @@ import type { ParameterState } from "../optim/state.js";
 import { parseJson } from "./checkpoint.js";
 import {
   type Column,
+  checkFile,
   checkRecord,
   Entries,
   exportOptions,
@@ -132,7 +133,8 @@ const SILENT = ["params", "param_names", "initial_lr", "capturable", "foreach", 
  * @see PyTorch torch/optim/optimizer.py
  */
 export const pytorch: Layout = {
-  import({ tensors, metadata }, parameters) {
+  import(file, parameters) {
+    const { tensors, metadata } = checkFile(file);
     const form = FORMS.find(({ name }) => name === metadata.optimizer);
     if (form === undefined) {
       const known = FORMS.map(({ name }) => name).join(", ");

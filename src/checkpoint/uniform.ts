@@ -3,6 +3,7 @@ import type { ParameterState } from "../optim/state.js";
 import { parseJson } from "./checkpoint.js";
 import {
   type Column,
+  checkFile,
   checkRecord,
   Entries,
   exportOptions,
@@ -35,7 +36,8 @@ interface UniformForm extends Form {
 function layoutOf(form: UniformForm): Layout {
   const { optimizer, framework, words, columns } = form;
   return {
-    import({ tensors, metadata }, parameters) {
+    import(file, parameters) {
+      const { tensors, metadata } = checkFile(file);
       const named = namedParameters(parameters);
       const names = [...named.keys()];
       const entries = new Entries(tensors);
@@ -149,7 +151,8 @@ const keras = layoutOf({
  */
 export const keras3: Layout = {
   export: keras.export,
-  import({ tensors, metadata }, parameters) {
+  import(file, parameters) {
+    const { tensors, metadata } = checkFile(file);
     const own = [...tensors.keys()].find((name) => name.endsWith("/iteration"))?.slice(0, -"iteration".length);
     const renamed = Array.from(tensors, ([name, tensor]): [string, StoredTensor] =>
       own !== undefined && name.startsWith(own) ? [`${KERAS_NAME}/${name.slice(own.length)}`, tensor] : [name, tensor],

@@ -478,6 +478,19 @@ describe("a file that does not fit is refused by", () => {
     expect(() => layout.import(file, parameters)).toThrow(text);
   });
 
+  it.each([pytorch, keras3, optax, tfjs])("what is no file", (layout) => {
+    const { tensors, metadata } = torch;
+    const bad: [unknown, RegExp][] = [
+      [null, /file is null, expected an object/],
+      [{ tensors: {}, metadata }, /file\.tensors is Object, expected a Map/],
+      [{ tensors, metadata: null }, /file\.metadata is null, expected an object/],
+    ];
+    for (const [file, text] of bad) {
+      expect(() => layout.import(file as Safetensors, parameters)).toThrow(CheckpointError);
+      expect(() => layout.import(file as Safetensors, parameters)).toThrow(text);
+    }
+  });
+
   it("no file of those above as it stands", () => {
     for (const [layout, file] of [
       [pytorch, torch],
