@@ -14,7 +14,7 @@ export default [
   { name: "lanewise/js, everything", ...inline, path: "dist/entry/js.js", limit: "18.5 KiB" },
   { name: "relaxed and wide, on demand", path: "dist/backend/wasm/on-demand.js", limit: "12.25 KiB" },
   { name: "threads, on demand", path: "dist/backend/threads/start.js", limit: "5 KiB" },
-  { name: "lanewise/checkpoint, everything", path: "dist/checkpoint/index.js", limit: "7.25 KiB" },
+  { name: "lanewise/checkpoint, everything", path: "dist/checkpoint/index.js", limit: "7.5 KiB" },
   {
     name: "lanewise/checkpoint, save and load",
     path: "dist/checkpoint/index.js",
