@@ -168,14 +168,7 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
   averaged(): NamedTensorMap {
     for (const { variable, parameter } of this.#entries.values()) this.#place.readVariable(variable, parameter);
     const averages = (this.#inner?.averaged() ?? {}) as Record<string, Float32Array>;
-    const tensors = [...this.#entries].map(
-      ([
-        name,
-        {
-          variable: { shape },
-        },
-      ]) => [name, tensor(averages[name]!, shape)],
-    );
+    const tensors = [...this.#entries].map(([name, { variable }]) => [name, tensor(averages[name]!, variable.shape)]);
     return Object.fromEntries(tensors);
   }
 
@@ -299,9 +292,11 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
 
   /** The names that `setWeights` brought for these variables, by their own. */
   #claim(added: readonly Update[]): Map<string, string> {
+    const isFirst = this.#entries.size === 0;
     const names = matchNames(
       added.map(({ name }) => name),
       [...this.#loaded.keys()],
+      isFirst,
     );
     const claims = new Map<string, string>();
     added.forEach(({ name, variable }, i) => {

@@ -87,11 +87,16 @@ function countOf(count: unknown): number {
 
 /**
  * Which saved variable each of the model's is, by name. A model that is loaded beside another one has "_1" and the like
- * behind its names; where no name is known at all, it is the order that counts, as in TensorFlow.js.
+ * behind its names.
  *
- * @throws CheckpointError when there is no saying
+ * @param isFirst nothing has been claimed so far: if no name is known at all, the order counts, as in TensorFlow.js
+ * @throws CheckpointError when the order cannot count either
  */
-export function matchNames(names: readonly string[], saved: readonly string[]): (string | undefined)[] {
+export function matchNames(
+  names: readonly string[],
+  saved: readonly string[],
+  isFirst: boolean,
+): (string | undefined)[] {
   const stems = byStem(saved);
   const own = byStem(names);
   const matches = names.map((name) => {
@@ -99,7 +104,7 @@ export function matchNames(names: readonly string[], saved: readonly string[]): 
     const stem = stemOf(name);
     return own.get(stem)?.length === 1 && stems.get(stem)?.length === 1 ? stems.get(stem)![0] : undefined;
   });
-  if (matches.some((match) => match !== undefined) || saved.length === 0) return matches;
+  if (!isFirst || saved.length === 0 || matches.some((match) => match !== undefined)) return matches;
   if (names.length === saved.length) return [...saved];
   throw new CheckpointError(`weights are of ${saved.join(", ")}, but the variables are ${names.join(", ")}`);
 }

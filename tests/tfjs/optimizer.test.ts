@@ -443,6 +443,24 @@ describe.each(["cpu", "wasm"])("%s backend", (backend) => {
       expect(optimizer.iterations).toBe(3);
     });
 
+    it("wait for their variable, whatever comes before it", async () => {
+      const made = variables(3);
+      const [x, y, z] = made as [tf.Variable, tf.Variable, tf.Variable];
+      const [first, second] = [adam(0.1), adam(0.1)];
+      for (let step = 0; step < 3; step++) first.applyGradients(gradientsOf([x, y], step));
+      const weights = (await readWeights(first)) as Record<string, number[]>;
+      await second.setWeights(await first.getWeights());
+      second.applyGradients({ [x.name]: tf.zeros([5]) });
+      second.applyGradients({ [z.name]: tf.zeros([5]) });
+      const waiting = await readWeights(second);
+      expect(waiting[`${y.name}/v`]).toEqual(weights[`${y.name}/v`]);
+      expect(waiting.iter).toEqual([5, 4, 1, 3]);
+      second.applyGradients({ [y.name]: tf.zeros([5]) });
+      const { [`${y.name}/v`]: v, iter } = await readWeights(second);
+      expect(v).toEqual(weights[`${y.name}/v`]!.map((value) => Math.fround(Math.fround(0.999) * value)));
+      expect(iter).toEqual([6, 4, 1, 4]);
+    });
+
     it("may be disposed, kept and given away: the state is another's", async () => {
       const [x, y] = variables(2) as [tf.Variable, tf.Variable];
       y.assign(x);

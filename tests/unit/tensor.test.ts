@@ -1,9 +1,28 @@
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
-import { DisposedError, OptionError, ShapeError } from "../../src/index.js";
+import { DisposedError, OptionError, SGD, ShapeError } from "../../src/index.js";
+import { Tensor } from "../../src/tensor.js";
 import { backends, expectUnchanged, makeCore } from "../helpers/cores.js";
 
 describe.each(backends)("Tensor on %s", (backend) => {
+  it("that is moved shows, and an optimizer updates, what lies there", () => {
+    const core = makeCore(backend);
+    const block = core.tensor([4], [1, 2, 3, 4]);
+    const window = new Tensor(core, [2], block.ptr);
+    const gradient = core.tensor([2], [1, 1]);
+    expect([...window.data]).toEqual([1, 2]);
+    const optimizer = new SGD(core, window, { learningRate: 0.5 });
+    optimizer.step(gradient);
+    window.ptr = block.ptr + 8;
+    expect([...window.data]).toEqual([3, 4]);
+    optimizer.step(gradient);
+    expect([...block.data]).toEqual([0.5, 1.5, 2.5, 3.5]);
+    const moved = core.tensor([2], [2, 2]);
+    gradient.ptr = moved.ptr;
+    optimizer.step(gradient);
+    expect([...block.data]).toEqual([0.5, 1.5, 1.5, 2.5]);
+  });
+
   it("is zeros, or what its source says", () => {
     const core = makeCore(backend);
     core
