@@ -19,8 +19,22 @@ const MARGINS = { marginTop: 64, marginRight: 200, marginBottom: 52, marginLeft:
 const LABEL_PIXELS = 17;
 const RATE_TICKS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500];
 
+/** What the axes say. */
+export interface Axes {
+  readonly size: string;
+  readonly rate: string;
+}
+
+const PRODUCTS: Axes = { size: "n of an n × n × n product", rate: "GFLOP/s" };
+
 /** Draws rates over sizes, both logarithmic, each line labelled at its right end; writes an SVG file. */
-export function saveChart(file: string, title: string, subtitle: string, lines: readonly Line[]): void {
+export function saveChart(
+  file: string,
+  title: string,
+  subtitle: string,
+  lines: readonly Line[],
+  axes: Axes = PRODUCTS,
+): void {
   const document = new DOMParser().parseFromString("<svg/>", "image/svg+xml") as unknown as Document;
   const rates = lines.flatMap(({ points }) => points.map(([, rate]) => rate));
   const sizes = [...new Set(lines.flatMap(({ points }) => points.map(([size]) => size)))];
@@ -59,11 +73,11 @@ export function saveChart(file: string, title: string, subtitle: string, lines: 
     height: HEIGHT,
     ...MARGINS,
     style: { fontFamily: "sans-serif", fontSize: "13px" },
-    x: { type: "log", base: 2, label: "n of an n × n × n product", ticks: sizes, tickFormat: "d", grid: true, ...AXIS },
+    x: { type: "log", base: 2, label: axes.size, ticks: sizes, tickFormat: "d", grid: true, ...AXIS },
     y: { type: "log", domain: [low, high], axis: null },
     marks: [
       // With a text of its own: a logarithmic axis leaves some of its labels out.
-      Plot.axisY(ticks, { text: String, label: "GFLOP/s", ...AXIS }),
+      Plot.axisY(ticks, { text: String, label: axes.rate, ...AXIS }),
       Plot.gridY(ticks),
       ...lines.flatMap(({ points, color, limit }) => [
         Plot.line(points, { stroke: color, strokeWidth: 2, ...(limit && { strokeDasharray: "6 4" }) }),

@@ -3,7 +3,7 @@ import type { Core, CoreOptions, matmul, RMSProp } from "lanewise";
 import { checkSame } from "./check.js";
 import { STEP, type Task } from "./contestant.js";
 import type { Environment } from "./environment.js";
-import { measureRounds, quantile } from "./measure.js";
+import { measureRounds, pause, quantile } from "./measure.js";
 
 /** What is measured: an RMSProp step, or the product of two square matrices. */
 export type Kind = "step" | "product";
@@ -61,7 +61,7 @@ export interface CompareOptions {
   readonly now?: () => number;
 }
 
-export const SIZES: Sizes = { step: [1024, 16_384, 131_072, 1_048_576], product: [16, 32, 64, 128, 256] };
+export const SIZES: Sizes = { step: [1024, 32_768, 1_048_576], product: [16, 32, 64, 128, 256] };
 
 /** Runs of a step before the results are compared. */
 const STEPS = 3;
@@ -197,9 +197,4 @@ function startProduct(core: Core, matmul: CompareOptions["matmul"], n: number): 
 /** Numbers of both signs with all their bits in use. */
 function uneven(i: number): number {
   return (((i * 7919) % 10_007) - 5003) / 5003;
-}
-
-/** Ends this turn of the event loop. */
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }

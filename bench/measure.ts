@@ -96,6 +96,11 @@ export async function measureRounds(
   return samples;
 }
 
+/** Ends this turn of the event loop, so that others get theirs. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
 /** The value below which `share` of the sorted values lie. */
 export function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { cpus, loadavg } from "node:os";
 import Table from "cli-table3";
+import { formatNumber, formatTime } from "./format.js";
 import type { Timing } from "./measure.js";
 import type { Row } from "./run.js";
 
@@ -81,14 +82,4 @@ function formatRatio({ side, against, percent }: Ratio, find: (name: string) => 
   const ratio = fastest.median / own.median;
   if (percent) return `${(100 * ratio).toFixed(0)} %`;
   return against.length > 1 ? `${ratio.toPrecision(3)} ${fastest.name.split(" ")[0]}` : ratio.toPrecision(3);
-}
-
-function formatNumber(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
-}
-
-function formatTime(milliseconds: number): string {
-  if (milliseconds >= 1) return `${formatNumber(milliseconds)} ms`;
-  if (milliseconds >= 1e-3) return `${formatNumber(milliseconds * 1e3)} µs`;
-  return `${(milliseconds * 1e6).toFixed(0)} ns`;
 }

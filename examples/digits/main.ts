@@ -78,6 +78,7 @@ async function main({ epochs, batchSize, seed, backend, json, ...optimizer }: Op
     });
     try {
       return await trainDigits(core, train, test, {
+        hidden: 128,
         epochs: count,
         batchSize,
         seed,
@@ -115,7 +116,7 @@ async function main({ epochs, batchSize, seed, backend, json, ...optimizer }: Op
   console.log(`${first.variant} is ${ratio.toFixed(1)} times as fast as ${js.variant}.`);
   console.log(`After epoch 1 the parameters of both are ${sameBits ? "equal bit for bit" : "DIFFERENT"}.`);
   if (json !== undefined) {
-    const runs = [first, js].map(({ afterFirstEpoch, ...rest }) => rest);
+    const runs = [first, js].map(({ afterFirstEpoch, parameters, ...rest }) => rest);
     writeFileSync(json, `${JSON.stringify({ runs, ratio, sameBits }, null, 2)}\n`);
   }
   if (!sameBits) process.exitCode = 1;

@@ -1,10 +1,11 @@
-import { performance } from "node:perf_hooks";
 import { type Core, RMSProp, type RMSPropOptions } from "lanewise";
 import { dense, type Progress, relu, Sequential, softmaxCrossEntropy, Trainer } from "lanewise/nn";
 import type { Digits } from "./data.js";
 
 /** How to train. */
 export interface TrainOptions {
+  /** Width of the hidden layer. */
+  hidden: number;
   epochs: number;
   batchSize: number;
   seed: number;
@@ -24,29 +25,32 @@ export interface TrainResult {
   accuracy: number;
   /** Median time of a step, gathering its batch included. */
   millisecondsPerStep: number;
-  /** All parameters after the first epoch, one after the other. */
+  /** All parameters, one after the other: after the first epoch, and after the last. */
   afterFirstEpoch: Float32Array;
+  parameters: Float32Array;
 }
 
-/** Trains 784-128-10 (ReLU, softmax cross-entropy) on one core. */
+/** Trains a network of one hidden layer (ReLU, softmax cross-entropy) on one core. */
 export async function trainDigits(
   core: Core,
   train: Digits,
   test: Digits,
   options: TrainOptions,
 ): Promise<TrainResult> {
-  const { epochs, batchSize, seed, optimizer, signal, onProgress, onEpoch } = options;
-  const model = new Sequential(core, [dense(784, 128), relu(), dense(128, 10)], { seed });
+  const { hidden, epochs, batchSize, seed, optimizer, signal, onProgress, onEpoch } = options;
+  const pixels = train.images.length / train.count;
+  const model = new Sequential(core, [dense(pixels, hidden), relu(), dense(hidden, 10)], { seed });
   const trainer = new Trainer(model, {
     loss: softmaxCrossEntropy(),
     optimizer: (parameters) => new RMSProp(core, parameters, optimizer),
     seed,
   });
   // Both sets are moved into linear memory once; batches are then gathered within it.
-  const x = core.tensor([train.count, 784], train.images);
-  const testX = core.tensor([test.count, 784], test.images);
+  const x = core.tensor([train.count, pixels], train.images);
+  const testX = core.tensor([test.count, pixels], test.images);
   const times: number[] = [];
   let last = performance.now();
+  const parametersNow = () => Float32Array.from(Object.values(model.parameters).flatMap(({ data }) => [...data]));
   let afterFirstEpoch = new Float32Array(0);
   let result = { loss: Number.NaN, accuracy: Number.NaN };
   const run = trainer.fit(
@@ -65,8 +69,7 @@ export async function trainDigits(
   );
   for await (const { epoch, loss, validation } of run) {
     result = { loss, accuracy: validation!.accuracy };
-    if (epoch === 1)
-      afterFirstEpoch = Float32Array.from(Object.values(model.parameters).flatMap(({ data }) => [...data]));
+    if (epoch === 1) afterFirstEpoch = parametersNow();
     onEpoch?.({ epoch, ...result });
     last = performance.now();
   }
@@ -79,5 +82,6 @@ export async function trainDigits(
     ...result,
     millisecondsPerStep: times[times.length >> 1] ?? Number.NaN,
     afterFirstEpoch,
+    parameters: parametersNow(),
   };
 }

@@ -18,7 +18,7 @@ function files(folder) {
 }
 
 describe("the tarball", () => {
-  it("holds what the sources compile to, and nothing else", () => {
+  it("holds what the sources compile to, the command line, and nothing else", () => {
     const src = fileURLToPath(new URL("../../src", import.meta.url));
     const compiled = files(src)
       .filter((name) => !name.endsWith(".d.ts"))
@@ -26,8 +26,9 @@ describe("the tarball", () => {
     const binaries = ["nn", "relaxed", "relaxed-threads", "simd", "simd-threads"].map(
       (name) => `dist/wasm/${name}.wasm`,
     );
+    const cli = ["LICENSES.md", "digits.br", "lanewise.js"].map((name) => `dist/cli/${name}`);
     const documents = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"];
-    expect(files(installed).sort()).toEqual([...compiled, ...binaries, ...documents].sort());
+    expect(files(installed).sort()).toEqual([...compiled, ...binaries, ...cli, ...documents].sort());
   });
 
   it("has binaries that import a memory and nothing else", () => {

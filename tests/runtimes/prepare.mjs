@@ -17,7 +17,7 @@ export function prepare() {
   const [tarball] = readdirSync(directory);
   writeFileSync(join(directory, "package.json"), JSON.stringify({ private: true, type: "module" }));
   npm(directory, "install", "--no-audit", "--no-fund", "--prefer-offline", `./${tarball}`);
-  cpSync(fileURLToPath(new URL("program.mjs", import.meta.url)), join(directory, "program.mjs"));
+  cpSync(join(root, "cli/program.mjs"), join(directory, "program.mjs"));
   cpSync(fileURLToPath(new URL("programs", import.meta.url)), join(directory, "programs"), { recursive: true });
   return { directory, remove: () => rmSync(directory, { recursive: true }) };
 }

@@ -1,4 +1,4 @@
-// What every runtime runs, on whatever core it gets. Nothing but the language and Lanewise: no runtime's own interfaces.
+// What `lanewise doctor` and the tests of every runtime run, on whatever core they get. Nothing but the language and Lanewise: no runtime's own interfaces.
 
 /** Option sets of each optimizer besides its defaults. A new optimizer is run with its defaults without a line here. */
 const OPTIMIZERS = {
@@ -44,13 +44,13 @@ const PRODUCTS = [
  *
  * @param lanewise the names of the entry point to try
  * @param nn those of `lanewise/nn`
- * @param options of createCore, and `sync` to make the core synchronously
+ * @param options of createCore; `sync` to make the core synchronously, `pause` to be awaited between two pieces of work
  */
-export async function program(lanewise, nn, { sync = false, ...options } = {}) {
+export async function program(lanewise, nn, { sync = false, pause = () => {}, ...options } = {}) {
   const core = sync ? lanewise.createCoreSync(options) : await lanewise.createCore(options);
   const pieces = {
     products: hash((add) => products(core, lanewise, add)),
-    ...optimizers(core, lanewise),
+    ...(await optimizers(core, lanewise, pause)),
     training: hash((add) => training(core, lanewise, nn, add)),
   };
   const { backend, variant, features } = core;
@@ -71,11 +71,12 @@ function products(core, { matmul }, add) {
 }
 
 /** A digest for each exported optimizer and option set. */
-function optimizers(core, lanewise) {
+async function optimizers(core, lanewise, pause) {
   const digests = {};
   for (const name of Object.keys(lanewise).sort()) {
     if (typeof lanewise[name]?.prototype?.step !== "function") continue;
     for (const options of [{}, ...(OPTIMIZERS[name] ?? [])]) {
+      await pause();
       const set = Object.entries(options).map(([key, value]) => `${key} ${typeof value === "function" ? "…" : value}`);
       digests[[name, ...set].join(", ")] = hash((add) => steps(core, lanewise[name], options, add));
     }

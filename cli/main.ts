@@ -1,0 +1,112 @@
+#!/usr/bin/env node
+// The command line: reads arguments, hands over to a command, and ends with its exit code.
+import process from "node:process";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { LanewiseError } from "lanewise";
+import { SIZES } from "../bench/compare.js";
+import { type BenchOptions, bench } from "./bench.js";
+import { doctor } from "./doctor.js";
+import { forgoColor, stopProgress } from "./terminal.js";
+import { type TrainOptions, train } from "./train.js";
+
+/** Exit code of a wrong argument; 1 is that of a wrong result. */
+const USAGE = 2;
+
+const program = new Command("lanewise")
+  .description("RMSProp and matrix products at the speed of this machine's SIMD lanes: what it can, and how fast.")
+  .version(VERSION)
+  .option("--no-color", "print without colour, as with NO_COLOR in the environment")
+  .on("option:no-color", forgoColor)
+  .showHelpAfterError("lanewise --help lists the commands, lanewise help <command> its options")
+  .exitOverride();
+
+program
+  .command("doctor")
+  .description("tell what this runtime offers, what Lanewise picks and why; run its self-test and print the digest")
+  .option("--json", "print the report for programs")
+  .action(run(doctor));
+
+program
+  .command("bench")
+  .description("measure steps and products in JavaScript and Wasm")
+  .option("--steps <sizes>", "parameters of a step, with commas between; 0: none", sizes, [...SIZES.step])
+  .option("--products <sizes>", "n of n × n × n products, with commas between; 0: none", sizes, [...SIZES.product])
+  .option("--samples <n>", "turns of 20 ms for each result", integer(1), 15)
+  .option("--threads <n>", "measure so many threads as well, up to 256", threads, 1)
+  .option("--markdown", "print tables to paste")
+  .option("--json", "print the results for programs")
+  .action(run<BenchOptions>(bench));
+
+program
+  .command("train")
+  .description("train a network on handwritten digits with each backend")
+  .option("--epochs <n>", "passes over the digits", integer(1), 20)
+  .option("--batch-size <n>", "digits a step", integer(1), 32)
+  .option("--hidden <n>", "width of the hidden layer", integer(1), 64)
+  .option("--learning-rate <x>", "step size", number(0), 1e-3)
+  .option("--seed <n>", "seed of the weights and the order", integer(0), 0)
+  .option("--json", "print the results for programs")
+  .action(run<TrainOptions>(train));
+
+/** A command's action: its exit code becomes the process'. */
+function run<O>(command: (options: O) => Promise<number>) {
+  return async (options: O) => {
+    process.exitCode = await command(options);
+  };
+}
+
+/** A parser of numbers from `least` on. */
+function number(least: number, isRight = Number.isFinite, what = "a number") {
+  return (text: string): number => {
+    const value = Number(text);
+    if (text.trim() !== "" && isRight(value) && value >= least) return value;
+    throw new InvalidArgumentError(`Expected ${what} >= ${least}.`);
+  };
+}
+
+function integer(least: number) {
+  return number(least, Number.isSafeInteger, "an integer");
+}
+
+function threads(text: string): number {
+  const count = integer(1)(text);
+  if (count > 256) throw new InvalidArgumentError("Expected at most 256.");
+  return count;
+}
+
+function sizes(text: string): number[] {
+  return text
+    .split(",")
+    .map(integer(0))
+    .filter((size) => size > 0);
+}
+
+// At once: the process takes its workers along.
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  process.once(signal, () => {
+    stopProgress();
+    process.exit(code);
+  });
+}
+// Whoever reads the output has seen enough: `lanewise bench | head -3`.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
+program.parseAsync().catch((error: unknown) => {
+  stopProgress();
+  if (error instanceof CommanderError) {
+    // Commander has printed its message, or the help that was asked for.
+    process.exitCode = error.exitCode === 0 ? 0 : USAGE;
+  } else if (error instanceof LanewiseError) {
+    process.stderr.write(`error: ${error.message}\n`);
+    process.exitCode = USAGE;
+  } else {
+    process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
+    process.exitCode = 1;
+  }
+});
