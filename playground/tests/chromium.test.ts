@@ -144,6 +144,7 @@ describe("trajectories", () => {
     const page = await open(
       "#trajectories?momentum=0.5&centered=1&eps=0.001&emaDecay=0.5&weightDecay=0.01&clip=clipValue",
     );
+    await positionOf(page, "rmsprop");
     const dialects = page.getByLabel("Dialect");
     const names = await dialects
       .locator("option")
