@@ -42,18 +42,26 @@ async function show(core: Core): Promise<void> {
   if (signal.aborted) return;
   main.replaceChildren();
   document.title = `${name[0]!.toUpperCase()}${name.slice(1)} · Lanewise playground`;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const remember = (next: URLSearchParams): void => {
-    if (signal.aborted) return;
-    const query = `${next}`;
-    history.replaceState(null, "", `#${name}${query && `?${query}`}`);
+    clearTimeout(timer);
+    // Not at each move of a slider: browsers refuse to change the address a hundred times in a row.
+    timer = setTimeout(() => {
+      const query = `${next}`;
+      if (!signal.aborted) history.replaceState(null, "", `#${name}${query && `?${query}`}`);
+    }, 100);
   };
   part(main, { core, parameters, remember, signal });
 }
 
 const core = await createCore();
 document.querySelector("#backend")!.textContent = `${describeBackend(core)} ${core.reason}.`;
-// A link to the content of the page is none to a part.
-addEventListener("hashchange", () => location.hash !== "#main" && void show(core));
+addEventListener("hashchange", () => void show(core));
+// The address belongs to the parts.
+document.querySelector(".skip")!.addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
 await show(core);
 
 function describeBackend({ backend, variant }: Core): string {

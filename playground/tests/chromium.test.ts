@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { SIZES } from "../../bench/compare.js";
 import { descend } from "./descent.js";
 import { serve } from "./server.js";
 
@@ -11,6 +12,8 @@ import { serve } from "./server.js";
 const SOON = { timeout: 20_000 };
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const built = fileURLToPath(new URL("../../build/playground", import.meta.url));
+
+const JOBS = SIZES.step.length + SIZES.product.length;
 
 let site: Awaited<ReturnType<typeof serve>>;
 let browser: Browser;
@@ -137,6 +140,27 @@ describe("trajectories", () => {
     expect(await page.locator(".card .error:not(:empty)").count()).toBe(0);
   });
 
+  it("runs every dialect, with all that it has", async () => {
+    const page = await open(
+      "#trajectories?momentum=0.5&centered=1&eps=0.001&emaDecay=0.5&weightDecay=0.01&clip=clipValue",
+    );
+    await positionOf(page, "rmsprop");
+    const dialects = page.getByLabel("Dialect");
+    const names = await dialects
+      .locator("option")
+      .evaluateAll((all) => all.map((option) => option.getAttribute("value")));
+    expect(names).toHaveLength(12);
+    const ends = new Set<string>();
+    for (const name of names) {
+      await dialects.selectOption(name);
+      const end = await positionOf(page, "rmsprop");
+      expect(end.every(Number.isFinite), `${name}`).toBe(true);
+      expect(await page.locator(".error:not(:empty)").count()).toBe(0);
+      ends.add(`${end}`);
+    }
+    expect(ends.size).toBeGreaterThan(6);
+  });
+
   it("says what Lanewise says about options that do not go together", async () => {
     const page = await open("#trajectories?nesterov=1");
     await expect
@@ -160,6 +184,8 @@ describe("trajectories", () => {
     expect(await page.locator("#position").textContent()).toBe("step 9 of 10");
     const seen = await positions(page);
     expect(seen).toMatch(/RMSProp.*Adam.*SGD/);
+
+    await expect.poll(() => page.url(), SOON).toMatch(/at=9$/);
 
     const again = await open(new URL(page.url()).hash);
     await positionOf(again, "rmsprop");
@@ -211,19 +237,19 @@ describe("speed", () => {
     });
     await page.locator("[data-state=done]").waitFor();
     const rows = page.locator("#results tbody tr");
-    expect(await rows.count()).toBe(9 * 3);
+    expect(await rows.count()).toBe(JOBS * 3);
     for (const label of [/^Matrix products/, /^RMSProp steps/]) {
       for (const color of ["--orange", "--blue", "--green"]) {
         expect(await pixelsOf(page, label, color), `${label} ${color}`).toBeGreaterThan(50);
       }
     }
     expect(await page.locator("#results tbody").textContent()).not.toMatch(/NaN|Infinity|undefined/);
-    expect(await rows.filter({ hasText: "100 %" }).count()).toBeGreaterThanOrEqual(9);
+    expect(await rows.filter({ hasText: "100 %" }).count()).toBeGreaterThanOrEqual(JOBS);
 
     await page.getByRole("button", { name: "Copy as a table" }).click();
     const copied = await page.evaluate(() => navigator.clipboard.readText());
     expect(copied).toMatch(/^Lanewise \d+\.\d+\.\d+, Chrome [\d.]+, V8/);
-    expect(copied.match(/^\| .+ \|$/gm)).toHaveLength(2 + 9 * 3);
+    expect(copied.match(/^\| .+ \|$/gm)).toHaveLength(2 + JOBS * 3);
 
     const [file] = await Promise.all([
       page.waitForEvent("download"),
@@ -232,7 +258,7 @@ describe("speed", () => {
     const report = JSON.parse(await readFile(await file.path(), "utf8"));
     expect(Object.keys(report)).toEqual(["lanewise", "environment", "results"]);
     expect(report.environment.runtime).toMatch(/^Chrome/);
-    expect(report.results).toHaveLength(9 * 3);
+    expect(report.results).toHaveLength(JOBS * 3);
     for (const { rate, backend, threads } of report.results) {
       expect(rate).toBeGreaterThan(0);
       expect(threads > 1).toBe(backend === "threads");
@@ -242,7 +268,7 @@ describe("speed", () => {
   it("measures with the coarse clock of a page that is not isolated, without threads", async () => {
     const page = await open("#speed?samples=5&threads=1");
     await page.locator("[data-state=done]").waitFor();
-    expect(await page.locator("#results tbody tr").count()).toBe(9 * 2);
+    expect(await page.locator("#results tbody tr").count()).toBe(JOBS * 2);
     expect(await page.locator("#results tbody").textContent()).not.toMatch(/NaN|Infinity|undefined/);
     expect(await page.getByLabel(/^Also on/).isDisabled()).toBe(true);
   });
@@ -253,7 +279,7 @@ describe("speed", () => {
     await page.getByRole("button", { name: "Stop" }).click();
     await page.locator("[data-state=stopped]").waitFor();
     const count = await page.locator("#results tbody tr").count();
-    expect(count).toBeLessThan(18);
+    expect(count).toBeLessThan(JOBS * 2);
     await expect.poll(() => page.workers().length, SOON).toBe(0);
   });
 });
@@ -348,7 +374,7 @@ describe("digits", () => {
     expect(await accuracyOf(other)).toBe(accuracy);
     expect(await other.getByLabel("Optimizer").inputValue()).toBe("adam");
     expect(await other.getByLabel(/^Neurons/).inputValue()).toBe("16");
-    expect(new URL(other.url()).hash).toBe("#digits?optimizer=adam&hidden=16&pace=10");
+    await expect.poll(() => new URL(other.url()).hash, SOON).toBe("#digits?optimizer=adam&hidden=16&pace=10");
 
     await upload.setInputFiles({ name: "b.safetensors", mimeType: "", buffer: bytes.subarray(0, 999) });
     await expect.poll(() => other.locator(".error:not(:empty)").textContent(), SOON).toMatch(/header|bytes|length/);
@@ -372,6 +398,20 @@ describe("the page", () => {
     const free = await open("#trajectories?steps=20&at=20");
     expect(await free.locator("#backend").textContent()).toMatch(/^Runs here: WebAssembly \(simd\)/);
     expect(await positionOf(free, "rmsprop")).toEqual(under);
+  });
+
+  it("can be skipped to, and walked through, with the keyboard", async () => {
+    const page = await open("#trajectories?at=3");
+    await positionOf(page, "rmsprop");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("main");
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Play");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    expect(await page.locator("#position").textContent()).toBe("step 4 of 40");
+    await expect.poll(() => new URL(page.url()).hash, SOON).toBe("#trajectories?at=4");
   });
 
   it("fetches what its first part needs, and nothing from elsewhere", async () => {

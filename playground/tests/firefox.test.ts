@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { SIZES } from "../../bench/compare.js";
 import { descend } from "./descent.js";
 import { serve } from "./server.js";
 
@@ -42,7 +43,9 @@ it("runs every part", async () => {
     location.hash = "#speed?samples=5&threads=1";
   });
   await page.waitForSelector("[data-state=done]");
-  expect(await page.$$eval("#results tbody tr", ({ length }) => length)).toBe(9 * 3);
+  expect(await page.$$eval("#results tbody tr", ({ length }) => length)).toBe(
+    (SIZES.step.length + SIZES.product.length) * 3,
+  );
   expect(await page.$eval("#results", ({ textContent }) => textContent)).not.toMatch(/NaN|Infinity/);
 
   await page.evaluate(() => {

@@ -1,8 +1,9 @@
 import type { BackendName, Kind, Report, Result } from "../../../bench/compare.ts";
 import { environment } from "../../../bench/environment.ts";
+import { formatNumber, formatTime } from "../../../bench/format.ts";
 import type { Context } from "../main.ts";
 import { chart, show } from "../ui/chart.ts";
-import { controls, decode, encode, type Field, format } from "../ui/controls.ts";
+import { controls, decode, encode, type Field } from "../ui/controls.ts";
 import { button, card, download, h } from "../ui/dom.ts";
 import type { Reply, Request } from "./worker.ts";
 
@@ -206,8 +207,8 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
     return [
       kind === "step" ? `step, ${size.toLocaleString("en")}` : `${size} × ${size} × ${size}`,
       name,
-      `${format(Number((median * 1000).toPrecision(3)))} µs`,
-      `${rate.toPrecision(3)} ${unit}`,
+      formatTime(median),
+      `${formatNumber(rate)} ${unit}`,
       `${Math.round((100 * rate) / best)} %`,
     ];
   }
@@ -220,8 +221,12 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
   async function copy(): Promise<void> {
     const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
     const lines = [HEAD, HEAD.map(() => "---"), ...results.map(cellsOf)].map(line);
-    await navigator.clipboard.writeText(`${describeEnvironment()}\n\n${lines.join("\n")}\n`);
-    status.textContent = "Copied.";
+    try {
+      await navigator.clipboard.writeText(`${describeEnvironment()}\n\n${lines.join("\n")}\n`);
+      status.textContent = "Copied.";
+    } catch {
+      status.textContent = "This browser does not let the page copy; select the table instead.";
+    }
   }
 
   function toJson(): string {
