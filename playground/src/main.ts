@@ -26,7 +26,7 @@ let current = new AbortController();
 
 function readAddress(): { name: string; parameters: URLSearchParams } {
   const [name = "", query = ""] = location.hash.slice(1).split("?");
-  return { name: name in PARTS ? name : "trajectories", parameters: new URLSearchParams(query) };
+  return { name: Object.hasOwn(PARTS, name) ? name : "trajectories", parameters: new URLSearchParams(query) };
 }
 
 async function show(core: Core): Promise<void> {
