@@ -26,7 +26,7 @@ let current = new AbortController();
 
 function readAddress(): { name: string; parameters: URLSearchParams } {
   const [name = "", query = ""] = location.hash.slice(1).split("?");
-  return { name: name in PARTS ? name : "trajectories", parameters: new URLSearchParams(query) };
+  return { name: Object.hasOwn(PARTS, name) ? name : "trajectories", parameters: new URLSearchParams(query) };
 }
 
 async function show(core: Core): Promise<void> {
@@ -54,18 +54,26 @@ async function show(core: Core): Promise<void> {
   part(main, { core, parameters, remember, signal });
 }
 
-const core = await createCore();
-document.querySelector("#backend")!.textContent = `${describeBackend(core)} ${core.reason}.`;
-addEventListener("hashchange", () => void show(core));
-// The address belongs to the parts.
-document.querySelector(".skip")!.addEventListener("click", (event) => {
-  event.preventDefault();
-  main.focus();
-});
-await show(core);
+async function start(): Promise<void> {
+  const core = await createCore();
+  document.querySelector("#backend")!.textContent = `${describeBackend(core)} ${core.reason}.`;
+  addEventListener("hashchange", () => show(core).catch(report));
+  // The address belongs to the parts.
+  document.querySelector(".skip")!.addEventListener("click", (event) => {
+    event.preventDefault();
+    main.focus();
+  });
+  await show(core);
+}
 
 function describeBackend({ backend, variant }: Core): string {
   return backend === "wasm"
     ? `Runs here: WebAssembly (${variant}).`
     : `Runs here: JavaScript (${variant}), which gives the same bits.`;
 }
+
+function report({ message }: Error): void {
+  main.textContent = `This page does not work here: ${message}`;
+}
+
+start().catch(report);

@@ -26,7 +26,7 @@ export type Request =
 /** From the worker. */
 export type Reply =
   | { type: "opened"; backend: string; variant: string; reason: string; train: number; test: number }
-  /** Means over the steps since the last one, and the share of right answers among digits not trained on. */
+  /** The mean loss of the last steps, and the share of right answers among digits not trained on. */
   | { type: "progress"; step: number; loss: number; accuracy: number; stepsPerSecond: number }
   | { type: "running"; running: boolean; finished: boolean }
   | { type: "guess"; probabilities: number[] }

@@ -11,6 +11,8 @@ const TEST_COUNT = 1000;
 /** How long is computed before messages are looked at, and the pause between reports; in milliseconds. */
 const TURN = 12;
 const REPORT = 120;
+/** Steps before the last report whose losses are in the next one's mean, which would jump about without them. */
+const MEMORY = 20;
 
 const OPTIMIZERS = { rmsprop: RMSProp, adam: Adam, adagrad: AdaGrad, sgd: SGD };
 
@@ -157,7 +159,8 @@ const batchesOf = ({ settings }: Session): number => Math.ceil(TRAIN_COUNT / set
 const lastStep = (session: Session): number => EPOCHS * batchesOf(session);
 
 async function run(own: number): Promise<void> {
-  const losses: number[] = [];
+  let losses: number[] = [];
+  let fresh = 0;
   let [turnBegan, reported, between, due] = [performance.now(), performance.now(), REPORT, 0];
   while (running && own === turns && session!.step < lastStep(session!)) {
     await new Promise((resolve) => setTimeout(resolve, Number.isFinite(pace) ? 16 : 0));
@@ -168,17 +171,19 @@ async function run(own: number): Promise<void> {
     turnBegan = now;
     while (due >= 1 && session!.step < lastStep(session!)) {
       losses.push(trainStep(session!));
+      fresh++;
       due--;
       if (performance.now() - now >= TURN) break;
     }
     const sinceReport = performance.now() - reported;
     const isLast = session!.step >= lastStep(session!);
-    if (losses.length > 0 && (sinceReport >= between || isLast)) {
+    if (fresh > 0 && (sinceReport >= between || isLast)) {
       const began = performance.now();
-      report(losses.reduce((sum, loss) => sum + loss, 0) / losses.length, (1000 * losses.length) / sinceReport);
+      report(losses.reduce((sum, loss) => sum + loss, 0) / losses.length, (1000 * fresh) / sinceReport);
       reported = performance.now();
       between = Math.max(REPORT, 4 * (reported - began));
-      losses.length = 0;
+      losses = losses.slice(-MEMORY);
+      fresh = 0;
     }
   }
   if (own === turns) setRunning(false);

@@ -1,4 +1,4 @@
-import type { Field } from "../ui/controls.ts";
+import type { Field, Values } from "../ui/controls.ts";
 import { PRESETS, type Suggestion } from "./surfaces.ts";
 
 export const CUSTOM = "custom";
@@ -207,3 +207,16 @@ export const SAMPLES: Readonly<Record<string, unknown>> = {
   emaDecay: 0.5,
   maximize: true,
 };
+
+/** Options as the package takes them, without those that the dialect lacks. */
+export function rmspropOptions(values: Values, lacking: ReadonlyMap<string, string>): Record<string, unknown> {
+  const options: Record<string, unknown> = {};
+  for (const { key, initial, kind } of RMSPROP_FIELDS) {
+    const value = values[key];
+    const isSet = kind === "slider" || value !== initial;
+    if (isSet && value !== undefined && !lacking.has(key) && key !== "clip" && key !== "bound") options[key] = value;
+  }
+  const clip = `${values["clip"]}`;
+  if (clip !== "none" && !lacking.has(clip)) options[clip] = values["bound"];
+  return options;
+}

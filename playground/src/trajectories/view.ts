@@ -9,6 +9,7 @@ import {
   RACERS,
   RMSPROP_FIELDS,
   raceFields,
+  rmspropOptions,
   SAMPLES,
   SURFACE_FIELDS,
 } from "./fields.ts";
@@ -143,6 +144,7 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
   surfaceForm.element.parentElement!.classList.add("stack");
 
   const steps = (): number => values["steps"] as number;
+  const start = () => [values["x1"] ?? surface.start[0], values["x2"] ?? surface.start[1]] as [number, number];
   const columnRange = () => [0, steps()] as const;
   const series = RACERS.map(({ name, color }) => ({ name, color: `--${color}` }));
   const plot = surfacePlot(
@@ -223,6 +225,7 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
     else {
       try {
         const { customSurface } = await import("./custom.ts");
+        if (signal.aborted || `${values["surface"]}` in PRESETS) return;
         surface = customSurface(`${values["formula"]}`, values["half"] as number);
         formulaForm.fail("formula", undefined);
       } catch (error) {
@@ -230,7 +233,6 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
         return;
       }
     }
-    if (signal.aborted) return;
     surface.start.forEach((value, axis) => {
       raceForm.element.querySelector<HTMLInputElement>(`#field-x${axis + 1}`)!.placeholder = `${value}`;
     });
@@ -244,7 +246,6 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
 
   /** Runs the whole race; it takes less than a frame. */
   function rerun(): void {
-    const start = [values["x1"] ?? surface.start[0], values["x2"] ?? surface.start[1]] as [number, number];
     lacking = lackingOptions(core, `${values["dialect"]}`, SAMPLES);
     showLacking();
     const entrants = RACERS.filter(({ racer }) => values[racer] === true).map(
@@ -254,7 +255,7 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
         options: racer === "rmsprop" ? rmspropOptions(values, lacking) : {},
       }),
     );
-    traces = entrants.map((entrant) => race(core, surface, start, steps(), `${values["schedule"]}`, entrant));
+    traces = entrants.map((entrant) => race(core, surface, start(), steps(), `${values["schedule"]}`, entrant));
     const known = [
       ...surface.minima.map(([x, y]) => surface.f(x, y)),
       ...(surface.minima.length ? [] : lowest(traces)),
@@ -301,10 +302,9 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
     const step = Math.min(at ?? steps(), steps());
     scrubber.value = `${step}`;
     position.value = `step ${step} of ${steps()}`;
-    const start = [values["x1"] ?? surface.start[0], values["x2"] ?? surface.start[1]] as [number, number];
     plot.draw(
       surface,
-      start,
+      start(),
       traces.toReversed().flatMap(({ racer, points, averages }): Path[] => {
         const color = `--${RACERS.find((known) => known.racer === racer)!.color}`;
         const path = { color, points: points.slice(0, step + 1) };
@@ -355,19 +355,6 @@ function readStep(text: string | null): number | undefined {
 
 function lowest(traces: readonly Trace[]): number[] {
   return traces.flatMap(({ losses }) => losses.filter(Number.isFinite));
-}
-
-/** Options as the package takes them, without those that the dialect lacks. */
-function rmspropOptions(values: Values, lacking: ReadonlyMap<string, string>): Record<string, unknown> {
-  const options: Record<string, unknown> = {};
-  for (const { key, initial, kind } of RMSPROP_FIELDS) {
-    const value = values[key];
-    const isSet = kind === "slider" || value !== initial;
-    if (isSet && value !== undefined && !lacking.has(key) && key !== "clip" && key !== "bound") options[key] = value;
-  }
-  const clip = `${values["clip"]}`;
-  if (clip !== "none" && !lacking.has(clip)) options[clip] = values["bound"];
-  return options;
 }
 
 /** Powers of ten around what columns hold; nothing below `floor` times the largest value, and no explosions. */
