@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["*.test.ts"],
-    testTimeout: 300_000,
+    testTimeout: 200_000,
     hookTimeout: 120_000,
     maxWorkers: 1,
     reporters: ["default", ["json", { outputFile: "../../build/tfjs-results.json" }]],

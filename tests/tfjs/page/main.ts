@@ -14,13 +14,22 @@ setWasmPaths({
   "tfjs-backend-wasm-threaded-simd.wasm": threaded,
 });
 
+interface Wasm {
+  HEAPU8: Uint8Array;
+  PThread?: { unusedWorkers: { loaded?: boolean }[] };
+}
+
 /** What the test asks of a page, by what it is of TensorFlow.js's that runs. */
 const page = {
   async start(backend: string, threads: boolean) {
     if (threads) setThreadsCount(2);
     else tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
     const isThere = await tf.setBackend(backend).catch(() => false);
-    const heap = (tf.backend() as { wasm?: { HEAPU8: Uint8Array } } | null)?.wasm?.HEAPU8.buffer;
+    const { wasm } = tf.backend() as { wasm?: Wasm };
+    const heap = wasm?.HEAPU8.buffer;
+    // A kernel that has to wait for a worker blocks the page, and a blocked page starts no workers.
+    const isStarting = () => wasm?.PThread?.unusedWorkers.some(({ loaded }) => !loaded);
+    while (isStarting()) await new Promise((resolve) => setTimeout(resolve, 50));
     return {
       isThere,
       path: isThere ? rmsprop(1).path : "",
