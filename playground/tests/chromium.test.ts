@@ -97,6 +97,8 @@ describe("trajectories", () => {
     await page.getByRole("button", { name: "Reset", exact: true }).click();
     expect(await position.textContent()).toBe("step 0 of 40");
     expect(await positionOf(page, "sgd")).toEqual([-5, -2, 10.5]);
+    await page.getByLabel("Step shown").press("End");
+    for (let i = 0; i < 8; i++) await page.getByLabel("Step shown").press("ArrowLeft");
     await page.getByRole("button", { name: "Play" }).click();
     await page.getByRole("button", { name: "Pause" }).waitFor();
     await expect.poll(() => position.textContent(), SOON).toBe("step 40 of 40");
