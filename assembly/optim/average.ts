@@ -1,10 +1,5 @@
-import { add, mul } from "../simd";
+import { average } from "./condition";
 import { Segment } from "./segments";
-
-// @ts-ignore: decorator
-@inline function average<T>(a: T, p: T, decay: T, complement: T): T {
-  return add<T>(mul<T>(decay, a), mul<T>(complement, p));
-}
 
 /**
  * The moving average of a row's parameter, a ← averageDecay·a + averageComplement·p, each operation rounded once; nothing

@@ -137,6 +137,12 @@ export function measure_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: 
   return sub<T>(p, mul<T>(mul<T>(p, weightDecay), learningRate));
 }
 
+/** decay·old + complement·x. */
+// @ts-ignore: decorator
+@inline export function average<T>(old: T, x: T, decay: T, complement: T): T {
+  return add<T>(mul<T>(decay, old), mul<T>(complement, x));
+}
+
 /** decay·old + ((1 − decay)·g)·g. */
 // @ts-ignore: decorator
 @inline export function averageProduct<T>(old: T, g: T, decay: T, complement: T): T {

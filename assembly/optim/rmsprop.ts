@@ -1,5 +1,6 @@
 import { Off, On, add, div, mul, splat, sqrt, sub } from "../simd";
 import {
+  average,
   averageProduct,
   clamp,
   conditioned,
@@ -21,11 +22,6 @@ import { walk } from "./walk";
 //   v ← decay·v + ((1−decay)·g)·g, or v + (1−decay)·(g² − v)                      m ← m + (1−meanDecay)·(g − m)
 //   u = rateAfter·(lr·g / d), or rateAfter·((lr·g)·(1/d))                         p ← p − rateLast·b
 // AdaGrad is such a form too: v ← 1·v + (1·g)·g.
-
-// @ts-ignore: decorator
-@inline function average<T>(old: T, x: T, decay: T, complement: T): T {
-  return add<T>(mul<T>(decay, old), mul<T>(complement, x));
-}
 
 // @ts-ignore: decorator
 @inline function variance<T>(s: T, mean: T): T {

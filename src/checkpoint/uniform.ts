@@ -96,7 +96,7 @@ function layoutOf(form: UniformForm): Layout {
 
 const KERAS_NAME = "rm_sprop";
 
-const keras = layoutOf({
+const keras = /* @__PURE__ */ layoutOf({
   framework: "Keras",
   optimizer: "RMSProp",
   dialect: "keras3",
@@ -175,7 +175,7 @@ export const keras3: Layout = {
  *
  * @see Optax optax/_src/alias.py, transform.py
  */
-export const optax: Layout = layoutOf({
+export const optax: Layout = /* @__PURE__ */ layoutOf({
   framework: "Optax",
   optimizer: "RMSProp",
   dialect: "optax",
@@ -216,7 +216,7 @@ export const optax: Layout = layoutOf({
  *
  * @see TensorFlow.js tfjs-core/src/optimizers/rmsprop_optimizer.ts
  */
-export const tfjs: Layout = layoutOf({
+export const tfjs: Layout = /* @__PURE__ */ layoutOf({
   framework: "TensorFlow.js",
   optimizer: "RMSProp",
   dialect: "tfjs",

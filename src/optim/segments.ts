@@ -30,7 +30,7 @@ export interface RatePlacement {
 
 const IN_FRONT: RatePlacement = { field: "learningRate", sign: 1 };
 /** Where a row has the address of each state array of a slot. */
-const STATE_WORDS = Array.from({ length: STATES }, (_, k) =>
+const STATE_WORDS = /* @__PURE__ */ Array.from({ length: STATES }, (_, k) =>
   k === ACCUMULATOR ? SEGMENT_ACCUMULATOR : SEGMENT_STATE + k,
 );
 
