@@ -93,12 +93,6 @@ export function is_relaxed(): bool {
   return ASC_FEATURE_RELAXED_SIMD;
 }
 
-/** `a·b + c` with two roundings; one, at the engine's choice, in the relaxed binaries. */
-// @ts-ignore: decorator
-@inline export function madd(a: v128, b: v128, c: v128): v128 {
-  return ASC_FEATURE_RELAXED_SIMD ? f32x4.relaxed_madd(a, b, c) : f32x4.add(c, f32x4.mul(a, b));
-}
-
 /** `a < b ? x : y`; a NaN in `a` or `b` gives `y`. */
 // @ts-ignore: decorator
 @inline export function whereLess<T>(a: T, b: T, x: T, y: T): T {

@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
 import { hoistConstants } from "./hoist-constants.mjs";
+import { schedule } from "./schedule.mjs";
+import { rewrite } from "./wat.mjs";
 
 // What an earlier build has written would be packed, too.
 rmSync("dist", { recursive: true, force: true });
@@ -40,11 +42,14 @@ for (const { name, target, entries, inlined } of binaries) {
     process.stderr.write(`${stderr}`);
     throw error;
   }
-  if (!inlined) continue;
+  if (!inlined) {
+    rewrite(outFile, (text) => schedule(text, false));
+    continue;
+  }
   // A second pass over AssemblyScript's own finds a little more: 0.2 KB of the compressed size.
   const flags = FEATURES.map((feature) => `--enable-${feature}`);
   execFileSync(process.execPath, [wasmOpt, outFile, "-O3", ...flags, "-o", outFile]);
-  if (name === "nn") hoistConstants(outFile);
+  rewrite(outFile, (text) => (name === "nn" ? hoistConstants(text) : schedule(text, true)));
   const hex = readFileSync(outFile).toString("hex");
   writeFileSync(
     new URL(`${name}.ts`, generated),

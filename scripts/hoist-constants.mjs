@@ -1,24 +1,15 @@
 // Moves vector constants out of loops. V8 from Node 24 on makes a constant anew wherever it stands, with three
 // instructions, and the optimizer has put it wherever it is used (docs/decisions/0008-training-step.md).
-import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-
-const tool = (name) => fileURLToPath(new URL(`../node_modules/binaryen/bin/${name}`, import.meta.url));
 
 /** A vector constant other than 0, which is made by one instruction without a load. */
 const CONSTANT = /\(v128\.const i32x4(?! 0x0{8} 0x0{8} 0x0{8} 0x0{8})(?: 0x[0-9a-f]{8}){4}\)/g;
 
-/** Rewrites the binary in `file`: every function with a loop gets locals that hold its constants from the start. */
-export function hoistConstants(file) {
-  const text = `${file}.wat`;
-  execFileSync(process.execPath, [tool("wasm-dis"), "--all-features", file, "-o", text]);
+/** The text of a binary with every constant in a local, set where its function begins. */
+export function hoistConstants(text) {
   // The disassembler indents a function by one space and closes it on a line of its own.
-  const before = readFileSync(text, "utf8");
-  const after = before.replace(/^ \(func .*?^ \)$/gms, hoist);
-  if (after === before) throw new Error(`no vector constant was found in a loop of ${file}`);
-  writeFileSync(text, after);
-  execFileSync(process.execPath, [tool("wasm-as"), "--all-features", text, "-o", file]);
+  const hoisted = text.replace(/^ \(func .*?^ \)$/gms, hoist);
+  if (hoisted === text) throw new Error("no vector constant was found in a loop");
+  return hoisted;
 }
 
 function hoist(text) {

@@ -9,10 +9,8 @@ export const MR: usize = RELAXED && !WIDE ? 6 : 4;
 export const NV: usize = WIDE ? 4 : 2;
 /** Columns of a register tile. */
 export const NR: usize = NV * 4;
-/** Steps that a turn of the loop over packed panels takes; V8 unrolls it. */
-export const STEPS: usize = WIDE && !RELAXED ? 2 : 1;
 /** Depth of a block: a B panel (KC × NR) stays in L1. */
-export const KC: usize = WIDE ? 256 : 512;
+export const KC: usize = 512;
 /** Rows of an A block (MC × KC): it stays in L2. */
 export const MC: usize = 96;
 /** Columns of a B block (KC × NC): it stays in L3. */

@@ -1,9 +1,9 @@
 import { activation_f32 } from "../nn/activation";
 import { Off, On, add, loadLanes, mul, pmax, splat, storeLanes } from "../simd";
-import { KC, MC, MR, NC, NR, NV, STEPS } from "./config";
+import { KC, MC, MR, NC, NR, NV } from "./config";
 import { LINES, sumLines, sumRows } from "./gemv";
 import { microkernel } from "./microkernel";
-import { depthOf, packPanel } from "./pack";
+import { packPanel } from "./pack";
 
 const RELU: i32 = 1;
 const ROW_BYTES: usize = NR * 4;
@@ -72,12 +72,12 @@ export function gemm_scratch_bytes(m: usize, n: usize, k: usize, transposeA: boo
 
 // @ts-ignore: decorator
 @inline function bBlockBytes(n: usize, k: usize): usize {
-  return ((min(n, NC) + NR - 1) / NR) * NR * depthOf(min(k, KC)) * 4;
+  return ((min(n, NC) + NR - 1) / NR) * NR * min(k, KC) * 4;
 }
 
 // @ts-ignore: decorator
 @inline function aBlockBytes(m: usize, k: usize): usize {
-  return ((min(m, MC) + MR - 1) / MR) * MR * depthOf(min(k, KC)) * 4;
+  return ((min(m, MC) + MR - 1) / MR) * MR * min(k, KC) * 4;
 }
 
 // @ts-ignore: decorator
@@ -115,7 +115,7 @@ function product(
   }
   const relu = activation == RELU;
   const packB = bLine != 4 || worthPackingB(m, n, k);
-  const packA = worthPackingA(m, n, k) && (STEPS == 1 || packB);
+  const packA = packB && worthPackingA(m, n, k);
   // Unfinished sums wait in C itself, unless beta still needs what C holds.
   const keepSums = beta != 0 && k > KC;
   for (let jc: usize = 0; jc < n; jc += NC) {
@@ -178,21 +178,20 @@ function block<PackedA>(
   isLast: bool, c: usize, cRow: usize, alpha: f32, beta: f32, bias: usize, relu: bool,
 ): void {
   if (WIDE) packA = isInteger<PackedA>();
-  const depth = depthOf(kc);
-  const aTile = MR * (packA ? depth * 4 : aLine);
+  const aTile = MR * (packA ? kc * 4 : aLine);
   const aRow: usize = packA ? 4 : aLine;
   const aNext: usize = packA ? MR * 4 : aStep;
   if (packA) {
     let panel = aBlock;
     for (let i: usize = 0; i < mc; i += MR) {
-      packPanel(MR, min(mc - i, MR), kc, a + i * aLine, aLine, aStep, panel, -0.0);
+      packPanel(MR, min(mc - i, MR), kc, a + i * aLine, aLine, aStep, panel);
       panel += aTile;
     }
     a = aBlock;
   }
   const scales = isLast && (alpha != 1 || beta != 0);
   const relus = isLast && relu;
-  const floor: f32 = relus && !scales ? 0 : -Infinity;
+  const floor: f32 = relus ? 0 : -Infinity;
   // A strip of too few columns may begin further left: what it computes again comes out the same, if it starts at 0.
   const mayOverlap = isLast && !scales && !resume;
   let nr: usize = 0;
@@ -207,9 +206,9 @@ function block<PackedA>(
     let panel = source;
     let step = bStep;
     if (packB || !isWhole) {
-      panel = bBlock + j * depth * 4;
+      panel = bBlock + j * kc * 4;
       step = width * 4;
-      if (!bIsPacked) packPanel(width, lines, kc, source, bLine, bStep, panel, 0);
+      if (!bIsPacked) packPanel(width, lines, kc, source, bLine, bStep, panel);
     }
     const s = sums + (j - shift) * 4;
     const at = c + (j - shift) * 4;
@@ -221,13 +220,14 @@ function block<PackedA>(
     if (resume && !inPlace) copyRows(mc, nr, s, sumsRow, strip, ROW_BYTES);
     const start = resume ? to : zeros;
     const startRow = resume ? toRow : 0;
-    const added = inPlace && !scales && biasj ? biasj : zeros + ROW_BYTES;
-    const low: f32 = inPlace ? floor : -Infinity;
-    if (width == 4) quadStrip(mc, kc, a, aRow, aNext, aTile, panel, step, start, startRow, added, low, to, toRow);
+    // Nothing is added to sums that are not finished here; −0 where only a floor is wanted.
+    const isFinished = inPlace && !scales;
+    const added = isFinished ? (biasj ? biasj : relus ? zeros + ROW_BYTES : 0) : 0;
+    if (width == 4) quadStrip(mc, kc, a, aRow, aNext, aTile, panel, step, start, startRow, added, floor, to, toRow);
     else if (NR == 16 && width == 8) {
-      pairStrip(mc, kc, a, aRow, aNext, aTile, panel, step, start, startRow, added, low, to, toRow);
-    } else if (packA) packedStrip(mc, depth, a, aNext, aTile, panel, step, start, startRow, added, low, to, toRow);
-    else directStrip(mc, kc, a, aRow, aNext, aTile, panel, step, start, startRow, added, low, to, toRow);
+      pairStrip(mc, kc, a, aRow, aNext, aTile, panel, step, start, startRow, added, floor, to, toRow);
+    } else if (packA) packedStrip(mc, kc, a, panel, start, startRow, added, floor, to, toRow);
+    else directStrip(mc, kc, a, aRow, aNext, aTile, panel, step, start, startRow, added, floor, to, toRow);
     if (isLast && (scales || !inPlace)) finish(mc, lines, to, toRow, at, cRow, alpha, beta, biasj, 4, relu);
     else if (!inPlace) copyRows(mc, nr, to, toRow, s, sumsRow);
   }
@@ -235,12 +235,26 @@ function block<PackedA>(
 
 // The strips that there are: each a function of its own, for the optimizer would merge them again.
 
-/** NR columns, A packed. */
+/** NR columns, A and B packed. */
 function packedStrip(
-  rows: usize, k: usize, a: usize, aStep: usize, aTile: usize, b: usize, bStep: usize,
+  rows: usize, k: usize, a: usize, b: usize,
   start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,
 ): void {
-  tiles(NV, true, rows, k, a, 4, aStep, aTile, b, bStep, start, startRow, bias, floor, c, cRow);
+  for (; rows > MR; rows -= MR) {
+    packedTile(MR - 1, k, a, b, start, startRow, bias, floor, c, cRow);
+    a += k * (MR * 4);
+    start += startRow * MR;
+    c += cRow * MR;
+  }
+  packedTile(rows - 1, k, a, b, start, startRow, bias, floor, c, cRow);
+}
+
+/** A tile in a function of its own: the registers of the loops around it would have V8 spill in the innermost loop. */
+function packedTile(
+  last: usize, k: usize, a: usize, b: usize,
+  start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,
+): void {
+  microkernel(MR, NV, true, last, k, a, 4, MR * 4, b, NR * 4, start, startRow, bias, floor, c, cRow);
 }
 
 /** NR columns, A where it lies. */
@@ -248,7 +262,7 @@ function directStrip(
   rows: usize, k: usize, a: usize, aRow: usize, aStep: usize, aTile: usize, b: usize, bStep: usize,
   start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,
 ): void {
-  tiles(NV, false, rows, k, a, aRow, aStep, aTile, b, bStep, start, startRow, bias, floor, c, cRow);
+  tiles(NV, rows, k, a, aRow, aStep, aTile, b, bStep, start, startRow, bias, floor, c, cRow);
 }
 
 /** Eight columns in a binary whose tile has more. */
@@ -256,7 +270,7 @@ function pairStrip(
   rows: usize, k: usize, a: usize, aRow: usize, aStep: usize, aTile: usize, b: usize, bStep: usize,
   start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,
 ): void {
-  tiles(2, false, rows, k, a, aRow, aStep, aTile, b, bStep, start, startRow, bias, floor, c, cRow);
+  tiles(2, rows, k, a, aRow, aStep, aTile, b, bStep, start, startRow, bias, floor, c, cRow);
 }
 
 /** Four columns. */
@@ -264,19 +278,17 @@ function quadStrip(
   rows: usize, k: usize, a: usize, aRow: usize, aStep: usize, aTile: usize, b: usize, bStep: usize,
   start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,
 ): void {
-  tiles(1, false, rows, k, a, aRow, aStep, aTile, b, bStep, start, startRow, bias, floor, c, cRow);
+  tiles(1, rows, k, a, aRow, aStep, aTile, b, bStep, start, startRow, bias, floor, c, cRow);
 }
 
 /** The innermost loop over tiles: MR rows after MR rows, the last tile with what is left. */
 // @ts-ignore: decorator
 @inline function tiles(
-  nv: usize, isPacked: bool, rows: usize, k: usize, a: usize, aRow: usize, aStep: usize, aTile: usize,
+  nv: usize, rows: usize, k: usize, a: usize, aRow: usize, aStep: usize, aTile: usize,
   b: usize, bStep: usize, start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,
 ): void {
   for (let last = rows - 1; ; last -= MR) {
-    microkernel(
-      MR, nv, isPacked, min(last, MR - 1), k, a, aRow, aStep, b, bStep, start, startRow, bias, floor, c, cRow,
-    );
+    microkernel(MR, nv, false, min(last, MR - 1), k, a, aRow, aStep, b, bStep, start, startRow, bias, floor, c, cRow);
     if (last < MR) break;
     a += aTile;
     start += startRow * MR;

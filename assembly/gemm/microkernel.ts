@@ -1,5 +1,5 @@
-import { add, madd, pmax } from "../simd";
-import { STEPS } from "./config";
+import { addProduct, product, repeat } from "../schedule";
+import { add, pmax } from "../simd";
 
 /** Bytes from a tile's first row to row `i`; rows that it has not are the last one again. */
 // @ts-ignore: decorator
@@ -20,7 +20,7 @@ import { STEPS } from "./config";
 }
 
 /**
- * One register tile: `mr` (4 or 6) rows × `nv` (1, 2 or 4) vectors of columns, over `k` >= 0 steps; mr, nv and `isPacked`
+ * One register tile: `mr` (4 or 6) rows × `nv` (1, 2 or 4) vectors of columns, over `k` > 0 steps; mr, nv and `isPacked`
  * are constants. tile = max(start + A·B + bias, floor).
  *
  * Registers: mr·nv sums, nv vectors of B, one splatted A, one product (none where multiply-add is one instruction):
@@ -70,69 +70,110 @@ import { STEPS } from "./config";
   const a3 = rowAt(3, last, aRow);
   const a4 = rowAt(4, last, aRow);
   const a5 = rowAt(5, last, aRow);
-  for (const end = b + k * bStep; b != end; ) {
-    // V8 unrolls a loop of two turns; of one turn nothing is left, because it ends in a break.
-    for (let step: usize = 0; STEPS == 1 || step < STEPS; step++) {
-      const b0 = v128.load(b);
-      const b1 = nv > 1 ? v128.load(b, 16) : b0;
-      const b2 = nv > 2 ? v128.load(b, 32) : b0;
-      const b3 = nv > 2 ? v128.load(b, 48) : b0;
-      let x = v128.load32_splat(a);
-      s00 = madd(x, b0, s00);
-      if (nv > 1) s01 = madd(x, b1, s01);
-      if (nv > 2) s02 = madd(x, b2, s02);
-      if (nv > 2) s03 = madd(x, b3, s03);
-      x = splatOf(isPacked, 1, a, a1);
-      s10 = madd(x, b0, s10);
-      if (nv > 1) s11 = madd(x, b1, s11);
-      if (nv > 2) s12 = madd(x, b2, s12);
-      if (nv > 2) s13 = madd(x, b3, s13);
-      x = splatOf(isPacked, 2, a, a2);
-      s20 = madd(x, b0, s20);
-      if (nv > 1) s21 = madd(x, b1, s21);
-      if (nv > 2) s22 = madd(x, b2, s22);
-      if (nv > 2) s23 = madd(x, b3, s23);
-      x = splatOf(isPacked, 3, a, a3);
-      s30 = madd(x, b0, s30);
-      if (nv > 1) s31 = madd(x, b1, s31);
-      if (nv > 2) s32 = madd(x, b2, s32);
-      if (nv > 2) s33 = madd(x, b3, s33);
-      if (mr > 4) {
-        x = splatOf(isPacked, 4, a, a4);
-        s40 = madd(x, b0, s40);
-        if (nv > 1) s41 = madd(x, b1, s41);
-        x = splatOf(isPacked, 5, a, a5);
-        s50 = madd(x, b0, s50);
-        if (nv > 1) s51 = madd(x, b1, s51);
-      }
-      a += aStep;
-      b += bStep;
-      if (STEPS == 1 || !isPacked) break;
+  // Addresses grow before they are used: a sum needs no widening to 64 bits, as a loop's variable does.
+  if (k) {
+  a -= aStep;
+  b -= bStep;
+  const end = b + k * bStep;
+  do {
+    repeat();
+    a += aStep;
+    b += bStep;
+    const b0 = v128.load(b);
+    const b1 = nv > 1 ? v128.load(b, 16) : b0;
+    const b2 = nv > 2 ? v128.load(b, 32) : b0;
+    const b3 = nv > 2 ? v128.load(b, 48) : b0;
+    let x = v128.load32_splat(a);
+    let p0 = product(x, b0);
+    let p1 = nv > 1 ? product(x, b1) : p0;
+    let p2 = nv > 2 ? product(x, b2) : p0;
+    let p3 = nv > 2 ? product(x, b3) : p0;
+    s00 = addProduct(s00, x, p0);
+    if (nv > 1) s01 = addProduct(s01, x, p1);
+    if (nv > 2) s02 = addProduct(s02, x, p2);
+    if (nv > 2) s03 = addProduct(s03, x, p3);
+    x = splatOf(isPacked, 1, a, a1);
+    p0 = product(x, b0);
+    p1 = nv > 1 ? product(x, b1) : p0;
+    p2 = nv > 2 ? product(x, b2) : p0;
+    p3 = nv > 2 ? product(x, b3) : p0;
+    s10 = addProduct(s10, x, p0);
+    if (nv > 1) s11 = addProduct(s11, x, p1);
+    if (nv > 2) s12 = addProduct(s12, x, p2);
+    if (nv > 2) s13 = addProduct(s13, x, p3);
+    x = splatOf(isPacked, 2, a, a2);
+    p0 = product(x, b0);
+    p1 = nv > 1 ? product(x, b1) : p0;
+    p2 = nv > 2 ? product(x, b2) : p0;
+    p3 = nv > 2 ? product(x, b3) : p0;
+    s20 = addProduct(s20, x, p0);
+    if (nv > 1) s21 = addProduct(s21, x, p1);
+    if (nv > 2) s22 = addProduct(s22, x, p2);
+    if (nv > 2) s23 = addProduct(s23, x, p3);
+    x = splatOf(isPacked, 3, a, a3);
+    p0 = product(x, b0);
+    p1 = nv > 1 ? product(x, b1) : p0;
+    p2 = nv > 2 ? product(x, b2) : p0;
+    p3 = nv > 2 ? product(x, b3) : p0;
+    s30 = addProduct(s30, x, p0);
+    if (nv > 1) s31 = addProduct(s31, x, p1);
+    if (nv > 2) s32 = addProduct(s32, x, p2);
+    if (nv > 2) s33 = addProduct(s33, x, p3);
+    if (mr > 4) {
+      x = splatOf(isPacked, 4, a, a4);
+      p0 = product(x, b0);
+      p1 = nv > 1 ? product(x, b1) : p0;
+      s40 = addProduct(s40, x, p0);
+      if (nv > 1) s41 = addProduct(s41, x, p1);
+      x = splatOf(isPacked, 5, a, a5);
+      p0 = product(x, b0);
+      p1 = nv > 1 ? product(x, b1) : p0;
+      s50 = addProduct(s50, x, p0);
+      if (nv > 1) s51 = addProduct(s51, x, p1);
     }
+  } while (b != end);
   }
-
-  const low = f32x4.splat(floor);
-  const bias0 = v128.load(bias);
-  const bias1 = nv > 1 ? v128.load(bias, 16) : bias0;
-  const bias2 = nv > 2 ? v128.load(bias, 32) : bias0;
-  const bias3 = nv > 2 ? v128.load(bias, 48) : bias0;
-  storeRow(nv, c, low, s00, bias0, s01, bias1, s02, bias2, s03, bias3);
-  storeRow(nv, c + rowAt(1, last, cRow), low, s10, bias0, s11, bias1, s12, bias2, s13, bias3);
-  storeRow(nv, c + rowAt(2, last, cRow), low, s20, bias0, s21, bias1, s22, bias2, s23, bias3);
-  storeRow(nv, c + rowAt(3, last, cRow), low, s30, bias0, s31, bias1, s32, bias2, s33, bias3);
-  if (mr > 4) {
-    storeRow(nv, c + rowAt(4, last, cRow), low, s40, bias0, s41, bias1, s41, bias1, s41, bias1);
-    storeRow(nv, c + rowAt(5, last, cRow), low, s50, bias0, s51, bias1, s51, bias1, s51, bias1);
+  const c1 = c + rowAt(1, last, cRow);
+  const c2 = c + rowAt(2, last, cRow);
+  const c3 = c + rowAt(3, last, cRow);
+  const c4 = c + rowAt(4, last, cRow);
+  const c5 = c + rowAt(5, last, cRow);
+  if (!bias) {
+    storeRow(nv, c, s00, s01, s02, s03);
+    storeRow(nv, c1, s10, s11, s12, s13);
+    storeRow(nv, c2, s20, s21, s22, s23);
+    storeRow(nv, c3, s30, s31, s32, s33);
+    if (mr > 4) storeRow(nv, c4, s40, s41, s41, s41);
+    if (mr > 4) storeRow(nv, c5, s50, s51, s51, s51);
+  } else {
+    const low = f32x4.splat(floor);
+    const bias0 = v128.load(bias);
+    const bias1 = nv > 1 ? v128.load(bias, 16) : bias0;
+    const bias2 = nv > 2 ? v128.load(bias, 32) : bias0;
+    const bias3 = nv > 2 ? v128.load(bias, 48) : bias0;
+    finishRow(nv, c, low, s00, bias0, s01, bias1, s02, bias2, s03, bias3);
+    finishRow(nv, c1, low, s10, bias0, s11, bias1, s12, bias2, s13, bias3);
+    finishRow(nv, c2, low, s20, bias0, s21, bias1, s22, bias2, s23, bias3);
+    finishRow(nv, c3, low, s30, bias0, s31, bias1, s32, bias2, s33, bias3);
+    if (mr > 4) finishRow(nv, c4, low, s40, bias0, s41, bias1, s41, bias1, s41, bias1);
+    if (mr > 4) finishRow(nv, c5, low, s50, bias0, s51, bias1, s51, bias1, s51, bias1);
   }
 }
 
 // @ts-ignore: decorator
-@inline function storeRow(
+@inline function storeRow(nv: usize, c: usize, s0: v128, s1: v128, s2: v128, s3: v128): void {
+  v128.store(c, s0);
+  if (nv > 1) v128.store(c, s1, 16);
+  if (nv > 2) v128.store(c, s2, 32);
+  if (nv > 2) v128.store(c, s3, 48);
+}
+
+// @ts-ignore: decorator
+@inline function finishRow(
   nv: usize, c: usize, low: v128,
   s0: v128, bias0: v128, s1: v128, bias1: v128, s2: v128, bias2: v128, s3: v128, bias3: v128,
 ): void {
-  v128.store(c, pmax(add(s0, bias0), low));
-  if (nv > 1) v128.store(c, pmax(add(s1, bias1), low), 16);
-  if (nv > 2) v128.store(c, pmax(add(s2, bias2), low), 32);
-  if (nv > 2) v128.store(c, pmax(add(s3, bias3), low), 48);
+  storeRow(
+    nv, c, pmax(add(s0, bias0), low), pmax(add(s1, bias1), low), pmax(add(s2, bias2), low), pmax(add(s3, bias3), low),
+  );
 }

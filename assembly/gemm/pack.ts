@@ -3,25 +3,18 @@
 //
 //   | p = 0: line 0 … width−1 | p = 1: line 0 … width−1 | … | p = k−1: line 0 … width−1 |
 //
-// A panel wider than the lines left repeats the last one. A panel deeper than the steps left is padded with −0 in A and
-// +0 in B: their product −0 changes no sum, not even the sign of a zero.
+// A panel wider than the lines left repeats the last one.
 
-import { MR, NR, STEPS } from "./config";
-
-/** Steps of a panel that holds `k`. */
-// @ts-ignore: decorator
-@inline export function depthOf(k: usize): usize {
-  return STEPS == 2 ? (k + 1) & ~1 : k;
-}
+import { MR, NR } from "./config";
 
 /**
  * Packs `lines` ≤ `width` lines of depth `k` into one panel; `width` is MR, NR, 8 or 4. Strides in bytes, one of them
  * is 4.
  *
- * Touches: reads lines × k elements, writes width × depthOf(k). Numerics: copies bits.
+ * Touches: reads lines × k elements, writes width × k. Numerics: copies bits.
  */
 export function packPanel(
-  width: usize, lines: usize, k: usize, src: usize, lineStride: usize, stepStride: usize, dst: usize, padding: f32,
+  width: usize, lines: usize, k: usize, src: usize, lineStride: usize, stepStride: usize, dst: usize,
 ): void {
   const dstStep = width << 2;
   let p: usize = 0;
@@ -59,9 +52,6 @@ export function packPanel(
     }
     src += stepStride;
     dst += dstStep;
-  }
-  if (depthOf(k) != k) {
-    for (const end = dst + dstStep; dst != end; dst += 4) store<f32>(dst, padding);
   }
 }
 
