@@ -191,7 +191,7 @@ function block<PackedA>(
   }
   const scales = isLast && (alpha != 1 || beta != 0);
   const relus = isLast && relu;
-  const floor: f32 = relus ? 0 : -Infinity;
+  const floor: f32 = relus && !scales ? 0 : -Infinity;
   // A strip of too few columns may begin further left: what it computes again comes out the same, if it starts at 0.
   const mayOverlap = isLast && !scales && !resume;
   let nr: usize = 0;
@@ -220,14 +220,13 @@ function block<PackedA>(
     if (resume && !inPlace) copyRows(mc, nr, s, sumsRow, strip, ROW_BYTES);
     const start = resume ? to : zeros;
     const startRow = resume ? toRow : 0;
-    // Nothing is added to sums that are not finished here; −0 where only a floor is wanted.
-    const isFinished = inPlace && !scales;
-    const added = isFinished ? (biasj ? biasj : relus ? zeros + ROW_BYTES : 0) : 0;
-    if (width == 4) quadStrip(mc, kc, a, aRow, aNext, aTile, panel, step, start, startRow, added, floor, to, toRow);
+    const added = inPlace && !scales && biasj ? biasj : zeros + ROW_BYTES;
+    const low: f32 = inPlace ? floor : -Infinity;
+    if (width == 4) quadStrip(mc, kc, a, aRow, aNext, aTile, panel, step, start, startRow, added, low, to, toRow);
     else if (NR == 16 && width == 8) {
-      pairStrip(mc, kc, a, aRow, aNext, aTile, panel, step, start, startRow, added, floor, to, toRow);
-    } else if (packA) packedStrip(mc, kc, a, panel, start, startRow, added, floor, to, toRow);
-    else directStrip(mc, kc, a, aRow, aNext, aTile, panel, step, start, startRow, added, floor, to, toRow);
+      pairStrip(mc, kc, a, aRow, aNext, aTile, panel, step, start, startRow, added, low, to, toRow);
+    } else if (packA) packedStrip(mc, kc, a, panel, start, startRow, added, low, to, toRow);
+    else directStrip(mc, kc, a, aRow, aNext, aTile, panel, step, start, startRow, added, low, to, toRow);
     if (isLast && (scales || !inPlace)) finish(mc, lines, to, toRow, at, cRow, alpha, beta, biasj, 4, relu);
     else if (!inPlace) copyRows(mc, nr, to, toRow, s, sumsRow);
   }

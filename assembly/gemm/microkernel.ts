@@ -133,47 +133,28 @@ import { add, pmax } from "../simd";
     }
   } while (b != end);
   }
-  const c1 = c + rowAt(1, last, cRow);
-  const c2 = c + rowAt(2, last, cRow);
-  const c3 = c + rowAt(3, last, cRow);
-  const c4 = c + rowAt(4, last, cRow);
-  const c5 = c + rowAt(5, last, cRow);
-  if (!bias) {
-    storeRow(nv, c, s00, s01, s02, s03);
-    storeRow(nv, c1, s10, s11, s12, s13);
-    storeRow(nv, c2, s20, s21, s22, s23);
-    storeRow(nv, c3, s30, s31, s32, s33);
-    if (mr > 4) storeRow(nv, c4, s40, s41, s41, s41);
-    if (mr > 4) storeRow(nv, c5, s50, s51, s51, s51);
-  } else {
-    const low = f32x4.splat(floor);
-    const bias0 = v128.load(bias);
-    const bias1 = nv > 1 ? v128.load(bias, 16) : bias0;
-    const bias2 = nv > 2 ? v128.load(bias, 32) : bias0;
-    const bias3 = nv > 2 ? v128.load(bias, 48) : bias0;
-    finishRow(nv, c, low, s00, bias0, s01, bias1, s02, bias2, s03, bias3);
-    finishRow(nv, c1, low, s10, bias0, s11, bias1, s12, bias2, s13, bias3);
-    finishRow(nv, c2, low, s20, bias0, s21, bias1, s22, bias2, s23, bias3);
-    finishRow(nv, c3, low, s30, bias0, s31, bias1, s32, bias2, s33, bias3);
-    if (mr > 4) finishRow(nv, c4, low, s40, bias0, s41, bias1, s41, bias1, s41, bias1);
-    if (mr > 4) finishRow(nv, c5, low, s50, bias0, s51, bias1, s51, bias1, s51, bias1);
+  const low = f32x4.splat(floor);
+  const bias0 = v128.load(bias);
+  const bias1 = nv > 1 ? v128.load(bias, 16) : bias0;
+  const bias2 = nv > 2 ? v128.load(bias, 32) : bias0;
+  const bias3 = nv > 2 ? v128.load(bias, 48) : bias0;
+  storeRow(nv, c, low, s00, bias0, s01, bias1, s02, bias2, s03, bias3);
+  storeRow(nv, c + rowAt(1, last, cRow), low, s10, bias0, s11, bias1, s12, bias2, s13, bias3);
+  storeRow(nv, c + rowAt(2, last, cRow), low, s20, bias0, s21, bias1, s22, bias2, s23, bias3);
+  storeRow(nv, c + rowAt(3, last, cRow), low, s30, bias0, s31, bias1, s32, bias2, s33, bias3);
+  if (mr > 4) {
+    storeRow(nv, c + rowAt(4, last, cRow), low, s40, bias0, s41, bias1, s41, bias1, s41, bias1);
+    storeRow(nv, c + rowAt(5, last, cRow), low, s50, bias0, s51, bias1, s51, bias1, s51, bias1);
   }
 }
 
 // @ts-ignore: decorator
-@inline function storeRow(nv: usize, c: usize, s0: v128, s1: v128, s2: v128, s3: v128): void {
-  v128.store(c, s0);
-  if (nv > 1) v128.store(c, s1, 16);
-  if (nv > 2) v128.store(c, s2, 32);
-  if (nv > 2) v128.store(c, s3, 48);
-}
-
-// @ts-ignore: decorator
-@inline function finishRow(
+@inline function storeRow(
   nv: usize, c: usize, low: v128,
   s0: v128, bias0: v128, s1: v128, bias1: v128, s2: v128, bias2: v128, s3: v128, bias3: v128,
 ): void {
-  storeRow(
-    nv, c, pmax(add(s0, bias0), low), pmax(add(s1, bias1), low), pmax(add(s2, bias2), low), pmax(add(s3, bias3), low),
-  );
+  v128.store(c, pmax(add(s0, bias0), low));
+  if (nv > 1) v128.store(c, pmax(add(s1, bias1), low), 16);
+  if (nv > 2) v128.store(c, pmax(add(s2, bias2), low), 32);
+  if (nv > 2) v128.store(c, pmax(add(s3, bias3), low), 48);
 }
