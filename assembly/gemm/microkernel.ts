@@ -76,7 +76,7 @@ import { add, pmax } from "../simd";
   b -= bStep;
   const end = b + k * bStep;
   do {
-    repeat();
+    if (isPacked) repeat();
     a += aStep;
     b += bStep;
     const b0 = v128.load(b);
