@@ -9,7 +9,7 @@
 @external("schedule", "f32x4.add") declare function addHere(a: v128, b: v128): v128;
 
 /**
- * At the head of a `do … while`: its body is repeated six times in the loop, each with its own exit. Fewer turns leave
+ * At the head of a `do … while`: its body stands twelve times in the loop, each with its own exit. Fewer turns leave
  * fewer checks for interrupts, and V8 no copies to make.
  */
 // @ts-ignore: decorator

@@ -1,5 +1,5 @@
 import { activation_f32 } from "../nn/activation";
-import { Off, On, add, loadLanes, mul, pmax, splat, storeLanes } from "../simd";
+import { add, loadLanes, mul, pmax, splat, storeLanes } from "../simd";
 import { KC, MC, MR, NC, NR, NV } from "./config";
 import { LINES, sumLines, sumRows } from "./gemv";
 import { microkernel } from "./microkernel";
@@ -134,17 +134,10 @@ function product(
         const bj = b + jc * bLine + pc * bStep;
         const si = sums + ic * sumsRow;
         const ci = cj + ic * cRow;
-        if (packA || !WIDE) {
-          block<On>(
-            mc, nc, kc, ai, aLine, aStep, aBlock, packA, bj, bLine, bStep, bBlock, packB, ic > 0,
-            si, sumsRow, pc > 0, strip, zeros, isLast, ci, cRow, alpha, beta, biasj, relu,
-          );
-        } else {
-          block<Off>(
-            mc, nc, kc, ai, aLine, aStep, aBlock, false, bj, bLine, bStep, bBlock, packB, ic > 0,
-            si, sumsRow, pc > 0, strip, zeros, isLast, ci, cRow, alpha, beta, biasj, relu,
-          );
-        }
+        block(
+          mc, nc, kc, ai, aLine, aStep, aBlock, packA, bj, bLine, bStep, bBlock, packB, ic > 0,
+          si, sumsRow, pc > 0, strip, zeros, isLast, ci, cRow, alpha, beta, biasj, relu,
+        );
       }
       pc += kc;
     } while (pc < k);
@@ -168,16 +161,15 @@ function product(
 
 /**
  * The two inner loops: a block of A times a block of B, strip of columns by strip. Panels are packed when they are first
- * met. In a wide binary A packed and A where it lies are functions of their own: V8 then finds registers for either (1.06).
+ * met.
  */
-function block<PackedA>(
+function block(
   mc: usize, nc: usize, kc: usize,
   a: usize, aLine: usize, aStep: usize, aBlock: usize, packA: bool,
   b: usize, bLine: usize, bStep: usize, bBlock: usize, packB: bool, bIsPacked: bool,
   sums: usize, sumsRow: usize, resume: bool, strip: usize, zeros: usize,
   isLast: bool, c: usize, cRow: usize, alpha: f32, beta: f32, bias: usize, relu: bool,
 ): void {
-  if (WIDE) packA = isInteger<PackedA>();
   const aTile = MR * (packA ? kc * 4 : aLine);
   const aRow: usize = packA ? 4 : aLine;
   const aNext: usize = packA ? MR * 4 : aStep;

@@ -20,11 +20,12 @@ import { add, pmax } from "../simd";
 }
 
 /**
- * One register tile: `mr` (4 or 6) rows × `nv` (1, 2 or 4) vectors of columns, over `k` > 0 steps; mr, nv and `isPacked`
+ * One register tile: `mr` (4 or 6) rows × `nv` (1, 2 or 4) vectors of columns, over `k` >= 0 steps; mr, nv and `isPacked`
  * are constants. tile = max(start + A·B + bias, floor).
  *
- * Registers: mr·nv sums, nv vectors of B, one splatted A, one product (none where multiply-add is one instruction):
- * 4 × 8 takes 12, 6 × 8 fused 15, and 4 × 16 in pairs 12 of the 15 that V8 leaves.
+ * Registers: mr·nv sums, nv vectors of B, one splatted A, nv products (none where multiply-add is one instruction, one
+ * takes A's place): 4 × 8 takes 12, 6 × 8 fused 15, and 4 × 16 in pairs 12 of the 15 that V8 leaves.
+ * Order: a row's products stand before its sums, and stay there (docs/decisions/0012-order-of-instructions.md).
  * Memory: step p of A is at `a + p·aStep`, its rows `aRow` apart (neighbours if `isPacked`); step p of B is 4·nv
  * neighbours at `b + p·bStep`. All in bytes. A tile of fewer rows computes and writes row `last` again and again.
  * Requires: the tile does not overlap A or B.
@@ -70,68 +71,68 @@ import { add, pmax } from "../simd";
   const a3 = rowAt(3, last, aRow);
   const a4 = rowAt(4, last, aRow);
   const a5 = rowAt(5, last, aRow);
-  // Addresses grow before they are used: a sum needs no widening to 64 bits, as a loop's variable does.
   if (k) {
-  a -= aStep;
-  b -= bStep;
-  const end = b + k * bStep;
-  do {
-    if (isPacked) repeat();
-    a += aStep;
-    b += bStep;
-    const b0 = v128.load(b);
-    const b1 = nv > 1 ? v128.load(b, 16) : b0;
-    const b2 = nv > 2 ? v128.load(b, 32) : b0;
-    const b3 = nv > 2 ? v128.load(b, 48) : b0;
-    let x = v128.load32_splat(a);
-    let p0 = product(x, b0);
-    let p1 = nv > 1 ? product(x, b1) : p0;
-    let p2 = nv > 2 ? product(x, b2) : p0;
-    let p3 = nv > 2 ? product(x, b3) : p0;
-    s00 = addProduct(s00, x, p0);
-    if (nv > 1) s01 = addProduct(s01, x, p1);
-    if (nv > 2) s02 = addProduct(s02, x, p2);
-    if (nv > 2) s03 = addProduct(s03, x, p3);
-    x = splatOf(isPacked, 1, a, a1);
-    p0 = product(x, b0);
-    p1 = nv > 1 ? product(x, b1) : p0;
-    p2 = nv > 2 ? product(x, b2) : p0;
-    p3 = nv > 2 ? product(x, b3) : p0;
-    s10 = addProduct(s10, x, p0);
-    if (nv > 1) s11 = addProduct(s11, x, p1);
-    if (nv > 2) s12 = addProduct(s12, x, p2);
-    if (nv > 2) s13 = addProduct(s13, x, p3);
-    x = splatOf(isPacked, 2, a, a2);
-    p0 = product(x, b0);
-    p1 = nv > 1 ? product(x, b1) : p0;
-    p2 = nv > 2 ? product(x, b2) : p0;
-    p3 = nv > 2 ? product(x, b3) : p0;
-    s20 = addProduct(s20, x, p0);
-    if (nv > 1) s21 = addProduct(s21, x, p1);
-    if (nv > 2) s22 = addProduct(s22, x, p2);
-    if (nv > 2) s23 = addProduct(s23, x, p3);
-    x = splatOf(isPacked, 3, a, a3);
-    p0 = product(x, b0);
-    p1 = nv > 1 ? product(x, b1) : p0;
-    p2 = nv > 2 ? product(x, b2) : p0;
-    p3 = nv > 2 ? product(x, b3) : p0;
-    s30 = addProduct(s30, x, p0);
-    if (nv > 1) s31 = addProduct(s31, x, p1);
-    if (nv > 2) s32 = addProduct(s32, x, p2);
-    if (nv > 2) s33 = addProduct(s33, x, p3);
-    if (mr > 4) {
-      x = splatOf(isPacked, 4, a, a4);
+    // Addresses grow before they are used: a sum needs no widening to 64 bits, as a loop's variable does.
+    a -= aStep;
+    b -= bStep;
+    const end = b + k * bStep;
+    do {
+      if (isPacked) repeat();
+      a += aStep;
+      b += bStep;
+      const b0 = v128.load(b);
+      const b1 = nv > 1 ? v128.load(b, 16) : b0;
+      const b2 = nv > 2 ? v128.load(b, 32) : b0;
+      const b3 = nv > 2 ? v128.load(b, 48) : b0;
+      let x = v128.load32_splat(a);
+      let p0 = product(x, b0);
+      let p1 = nv > 1 ? product(x, b1) : p0;
+      let p2 = nv > 2 ? product(x, b2) : p0;
+      let p3 = nv > 2 ? product(x, b3) : p0;
+      s00 = addProduct(s00, x, p0);
+      if (nv > 1) s01 = addProduct(s01, x, p1);
+      if (nv > 2) s02 = addProduct(s02, x, p2);
+      if (nv > 2) s03 = addProduct(s03, x, p3);
+      x = splatOf(isPacked, 1, a, a1);
       p0 = product(x, b0);
       p1 = nv > 1 ? product(x, b1) : p0;
-      s40 = addProduct(s40, x, p0);
-      if (nv > 1) s41 = addProduct(s41, x, p1);
-      x = splatOf(isPacked, 5, a, a5);
+      p2 = nv > 2 ? product(x, b2) : p0;
+      p3 = nv > 2 ? product(x, b3) : p0;
+      s10 = addProduct(s10, x, p0);
+      if (nv > 1) s11 = addProduct(s11, x, p1);
+      if (nv > 2) s12 = addProduct(s12, x, p2);
+      if (nv > 2) s13 = addProduct(s13, x, p3);
+      x = splatOf(isPacked, 2, a, a2);
       p0 = product(x, b0);
       p1 = nv > 1 ? product(x, b1) : p0;
-      s50 = addProduct(s50, x, p0);
-      if (nv > 1) s51 = addProduct(s51, x, p1);
-    }
-  } while (b != end);
+      p2 = nv > 2 ? product(x, b2) : p0;
+      p3 = nv > 2 ? product(x, b3) : p0;
+      s20 = addProduct(s20, x, p0);
+      if (nv > 1) s21 = addProduct(s21, x, p1);
+      if (nv > 2) s22 = addProduct(s22, x, p2);
+      if (nv > 2) s23 = addProduct(s23, x, p3);
+      x = splatOf(isPacked, 3, a, a3);
+      p0 = product(x, b0);
+      p1 = nv > 1 ? product(x, b1) : p0;
+      p2 = nv > 2 ? product(x, b2) : p0;
+      p3 = nv > 2 ? product(x, b3) : p0;
+      s30 = addProduct(s30, x, p0);
+      if (nv > 1) s31 = addProduct(s31, x, p1);
+      if (nv > 2) s32 = addProduct(s32, x, p2);
+      if (nv > 2) s33 = addProduct(s33, x, p3);
+      if (mr > 4) {
+        x = splatOf(isPacked, 4, a, a4);
+        p0 = product(x, b0);
+        p1 = nv > 1 ? product(x, b1) : p0;
+        s40 = addProduct(s40, x, p0);
+        if (nv > 1) s41 = addProduct(s41, x, p1);
+        x = splatOf(isPacked, 5, a, a5);
+        p0 = product(x, b0);
+        p1 = nv > 1 ? product(x, b1) : p0;
+        s50 = addProduct(s50, x, p0);
+        if (nv > 1) s51 = addProduct(s51, x, p1);
+      }
+    } while (b != end);
   }
   const low = f32x4.splat(floor);
   const bias0 = v128.load(bias);
