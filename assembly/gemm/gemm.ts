@@ -231,13 +231,13 @@ function packedStrip(
   rows: usize, k: usize, a: usize, b: usize,
   start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,
 ): void {
-  for (; rows > MR; rows -= MR) {
+  for (; rows >= MR; rows -= MR) {
     packedTile(MR - 1, k, a, b, start, startRow, bias, floor, c, cRow);
     a += k * (MR * 4);
     start += startRow * MR;
     c += cRow * MR;
   }
-  packedTile(rows - 1, k, a, b, start, startRow, bias, floor, c, cRow);
+  if (rows) packedTile(rows - 1, k, a, b, start, startRow, bias, floor, c, cRow);
 }
 
 /** A tile in a function of its own: the registers of the loops around it would have V8 spill in the innermost loop. */
@@ -278,13 +278,13 @@ function quadStrip(
   nv: usize, rows: usize, k: usize, a: usize, aRow: usize, aStep: usize, aTile: usize,
   b: usize, bStep: usize, start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,
 ): void {
-  for (let last = rows - 1; ; last -= MR) {
-    microkernel(MR, nv, false, min(last, MR - 1), k, a, aRow, aStep, b, bStep, start, startRow, bias, floor, c, cRow);
-    if (last < MR) break;
+  for (; rows >= MR; rows -= MR) {
+    microkernel(MR, nv, false, MR - 1, k, a, aRow, aStep, b, bStep, start, startRow, bias, floor, c, cRow);
     a += aTile;
     start += startRow * MR;
     c += cRow * MR;
   }
+  if (rows) microkernel(MR, nv, false, rows - 1, k, a, aRow, aStep, b, bStep, start, startRow, bias, floor, c, cRow);
 }
 
 /** C = relu?(alpha·sums + beta·C + bias) for a few rows, each operation rounded, left to right; `biasStep` is 4 or 0. */
