@@ -115,7 +115,7 @@ function product(
   }
   const relu = activation == RELU;
   const packB = bLine != 4 || worthPackingB(m, n, k);
-  const packA = packB && worthPackingA(m, n, k);
+  const packA = packB && worthPackingA(n, k);
   // Unfinished sums wait in C itself, unless beta still needs what C holds.
   const keepSums = beta != 0 && k > KC;
   for (let jc: usize = 0; jc < n; jc += NC) {
@@ -149,8 +149,8 @@ function product(
 
 /** Whether A's rows are read often enough to be laid out anew; measured. */
 // @ts-ignore: decorator
-@inline function worthPackingA(m: usize, n: usize, k: usize): bool {
-  return n >= (WIDE ? 96 : 48) && m * n * k > 65536;
+@inline function worthPackingA(n: usize, k: usize): bool {
+  return n >= (WIDE ? 96 : 48) && k >= 48;
 }
 
 /** The same for B's rows; its columns are always packed. */
