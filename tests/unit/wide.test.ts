@@ -1,7 +1,11 @@
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { bytesFor } from "../../src/backend/wasm/instantiate.js";
-import { compileWide, proveWide } from "../../src/backend/wasm/on-demand.js";
+import { compileWide, exerciseCore, fill, proveWide } from "../../src/backend/wasm/on-demand.js";
 import { createCore, createCoreSync, matmul, RMSProp, SGD } from "../../src/entry/inline.js";
 import { canWiden } from "../helpers/conformance.js";
 
@@ -66,6 +70,37 @@ describe.runIf(!canWiden)("wide mode where V8 does not widen", () => {
     const core = await createCore({ wide: true });
     expect([core.variant, core.features.wide]).toEqual(["simd", false]);
     expect(core.reason).toMatch(/wide was refused: V8 widens in Node 24 and later on x64 only; simd passed/);
+  });
+});
+
+describe("the run that widens the kernels", () => {
+  // V8 widens a function when it optimizes it, so a function that this run leaves out would stay at 128 bits unnoticed.
+  it("enters every function that computes with vectors", () => {
+    const tool = (name: string, ...args: string[]) =>
+      execFileSync(
+        process.execPath,
+        [fileURLToPath(new URL(`../../node_modules/binaryen/bin/${name}`, import.meta.url)), "--all-features", ...args],
+        { encoding: "utf8", maxBuffer: 2 ** 28 },
+      );
+    const folder = mkdtempSync(join(tmpdir(), "lanewise-"));
+    const logged = join(folder, "logged.wasm");
+    tool("wasm-opt", "build/wasm/wide.wasm", "--log-execution", "-o", logged);
+    const functions = tool("wasm-dis", logged).match(/^ \(func .*?^ \)$/gms)!;
+    const own = new WebAssembly.Memory({ initial: 8, maximum: 8 });
+    const seen = new Set<number>();
+    const module = new WebAssembly.Module(readFileSync(logged));
+    rmSync(folder, { recursive: true });
+    fill(own);
+    exerciseCore(
+      new WebAssembly.Instance(module, { env: { memory: own, log_execution: (id: number) => seen.add(id) } }).exports,
+      own,
+    );
+    const vectors = functions.filter((text) => text.includes("(f32x4."));
+    const left = vectors.filter(
+      (text) => !seen.has(Number(/\(call \$fimport\$0\s+\(i32\.const (\d+)\)/.exec(text)![1])),
+    );
+    expect(vectors.length).toBeGreaterThan(8);
+    expect(left.map((text) => text.slice(0, 200))).toEqual([]);
   });
 });
 
