@@ -156,6 +156,20 @@ describeConformance("gemm_f32", () => {
     }
   });
 
+  // Wide enough and deep enough for every binary to pack both operands, and for sums to wait between two blocks.
+  it.each(transposes)("does so in packed tiles, across blocks: %o", (transpose) => {
+    for (const activation of ["identity", "relu", "tanh"] as const) {
+      for (const [alpha, beta] of [
+        [1, 0],
+        [-0.75, 0.3],
+      ]) {
+        for (const bias of [false, true]) {
+          run({ m: 26, n: 99, k: 530, alpha: alpha!, beta: beta!, bias, activation, ...transpose });
+        }
+      }
+    }
+  });
+
   it.each(transposes)("passes NaN, infinities, signed zeros and subnormals through: %o", (transpose) => {
     for (const [m, n, k] of [
       [7, 9, 5],
