@@ -5,12 +5,12 @@ import { fileURLToPath } from "node:url";
 
 const tool = (name) => fileURLToPath(new URL(`../node_modules/binaryen/bin/${name}`, import.meta.url));
 
-/** Rewrites the binary in `file`: `change` takes its text and gives another. */
-export function rewrite(file, change) {
+/** Rewrites the binary in `file`: `change` takes its text and gives another. Names of functions stay if `keepNames`. */
+export function rewrite(file, change, keepNames) {
   const text = `${file}.wat`;
   execFileSync(process.execPath, [tool("wasm-dis"), "--all-features", file, "-o", text]);
   writeFileSync(text, change(readFileSync(text, "utf8")));
-  execFileSync(process.execPath, [tool("wasm-as"), "--all-features", text, "-o", file]);
+  execFileSync(process.execPath, [tool("wasm-as"), "--all-features", ...(keepNames ? ["-g"] : []), text, "-o", file]);
 }
 
 /** The place after the parenthesis that closes the one at `start`. */
