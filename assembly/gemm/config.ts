@@ -9,7 +9,7 @@ export const MR: usize = RELAXED && !WIDE ? 6 : 4;
 export const NV: usize = WIDE ? 4 : 2;
 /** Columns of a register tile. */
 export const NR: usize = NV * 4;
-/** Depth of a block: a B panel (KC × NR) stays in L1. */
+/** Depth of a block: a B panel (KC × NR) is 16 KiB and stays in L1; in wide binaries it has 32 and comes from L2. */
 export const KC: usize = 512;
 /** Rows of an A block (MC × KC): it stays in L2. */
 export const MC: usize = 96;
