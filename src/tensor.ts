@@ -89,6 +89,13 @@ export class Tensor {
     return nest(0);
   }
 
+  /** Of one over somebody else's block: where that is now. @internal */
+  moveTo(ptr: number): void {
+    if (this.ptr === ptr) return;
+    this.ptr = ptr;
+    this.core.changes++;
+  }
+
   /** Gives the memory back; a second call does nothing. */
   dispose(): void {
     if (this.ptr !== 0) this.core.release(this.ptr);

@@ -1,6 +1,6 @@
 import { checkKeys, describe, isFloat32Array, unexpected } from "../checks.js";
 import { CheckpointError, OptionError } from "../errors.js";
-import type { OptimizerDescription } from "../optim/optimizer.js";
+import type { OptimizerDescription } from "../optim/options.js";
 import { isRecord, type ParameterSet } from "../optim/parameters.js";
 import type { OptimizerState } from "../optim/state.js";
 import { checkFits, namedParameters, shapeOf, valuesOf } from "./parameters.js";

@@ -1,6 +1,6 @@
 import { describe } from "../checks.js";
 import { CheckpointError, OptionError } from "../errors.js";
-import type { OptimizerDescription } from "../optim/optimizer.js";
+import type { OptimizerDescription } from "../optim/options.js";
 import { isRecord, type Parameter, type ParameterSet } from "../optim/parameters.js";
 import type { OptimizerState, ParameterState } from "../optim/state.js";
 import type { StatefulOptimizer } from "./checkpoint.js";

@@ -1,7 +1,7 @@
 import { type NetworkKernels, nnFamily } from "../backend/families/nn.js";
 import { checkBoolean, checkInteger, checkKeys, describe, unexpected } from "../checks.js";
 import { CheckpointError, DisposedError, OptionError, ShapeError } from "../errors.js";
-import type { OptimizerDescription } from "../optim/optimizer.js";
+import type { OptimizerDescription } from "../optim/options.js";
 import type { OptimizerState } from "../optim/state.js";
 import { Random } from "../random.js";
 import { Tensor } from "../tensor.js";

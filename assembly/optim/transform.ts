@@ -1,8 +1,13 @@
-// What every optimizer does before its own formula: the norms of the gradients, and the conditioning of gradient and
+// What every optimizer does before its own formula: the norms of the gradients, and the transforms of gradient and
 // parameter, element by element.
 
+import {
+  MODE_CLAMP_LAST, MODE_CLIP_GLOBAL_NORM, MODE_CLIP_KERAS, MODE_CLIP_NORM, MODE_CLIP_OPTAX, MODE_CLIP_PADDLE,
+  MODE_COUPLED_DECAY, MODE_DECAY_FACTOR, MODE_DECAY_TWICE, MODE_DECOUPLED_DECAY, MODE_MAXIMIZE, MODE_MEASURE,
+  MODE_RESCALE, MODE_RESCALE_DIVIDE, MODE_RESCALE_TWICE,
+} from "../../src/abi/step-table";
 import { add, div, mul, neg, pmax, pmin, sub } from "../simd";
-import { Group, Mode, Segment, groupOf, segmentAt } from "./segments";
+import { Group, Segment, groupOf, segmentAt } from "./step-table";
 
 /** Elements summed together; sums of blocks are added in ascending order. */
 const BLOCK: usize = 65536;
@@ -49,60 +54,60 @@ function clipFactor(sumOfSquares: f64, bound: f64): f32 {
   return norm <= bound ? 1 : <f32>(bound / norm);
 }
 
-/** Multiplies the row's scale with what brings a gradient with this sum of squares down to the group's clipNorm. */
-function clip(row: Segment, group: Group, mode: u32, sumOfSquares: f64): void {
+/** Multiplies the segment's scale with what brings a gradient with this sum of squares down to the group's clipNorm. */
+function clip(segment: Segment, group: Group, mode: u32, sumOfSquares: f64): void {
   const bound = group.clipNorm;
-  if (!(mode & (Mode.ClipKeras | Mode.ClipOptax | Mode.ClipPaddle))) {
-    row.gradScale *= clipFactor(sumOfSquares, bound);
+  if (!(mode & (MODE_CLIP_KERAS | MODE_CLIP_OPTAX | MODE_CLIP_PADDLE))) {
+    segment.gradScale *= clipFactor(sumOfSquares, bound);
     return;
   }
   const norm = sqrt<f32>(<f32>sumOfSquares);
   let scale: f32 = 1;
-  row.gradScale2 = 1;
-  if (mode & Mode.ClipOptax) {
+  segment.gradScale2 = 1;
+  if (mode & MODE_CLIP_OPTAX) {
     if (!(norm < bound)) {
       scale = 1 / norm;
-      row.gradScale2 = bound;
+      segment.gradScale2 = bound;
     }
-  } else if (mode & Mode.ClipPaddle) {
+  } else if (mode & MODE_CLIP_PADDLE) {
     scale = bound / max<f32>(norm, bound);
-  } else if (mode & Mode.RescaleDivide) {
+  } else if (mode & MODE_RESCALE_DIVIDE) {
     scale = bound;
-    row.gradScale2 = max<f32>(norm, bound);
+    segment.gradScale2 = max<f32>(norm, bound);
   } else {
     scale = bound * min<f32>(1 / norm, 1 / bound) + (norm - norm); // NaN for an infinite norm
   }
-  row.gradScale = scale;
+  segment.gradScale = scale;
 }
 
 /**
- * Writes each row's `gradScale`. Returns 0, or with `checkFinite` 1 + the index of the first row whose gradient is not
- * finite everywhere: squares of finite float32 cannot overflow float64, so the sum of squares tells. A negative
- * `checkFinite` leaves the rows as an earlier call has measured them: norms belong to a table as a whole, and a step
- * that is shared by threads cuts it up.
+ * Writes each segment's `gradScale`. Returns 0, or with `checkFinite` 1 + the index of the first segment whose gradient
+ * is not finite everywhere: squares of finite float32 cannot overflow float64, so the sum of squares tells. A negative
+ * `checkFinite` leaves the segments as an earlier call has measured them: norms belong to a table as a whole, and a
+ * step that is shared by threads cuts it up.
  */
 export function measure_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: i32): u32 {
   if (checkFinite < 0) return 0;
   let total: f64 = 0;
   for (let i: u32 = 0; i < segmentCount; i++) {
-    const row = segmentAt(segmentsPtr, i);
-    if (!row.gradPtr) continue;
-    const group = groupOf(row);
+    const segment = segmentAt(segmentsPtr, i);
+    if (!segment.gradPtr) continue;
+    const group = groupOf(segment);
     const mode = group.mode;
-    row.gradScale = mode & Mode.Maximize ? -1 : 1;
-    if (checkFinite | (mode & Mode.Measure)) {
-      const sum = sumOfSquares(row.gradPtr, row.count);
+    segment.gradScale = mode & MODE_MAXIMIZE ? -1 : 1;
+    if (checkFinite | (mode & MODE_MEASURE)) {
+      const sum = sumOfSquares(segment.gradPtr, segment.count);
       if (checkFinite && !(sum < Infinity)) return i + 1;
-      if (mode & Mode.ClipNorm) clip(row, group, mode, sum);
+      if (mode & MODE_CLIP_NORM) clip(segment, group, mode, sum);
       total += sum;
     }
   }
   for (let i: u32 = 0; i < segmentCount; i++) {
-    const row = segmentAt(segmentsPtr, i);
-    if (!row.gradPtr) continue;
-    const group = groupOf(row);
+    const segment = segmentAt(segmentsPtr, i);
+    if (!segment.gradPtr) continue;
+    const group = groupOf(segment);
     const mode = group.mode;
-    if (mode & Mode.ClipGlobalNorm) clip(row, group, mode, total);
+    if (mode & MODE_CLIP_GLOBAL_NORM) clip(segment, group, mode, total);
   }
   return 0;
 }
@@ -156,27 +161,27 @@ export function measure_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: 
 }
 
 /**
- * The gradient of one element, as the formula sees it; `offset` is in bytes. Decoupled decay is written to the parameter:
- * what comes next reads it there.
+ * The gradient of one element, as the formula sees it; `offset` is in bytes. Decoupled decay is written to the
+ * parameter: what comes next reads it there.
  */
-export function conditioned(row: Segment, group: Group, offset: u32): f32 {
+export function transformed(segment: Segment, group: Group, offset: u32): f32 {
   const mode = group.mode;
-  const p = load<f32>(row.paramPtr + offset);
-  let g = load<f32>(row.gradPtr + offset);
-  if (mode & Mode.Rescale) {
-    g = rescale<f32>(g, group.clipValue, row.gradScale);
-    if (mode & Mode.RescaleDivide) g /= row.gradScale2;
-    else if (mode & Mode.RescaleTwice) g *= row.gradScale2;
+  const p = load<f32>(segment.paramPtr + offset);
+  let g = load<f32>(segment.gradPtr + offset);
+  if (mode & MODE_RESCALE) {
+    g = rescale<f32>(g, group.clipValue, segment.gradScale);
+    if (mode & MODE_RESCALE_DIVIDE) g /= segment.gradScale2;
+    else if (mode & MODE_RESCALE_TWICE) g *= segment.gradScale2;
   }
-  if (mode & Mode.CoupledDecay) {
+  if (mode & MODE_COUPLED_DECAY) {
     g = decayGradient<f32>(g, p, group.weightDecay);
-    if (mode & Mode.ClampLast) g = clamp<f32>(g, group.clipValue);
+    if (mode & MODE_CLAMP_LAST) g = clamp<f32>(g, group.clipValue);
   }
-  if (mode & Mode.DecoupledDecay) {
+  if (mode & MODE_DECOUPLED_DECAY) {
     let decayed = decayParameter<f32>(p, group.decoupledDecay);
-    if (mode & Mode.DecayFactor) decayed = p * group.decoupledDecay;
-    else if (mode & Mode.DecayTwice) decayed = decayTwice<f32>(p, group.weightDecay, group.learningRate);
-    store<f32>(row.paramPtr + offset, decayed);
+    if (mode & MODE_DECAY_FACTOR) decayed = p * group.decoupledDecay;
+    else if (mode & MODE_DECAY_TWICE) decayed = decayTwice<f32>(p, group.weightDecay, group.learningRate);
+    store<f32>(segment.paramPtr + offset, decayed);
   }
   return g;
 }
