@@ -1,3 +1,6 @@
+/** From here down an exponent has integer operations, which are faster. */
+const MAX_INT32 = 2 ** 31 - 1;
+
 /**
  * base^exponent for an integer exponent >= 0: by squaring, from the lowest bit of the exponent, and so the same
  * everywhere; Math.pow differs between engines.
@@ -5,8 +8,13 @@
 export function power(base: number, exponent: number): number {
   let result = 1;
   let square = base;
-  for (let rest = exponent; rest > 0; rest = Math.floor(rest / 2)) {
+  let rest = exponent;
+  for (; rest > MAX_INT32; rest = Math.floor(rest / 2)) {
     if (rest % 2 === 1) result *= square;
+    square *= square;
+  }
+  for (let bits = rest | 0; bits > 0; bits >>= 1) {
+    if ((bits & 1) === 1) result *= square;
     square *= square;
   }
   return result;

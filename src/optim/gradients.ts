@@ -106,7 +106,8 @@ export class GradientReader {
       const list = checkList(structure, grads);
       for (let i = 0; i < members.length; i++) this.#accept(members[i]!, list[i]);
     } else {
-      const record = checkRecord(structure, grads);
+      const record = grads === structure.known ? structure.known : checkRecord(structure, grads);
+      structure.known = record;
       for (let i = 0; i < members.length; i++) {
         const slot = members[i]!;
         this.#accept(slot, Object.hasOwn(record, slot.key) ? record[slot.key] : undefined);

@@ -72,6 +72,9 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   readonly #memory: OwnedMemory;
   readonly #gradients: GradientReader;
   readonly #scalars: Float64Array;
+  /** Whose step these scalars are of: parameters of a group that have taken as many steps share them. */
+  #scalarsGroup: Group | undefined;
+  #scalarsStep = 0;
   #table!: SegmentTable;
   #rows: RowTable | undefined;
   /** Whether some parameter is a plain array; whether some group has an average or scalars of a step. */
@@ -140,7 +143,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    *
    * @param grads gradients in the structure of the parameters: Tensors of the parameter's shape or Float32Arrays of its
    *   length. One that is `null`, `undefined` or absent passes its parameter over: its value, state and count of steps
-   *   stay. For groups: an array with, for each group, its gradients or `{ params: gradients }`.
+   *   stay. For groups: an array with, for each group, its gradients or `{ params: gradients }`. A record's names are
+   *   checked when it is not the one of the last step.
    * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError; NonFiniteError with `onNonFinite: "throw"`.
    *   Parameters, state and `iterations` are then what they were; what NonFiniteError refuses after an accumulation is
    *   dropped, like what "skip" passes over, and the next call begins a new one.
@@ -158,13 +162,14 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
 
     const table = this.#table;
     const slots = this.#slots;
-    table.renew();
     if (accumulationSteps > 1) {
+      table.renew();
       accumulate(this.core, table, slots, isUpdate ? accumulationSteps : 0);
       gradients.stale = true;
       this.#accumulated = isUpdate ? 0 : this.#accumulated + 1;
       if (!isUpdate) return;
     } else if (gradients.stale || gradients.hasArrays) {
+      table.renew();
       for (let i = 0; i < slots.length; i++) slots[i]!.gradPtr = locateGradient(slots[i]!, table);
     }
     if (gradients.stale) this.#writePointers();
@@ -213,6 +218,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       const { index } = slot.group;
       table.rates[index] = this.#table.rates[index]!;
       table.setRate(index);
+      this.#scalarsGroup = undefined;
       for (let segment = 0; segment < segmentCount; segment++) this.#writeSegmentStep(table, segment, slot);
       if (this.#run(table, segmentCount) !== 0) {
         if (onNonFinite === "skip") return;
@@ -220,7 +226,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       }
       const averagePtr = slot.statePtr(AVERAGE);
       if (averagePtr !== 0 && slot.averageBegins) table.copy(slot.ptr, averagePtr, slot.size);
-      this.#count(slot);
+      if (slot.memory.length > 0) this.#remember(slot);
+      slot.iterations++;
     }
     this.#iterations++;
   }
@@ -576,6 +583,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     const table = this.#table;
     const slots = this.#slots;
     for (let i = 0; i < this.#groups.length; i++) table.setRate(i);
+    if (!this.#hasArrays && !this.#hasStepWords) return;
+    table.renew();
     if (this.#hasArrays) {
       for (let i = 0; i < slots.length; i++) {
         const { array, copy, gradPtr } = slots[i]!;
@@ -583,6 +592,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       }
     }
     if (!this.#hasStepWords) return;
+    this.#scalarsGroup = undefined;
     for (let i = 0; i < slots.length; i++) if (slots[i]!.gradPtr !== 0) this.#writeSegmentStep(table, i, slots[i]!);
   }
 
@@ -591,8 +601,12 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     const { stepScalars, average } = slot.group.hyper;
     if (average !== undefined) table.setAverage(index, average, !slot.averageBegins);
     if (stepScalars === undefined) return;
-    stepScalars(slot, this.#scalars, table.rates, slot.group.index);
-    table.setScalars(index, this.#scalars);
+    if (slot.group !== this.#scalarsGroup || slot.iterations !== this.#scalarsStep || this.#rule.scalarsOfShape) {
+      stepScalars(slot, this.#scalars, table.rates, slot.group.index);
+      this.#scalarsGroup = slot.group;
+      this.#scalarsStep = slot.iterations;
+    }
+    table.setScalars(index, this.#scalars, this.#rule.scalars ?? 2);
   }
 
   /** Calls the kernel; 0, or 1 + the index of a segment that it refuses. */
@@ -607,26 +621,24 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
       if (slot.gradPtr === 0) continue;
-      this.#count(slot);
+      if (slot.memory.length > 0) this.#remember(slot);
+      slot.iterations++;
       if (slot.array !== undefined) slot.array.set(slot.copy!.data);
     }
     this.#iterations++;
   }
 
-  /** Counts a step of a slot, and remembers what its rule does. */
-  #count(slot: Slot): void {
+  /** Takes over what the rule remembers of a slot from the step that it has made. */
+  #remember(slot: Slot): void {
     const { memory } = slot;
-    if (memory.length > 0) {
-      slot.group.hyper.stepScalars!(slot, this.#scalars, this.#table.rates, slot.group.index);
-      for (let k = 0; k < memory.length; k++) memory[k] = this.#scalars[NEXT_MEMORY + k]!;
-    }
-    slot.iterations++;
+    slot.group.hyper.stepScalars!(slot, this.#scalars, this.#table.rates, slot.group.index);
+    for (let k = 0; k < memory.length; k++) memory[k] = this.#scalars[NEXT_MEMORY + k]!;
   }
 }
 
 /** A structure that has no members yet. */
 function newStructure(kind: StructureKind, index: number): Structure<Slot> {
-  return { index, kind, members: [], byKey: new Map(), wrapped: false };
+  return { index, kind, members: [], byKey: new Map(), known: undefined, wrapped: false };
 }
 
 function nonFinite(name: string): NonFiniteError {

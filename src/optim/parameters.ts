@@ -42,6 +42,8 @@ export interface Structure<Member extends NamedParameter = NamedParameter> {
   /** The parameters in order, and by their key. */
   readonly members: Member[];
   readonly byKey: Map<string, Member>;
+  /** The record of gradients whose names were checked last: enumerating the names of a large one takes long. */
+  known: Record<string, unknown> | undefined;
   /** Whether the gradients of this step came as `{ params: gradients }`. */
   wrapped: boolean;
 }

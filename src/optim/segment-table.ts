@@ -131,9 +131,12 @@ export class SegmentTable {
     return this.#u32[this.#segmentWord(index) + SEGMENT_GRAD]!;
   }
 
-  setScalars(index: number, scalars: Float64Array): void {
+  /** Writes so many scalars; with all of them, the float64 one too. */
+  setScalars(index: number, scalars: Float64Array, count: number): void {
     const at = this.#segmentWord(index);
-    for (let k = 0; k < SEGMENT_SCALARS; k++) this.#f32[at + SEGMENT_SCALAR + k] = scalars[k]!;
+    const singles = Math.min(count, SEGMENT_SCALARS);
+    for (let k = 0; k < singles; k++) this.#f32[at + SEGMENT_SCALAR + k] = scalars[k]!;
+    if (count <= SCALAR_F64) return;
     // Two words: an attached heap's blocks need not be aligned to eight bytes.
     const words = this.#words(scalars);
     this.#u32[at + SEGMENT_SCALAR_F64] = words[2 * SCALAR_F64]!;
@@ -164,6 +167,7 @@ export class SegmentTable {
   setRate(group: number): void {
     const rate = this.rates[group]!;
     if (this.#writtenRates[group] === rate) return;
+    this.renew();
     const at = this.#groupWord(group);
     const { word, sign } = this.#placements[group]!;
     const decay = rate * this.#weightDecays[group]!;

@@ -95,6 +95,10 @@ export interface UpdateRule<Options extends GroupOptions> {
   /** Its state arrays, at most three, in the order of a segment's. */
   readonly states: readonly StateArray[];
   readonly memory?: readonly Remembered[];
+  /** How many of the scalars of a step it writes; default 2. */
+  readonly scalars?: number;
+  /** Whether they depend on more than a parameter's group and its count of steps. Default false. */
+  readonly scalarsOfShape?: boolean;
   /**
    * Checks the options of one group and derives the formula from them. `name` gives what messages call an option,
    * `mode` the MODE_… bits of the gradient transforms.
