@@ -13,10 +13,14 @@ export {
   ShapeError,
 } from "./errors.js";
 export { type MatmulOptions, matmul } from "./linalg/matmul.js";
+export { Adafactor, type AdafactorGroupOptions, type AdafactorOptions } from "./optim/adafactor.js";
 export { AdaGrad, type AdaGradGroupOptions, type AdaGradOptions } from "./optim/adagrad.js";
 export { Adam, type AdamGroupOptions, type AdamOptions, AdamW } from "./optim/adam.js";
 export type { DialectName } from "./optim/dialects.js";
+export { Lion, type LionGroupOptions, type LionOptions } from "./optim/lion.js";
 export { type MinimizeOptions, type MinimizeResult, type MinimizeStep, minimize } from "./optim/minimize.js";
+export { Muon, type MuonGroupOptions, type MuonOptions } from "./optim/muon.js";
+export { NAdam, type NAdamGroupOptions, type NAdamOptions } from "./optim/nadam.js";
 export type { Optimizer } from "./optim/optimizer.js";
 export type {
   GroupOptions,

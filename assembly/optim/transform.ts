@@ -6,7 +6,7 @@ import {
   MODE_COUPLED_DECAY, MODE_DECAY_FACTOR, MODE_DECAY_TWICE, MODE_DECOUPLED_DECAY, MODE_MAXIMIZE, MODE_MEASURE,
   MODE_RESCALE, MODE_RESCALE_DIVIDE, MODE_RESCALE_TWICE,
 } from "../../src/abi/step-table";
-import { add, div, mul, neg, pmax, pmin, sub } from "../simd";
+import { add, div, mul, neg, pmax, pmin, splat, sub } from "../simd";
 import { Group, Segment, groupOf, segmentAt } from "./step-table";
 
 /** Elements summed together; sums of blocks are added in ascending order. */
@@ -39,7 +39,7 @@ function blockSumOfSquares(ptr: usize, count: usize): f64 {
 }
 
 /** Σ x² in float64 (squares of float32 are exact there); the order of addition is a function of `count` alone. */
-function sumOfSquares(ptr: usize, count: usize): f64 {
+export function sumOfSquares(ptr: usize, count: usize): f64 {
   let sum: f64 = 0;
   for (; count > BLOCK; count -= BLOCK) {
     sum += blockSumOfSquares(ptr, BLOCK);
@@ -184,4 +184,54 @@ export function transformed(segment: Segment, group: Group, offset: u32): f32 {
     store<f32>(segment.paramPtr + offset, decayed);
   }
   return g;
+}
+
+/**
+ * All of a segment's gradient as the formula sees it, written to `to`; decoupled decay, which comes as a factor, is written
+ * to the parameter. Of what only frameworks' forms have it knows nothing.
+ *
+ * Touches: `count` elements at `to`, which may not overlap the segment's arrays.
+ */
+export function transformAll(segment: Segment, group: Group, to: usize): void {
+  const segmentPtr = changetype<usize>(segment);
+  const groupPtr = changetype<usize>(group);
+  const mode = group.mode;
+  let p: usize = segment.paramPtr;
+  let g: usize = segment.gradPtr;
+  let out = to;
+  for (const end = g + ((segment.count >> 3) << 5); g != end; g += 32) {
+    let g0 = v128.load(g);
+    let g1 = v128.load(g, 16);
+    if (mode & MODE_RESCALE) {
+      const bound = v128.load32_splat(groupPtr, offsetof<Group>("clipValue"));
+      const scale = v128.load32_splat(segmentPtr, offsetof<Segment>("gradScale"));
+      g0 = rescale<v128>(g0, bound, scale);
+      g1 = rescale<v128>(g1, bound, scale);
+    }
+    if (mode & MODE_COUPLED_DECAY) {
+      const weightDecay = v128.load32_splat(groupPtr, offsetof<Group>("weightDecay"));
+      g0 = decayGradient<v128>(g0, v128.load(p), weightDecay);
+      g1 = decayGradient<v128>(g1, v128.load(p, 16), weightDecay);
+    }
+    if (mode & MODE_DECOUPLED_DECAY) {
+      const factor = v128.load32_splat(groupPtr, offsetof<Group>("decoupledDecay"));
+      const p0 = mul<v128>(v128.load(p), factor);
+      const p1 = mul<v128>(v128.load(p, 16), factor);
+      v128.store(p, p0);
+      v128.store(p, p1, 16);
+    }
+    v128.store(out, g0);
+    v128.store(out, g1, 16);
+    p += 32;
+    out += 32;
+  }
+  for (let i = segment.count & ~7; i < segment.count; i++) {
+    store<f32>(to + (i << 2), transformed(segment, group, i << 2));
+  }
+}
+
+/** from + weight·(to − from), as PyTorch has it: from the nearer end. */
+// @ts-ignore: decorator
+@inline export function lerpNear<T>(from: T, to: T, weight: T, isNear: bool): T {
+  return isNear ? lerp<T>(from, to, weight) : lerp<T>(to, from, sub<T>(splat<T>(1), weight));
 }

@@ -19,3 +19,18 @@ export function walk<M>(segmentsPtr: usize, segmentCount: u32, checkFinite: i32)
   }
   return 0;
 }
+
+/** The same for a method whose `update` needs scratch. */
+export function walkWithScratch<M>(segmentsPtr: usize, segmentCount: u32, checkFinite: i32, scratch: usize): u32 {
+  assert((scratch & 3) == 0);
+  const refused = measure_f32(segmentsPtr, segmentCount, checkFinite);
+  if (refused) return refused;
+  for (let i: u32 = 0; i < segmentCount; i++) {
+    const segment = segmentAt(segmentsPtr, i);
+    if (!segment.gradPtr || !segment.count) continue;
+    assert(((segment.paramPtr | segment.gradPtr | segment.state0Ptr | segment.state1Ptr | segment.state2Ptr) & 3) == 0);
+    changetype<M>(<usize>0).update(segment, groupOf(segment), scratch);
+    averageParameters(segment);
+  }
+  return 0;
+}

@@ -50,6 +50,8 @@ export interface StepKernelInfo {
   readonly cut: "elements" | "parameters";
   /** MODE_… and FORM_… bits that between them lead into every loop; `states`: how many state arrays there are. */
   readonly variants: readonly { readonly mode?: number; readonly form?: number; readonly states?: number }[];
+  /** Which of the family's kernels returns the bytes of scratch for a parameter: of (count, rows, columns). */
+  readonly scratch?: string;
   /** Whether the first state array may have negative numbers. Default false. */
   readonly signedState?: boolean;
 }

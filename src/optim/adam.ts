@@ -8,10 +8,9 @@ import {
   MODE_DECAY_FACTOR,
 } from "../abi/step-table.js";
 import { coreFamily } from "../backend/families/core.js";
-import { checkBoolean, checkFinite, checkNumber } from "../checks.js";
+import { checkBoolean, checkFinite } from "../checks.js";
 import type { Core } from "../core.js";
-import { OptionError } from "../errors.js";
-import { power } from "./bias-correction.js";
+import { checkBelowOne, power } from "./bias-correction.js";
 import { Optimizer } from "./optimizer.js";
 import type { GroupOptions, StepOptions } from "./options.js";
 import type { ParametersOf } from "./parameters.js";
@@ -140,9 +139,4 @@ function resolve(options: AdamGroupOptions, name: (key: string) => string, mode:
       scalars[1] = rates[group]! / (1 - power(beta1, iterations + 1));
     },
   };
-}
-
-function checkBelowOne(name: string, value: unknown): void {
-  checkNumber(name, value, 0, 1);
-  if (value === 1) throw new OptionError(`${name} is 1, expected less`);
 }

@@ -1,3 +1,6 @@
+import { checkNumber } from "../checks.js";
+import { OptionError } from "../errors.js";
+
 /** From here down an exponent has integer operations, which are faster. */
 const MAX_INT32 = 2 ** 31 - 1;
 
@@ -39,4 +42,10 @@ export function biasCorrection(decay: number, step: number): number {
 /** The same in float32, as Optax has it. */
 export function singleBiasCorrection(decay: number, step: number): number {
   return Math.fround(1 / Math.fround(1 - singlePower(decay, step)));
+}
+
+/** Throws OptionError unless a smoothing constant is at least 0 and less than 1: another has no correction. */
+export function checkBelowOne(name: string, value: unknown): void {
+  checkNumber(name, value, 0, 1);
+  if (value === 1) throw new OptionError(`${name} is 1, expected less`);
 }

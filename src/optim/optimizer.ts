@@ -1,5 +1,5 @@
 import { MODE_CLIP_GLOBAL_NORM, MODE_CLIP_NORM, MODE_MEASURE, SEGMENT_SCALARS } from "../abi/step-table.js";
-import type { KernelFamily, StepKernel } from "../backend/family.js";
+import type { KernelFamily, StepKernel, StepKernelInfo } from "../backend/family.js";
 import { checkInteger, checkKeys, unexpected } from "../checks.js";
 import { Core } from "../core.js";
 import { DisposedError, NonFiniteError, OptionError } from "../errors.js";
@@ -33,6 +33,7 @@ import {
   type Parameter,
   type ParameterCopies,
   type ParameterSet,
+  pathOf,
   type Structure,
   type StructureKind,
 } from "./parameters.js";
@@ -57,6 +58,11 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   readonly core: Core;
   readonly #rule: UpdateRule<GroupOptions>;
   readonly #kernel: StepKernel;
+  /** Whether it works element by element, so that rows can be updated alone. */
+  readonly #isElementwise: boolean;
+  /** Bytes of scratch that its kernel needs for a parameter, on all threads together; and what there is. */
+  readonly #scratchBytes: ((count: number, rows: number, columns: number) => number) | undefined;
+  #scratch = { ptr: 0, bytes: 0 };
   readonly #layout: StateLayout;
   readonly #groupKeys: readonly string[];
   #stepOptions: Required<StepOptions>;
@@ -100,7 +106,11 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     const { onNonFinite, accumulationSteps, learningRate = rule.learningRate, ...rest } = options;
     this.core = core;
     this.#rule = rule;
-    this.#kernel = core.kernels(rule.family as KernelFamily<Record<string, StepKernel>>)[rule.kernel]!;
+    const kernels = core.kernels(rule.family as KernelFamily<Record<string, StepKernel>>);
+    const { cut, scratch } = (rule.family.steps as Record<string, StepKernelInfo>)[rule.kernel]!;
+    this.#kernel = kernels[rule.kernel]!;
+    this.#isElementwise = cut === "elements";
+    this.#scratchBytes = scratch === undefined ? undefined : kernels[scratch]!;
     this.#layout = new StateLayout(rule);
     this.#memory = new OwnedMemory(core);
     this.#gradients = new GradientReader(core, this.#structures, this.#parameterTensors);
@@ -194,7 +204,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    *   times are added in the order of the call
    * @param rowGrads the gradients of these rows, one after the other: a Tensor [rowIndices.length, ...the other axes],
    *   or a Float32Array
-   * @throws OptionError, ShapeError, DisposedError, OutOfMemoryError, NonFiniteError; nothing has then changed
+   * @throws OptionError, ShapeError, DisposedError, OutOfMemoryError, NonFiniteError; nothing has then changed. OptionError
+   *   from an optimizer whose update is not element by element: Adafactor, Muon
    * @example
    * const embedding = core.tensor([1000, 16]);
    * const optimizer = new RMSProp(core, { embedding });
@@ -206,6 +217,9 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     const { onNonFinite, accumulationSteps } = this.#stepOptions;
     if (accumulationSteps > 1) {
       throw new OptionError(`stepRows needs accumulationSteps 1, but it is ${accumulationSteps}`);
+    }
+    if (!this.#isElementwise) {
+      throw new OptionError(`stepRows needs an update rule that works element by element, ${this.#rule.name} does not`);
     }
     const slot = this.#slotNamed(name);
     this.#readRates();
@@ -461,10 +475,12 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   #addGroups(added: readonly AddedGroup[]): void {
     const starts = (this.#rule.memory ?? []).map(({ start }) => start);
     const slots: Slot[] = [];
-    const table = this.#memory.transaction(() => {
+    const { rows, check } = this.#rule;
+    const { table, scratch } = this.#memory.transaction(() => {
       for (const { group, parameters, structure } of added) {
         for (const parameter of parameters) {
-          const slot = new Slot(parameter, structure, group, group.slots.length, starts);
+          const slot = new Slot(parameter, structure, group, group.slots.length, starts, rows);
+          check?.(slot.shape, pathOf(slot));
           group.slots.push(slot);
           slots.push(slot);
         }
@@ -472,7 +488,10 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
         group.blocks = makeBlocks(this.core, this.#memory, group, group.hyper, this.#rule.states);
       }
       const segmentCount = this.#slots.length + slots.length;
-      return new SegmentTable(this.core, this.#memory, segmentCount, this.#groups.length + added.length);
+      return {
+        table: new SegmentTable(this.core, this.#memory, segmentCount, this.#groups.length + added.length),
+        scratch: this.#reserveScratch(slots),
+      };
     });
 
     for (const { group, structure } of added) {
@@ -487,9 +506,19 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       if (slot.tensor === undefined) this.#hasArrays = true;
       else this.#parameterTensors.add(slot.tensor);
     }
+    if (scratch !== this.#scratch) this.#memory.release(this.#scratch.ptr);
+    this.#scratch = scratch;
     // A gradient may be a parameter now: all are checked again.
     for (const slot of this.#slots) slot.gradient = undefined;
     this.#useTable(table);
+  }
+
+  /** Scratch that is enough for these slots too. */
+  #reserveScratch(slots: readonly Slot[]): { readonly ptr: number; readonly bytes: number } {
+    let { bytes } = this.#scratch;
+    for (const { size, rows, columns } of slots)
+      bytes = Math.max(bytes, this.#scratchBytes?.(size, rows, columns) ?? 0);
+    return bytes === this.#scratch.bytes ? this.#scratch : { ptr: this.#memory.allocate(bytes), bytes };
   }
 
   /** Room for the copies of parameters that are plain arrays, and for gradients that come as arrays. */
@@ -612,7 +641,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   /** Calls the kernel; 0, or 1 + the index of a segment that it refuses. */
   #run(table: SegmentTable, segmentCount: number): number {
     const checkFinite = this.#stepOptions.onNonFinite === "propagate" ? 0 : 1;
-    return this.#kernel(table.ptr, segmentCount, checkFinite, 0);
+    if (this.#scratch.ptr === 0) return this.#kernel(table.ptr, segmentCount, checkFinite);
+    return this.#kernel(table.ptr, segmentCount, checkFinite, this.#scratch.ptr);
   }
 
   /** After the kernel: the steps are counted, and arrays get their new values back. */

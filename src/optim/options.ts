@@ -53,6 +53,7 @@ export interface Hyperparameters {
   readonly mode: number;
   readonly form: number;
   readonly scalars: Scalars;
+  readonly doubles: Scalars;
   readonly weightDecay: number;
   /** Start value of each state array; `undefined` where the group does without it. */
   readonly initial: readonly (number | undefined)[];
@@ -83,6 +84,7 @@ export function resolveOptions(
     mode: formula.mode ?? transforms.mode,
     form: formula.form,
     scalars: [...transforms.scalars, ...formula.scalars],
+    doubles: formula.doubles ?? [],
     weightDecay: options.weightDecay ?? 0,
     initial,
     stepScalars: formula.stepScalars,

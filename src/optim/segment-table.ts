@@ -105,7 +105,11 @@ export class SegmentTable {
   }
 
   /** Writes a group's block; each scalar is rounded to float32 here, and nowhere else. */
-  writeGroup(group: number, mode: number, { form, scalars, rate = IN_FRONT, weightDecay }: Hyperparameters): void {
+  writeGroup(
+    group: number,
+    mode: number,
+    { form, scalars, doubles, rate = IN_FRONT, weightDecay }: Hyperparameters,
+  ): void {
     const at = this.#groupWord(group);
     this.#u32[at + GROUP_MODE] = mode;
     this.#u32[at + GROUP_FORM] = form;
@@ -114,6 +118,8 @@ export class SegmentTable {
     this.#decaysByFactor[group] = (mode & MODE_DECAY_FACTOR) !== 0;
     for (const word of [GROUP_LEARNING_RATE, GROUP_RATE_AFTER, GROUP_RATE_LAST]) this.#f32[at + word] = 1;
     for (const [word, value] of scalars) this.#f32[at + word] = value;
+    // Two words: an attached heap's blocks need not be aligned to eight bytes.
+    for (const [word, value] of doubles) this.#u32.set(new Uint32Array(Float64Array.of(value).buffer), at + word);
   }
 
   /** Where a parameter is, and its gradient; 0 is no gradient. */

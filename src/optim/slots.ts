@@ -68,6 +68,7 @@ export class Slot implements StepOf, NamedParameter {
     group: Group,
     place: number,
     memory: readonly number[],
+    rows?: (shape: readonly number[]) => number,
   ) {
     this.name = name;
     this.key = key;
@@ -81,9 +82,8 @@ export class Slot implements StepOf, NamedParameter {
     this.array = isTensor ? undefined : value;
     this.size = isTensor ? value.size : value.length;
     const shape = isTensor ? value.shape : [value.length];
-    const isMatrix = shape.length > 1;
-    this.columns = isMatrix ? shape[shape.length - 1]! : this.size;
-    this.rows = isMatrix ? (this.columns === 0 ? 0 : this.size / this.columns) : 1;
+    this.columns = shape.length > 1 ? shape[shape.length - 1]! : this.size;
+    this.rows = shape.length < 2 ? 1 : rows ? rows(shape) : this.columns && this.size / this.columns;
     this.memory = memory.length === 0 ? NOTHING : Float64Array.from(memory);
   }
 

@@ -13,6 +13,11 @@ export interface ParameterState {
   momentumBuffer?: Float32Array;
   maxSquareAverage?: Float32Array;
   squareSum?: Float32Array;
+  /** Of Adafactor. */
+  rowAverage?: Float32Array;
+  columnAverage?: Float32Array;
+  /** Of NAdam: one number. */
+  momentumProduct?: Float32Array;
   /** With `emaDecay`. */
   parameterAverage?: Float32Array;
   /** In the middle of an accumulation, of a parameter that has had a gradient in it. */

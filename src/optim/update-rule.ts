@@ -48,6 +48,8 @@ export interface Formula {
   /** MODE_… bits, if they are not those of the gradient transforms. */
   readonly mode?: number;
   readonly scalars: Scalars;
+  /** float64 scalars, of two words each. */
+  readonly doubles?: Scalars;
   /** Start value of each state array; `undefined` where the group does without it. */
   readonly initial: readonly (number | undefined)[];
   /** Scalars that change from step to step; absent where the formula has none. */
@@ -95,6 +97,10 @@ export interface UpdateRule<Options extends GroupOptions> {
   /** Its state arrays, at most three, in the order of a segment's. */
   readonly states: readonly StateArray[];
   readonly memory?: readonly Remembered[];
+  /** Rows of a parameter of this shape, as its kernel sees matrices. Default: all axes but the last. */
+  readonly rows?: (shape: readonly number[]) => number;
+  /** Throws OptionError for a parameter that it cannot update; `path` is what messages call it. */
+  readonly check?: (shape: readonly number[], path: string) => void;
   /** How many of the scalars of a step it writes; default 2. */
   readonly scalars?: number;
   /** Whether they depend on more than a parameter's group and its count of steps. Default false. */

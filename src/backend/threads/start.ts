@@ -8,7 +8,7 @@ import { threadedGemm } from "./gemm.js";
 import type { Kernel } from "./job-queue.js";
 import { Pool, type PoolOptions } from "./pool.js";
 import { sharedCall, wholeLines } from "./shared-call.js";
-import { StepSplitter } from "./step.js";
+import { type ScratchBytes, StepSplitter } from "./step.js";
 
 const STEP_NAMES = Object.keys(CORE_STEPS) as (keyof typeof CORE_STEPS)[];
 const NAMES: readonly (keyof CoreKernels)[] = ["gemm_f32", "accumulate_f32", ...STEP_NAMES];
@@ -85,7 +85,11 @@ function shareFamily<K>(
       const run = (chunks: number): boolean => pool.run(binary, index, chunks);
       const cut = shared[name];
       if (cut !== undefined) kernels[name] = sharedCall(pool, name, cut, own[name]!, run);
-      else kernels[name] = splitter.threaded(own[name] as StepKernel, steps[name]!, run) as Kernel;
+      else {
+        const { scratch } = steps[name]!;
+        const bytes = scratch === undefined ? undefined : (own[scratch] as ScratchBytes);
+        kernels[name] = splitter.threaded(own[name] as StepKernel, steps[name]!, run, bytes) as Kernel;
+      }
     }
   }
   for (const name of scratchBytes) {

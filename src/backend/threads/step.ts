@@ -29,6 +29,9 @@ const WORDS = SEGMENT_BYTES / 4;
 /** `checkFinite` of segments that are measured already. */
 const MEASURED = -1;
 
+/** Bytes of scratch for a segment. */
+export type ScratchBytes = (count: number, rows: number, columns: number) => number;
+
 /**
  * Optimizers' steps on all threads. The segments of a table are in one line, which is cut into chunks of about one
  * length: each chunk is a table of its own in a block of linear memory, with whole segments and, where the kernel works
@@ -54,14 +57,13 @@ export class StepSplitter {
   /**
    * This step on all threads; `run` runs its kernel on so many chunks.
    *
-   * @param scratchBytes bytes of scratch for a segment of so many rows and columns; the caller has as many for each
-   * thread
+   * @param scratchBytes bytes of scratch that a thread needs for a segment; the caller has as many for each
    */
   threaded(
     one: StepKernel,
     { cut }: Pick<StepKernelInfo, "cut">,
     run: (chunks: number) => boolean,
-    scratchBytes?: (rows: number, columns: number) => number,
+    scratchBytes?: ScratchBytes,
   ): StepKernel {
     const isWhole = cut === "parameters";
     return (segmentsPtr, segmentCount, checkFinite, scratchPtr = 0) => {
@@ -175,19 +177,14 @@ export class StepSplitter {
   }
 
   /** Gives each chunk its part of the scratch. */
-  #share(
-    segmentsPtr: number,
-    segmentCount: number,
-    chunks: number,
-    scratchPtr: number,
-    bytesOf: (rows: number, columns: number) => number,
-  ): void {
+  #share(segmentsPtr: number, segmentCount: number, chunks: number, scratchPtr: number, bytesOf: ScratchBytes): void {
     const words = this.#words();
     const { rows } = this.#pool.queue;
     const start = segmentsPtr / 4;
     let bytes = 0;
     for (let segment = start; segment < start + segmentCount * WORDS; segment += WORDS) {
-      bytes = Math.max(bytes, bytesOf(words[segment + SEGMENT_ROWS]!, words[segment + SEGMENT_COLUMNS]!));
+      const count = words[segment + SEGMENT_COUNT]!;
+      bytes = Math.max(bytes, bytesOf(count, words[segment + SEGMENT_ROWS]!, words[segment + SEGMENT_COLUMNS]!));
     }
     for (let chunk = 0; chunk < chunks; chunk++) rows[chunk * ROW + 3] = scratchPtr + chunk * wholeLines(bytes);
   }

@@ -33,6 +33,7 @@ import {
   SEGMENT_PARAM,
 } from "../../../abi/step-table.js";
 import type { CoreKernels } from "../../families/core.js";
+import type { StepKernel } from "../../family.js";
 import type { Views } from "../views.js";
 import { averageParameters } from "./average.js";
 
@@ -67,7 +68,8 @@ function blockSumOfSquares(f32: Float32Array, x: number, count: number): number 
   return sum;
 }
 
-function sumOfSquares(f32: Float32Array, x: number, count: number): number {
+/** Σ x² in float64, in an order that depends on `count` alone. */
+export function sumOfSquares(f32: Float32Array, x: number, count: number): number {
   let sum = 0;
   for (; count > BLOCK; count -= BLOCK) {
     sum += blockSumOfSquares(f32, x, BLOCK);
@@ -159,7 +161,7 @@ export function indexOf(i32: Int32Array, field: number, start: number): number {
 }
 
 /** What every optimizer's kernel does: measures the gradients, then conditions and updates them chunk by chunk. */
-export function walker(views: Views, update: Update): CoreKernels["rmsprop_f32"] {
+export function walker(views: Views, update: Update): StepKernel {
   const g = new Float32Array(CHUNK);
   return (segmentsPtr, segmentCount, checkFinite) => {
     const segments = segmentsPtr >>> 2;
@@ -182,6 +184,37 @@ export function walker(views: Views, update: Update): CoreKernels["rmsprop_f32"]
     }
     return 0;
   };
+}
+
+/** What a kernel that works on whole parameters does with one: `scratch` is the index of the thread's scratch. */
+export type WholeUpdate = (f32: Float32Array, i32: Int32Array, segment: number, group: number, scratch: number) => void;
+
+/** The same as `walker` for kernels that work on whole parameters, with scratch. */
+export function scratchWalker(views: Views, update: WholeUpdate): StepKernel {
+  return (segmentsPtr, segmentCount, checkFinite, scratchPtr = 0) => {
+    const segments = segmentsPtr >>> 2;
+    const refused = measure(views, segments, segmentCount, checkFinite);
+    if (refused !== 0) return refused;
+    const { f32, i32 } = views;
+    for (let segment = segments; segment < segments + segmentCount * ROW; segment += ROW) {
+      if (i32[segment + SEGMENT_GRAD] === 0 || i32[segment + SEGMENT_COUNT] === 0) continue;
+      update(f32, i32, segment, i32[segment + SEGMENT_GROUP]! >>> 2, scratchPtr >>> 2);
+      if (i32[segment + SEGMENT_AVERAGE] !== 0) averageParameters(f32, i32, segment);
+    }
+    return 0;
+  };
+}
+
+/** All of a segment's gradient as the formula sees it, from index `to` on; decays the parameters where that is decoupled. */
+export function transformAll(f32: Float32Array, i32: Int32Array, segment: number, group: number, to: number): void {
+  const count = i32[segment + SEGMENT_COUNT]!;
+  transform(f32, i32, segment, group, 0, count, f32.subarray(to, to + count));
+}
+
+/** from + weight·(to − from), as PyTorch has it: from the nearer end. */
+export function lerpNear(from: number, to: number, weight: number): number {
+  if (weight < 0.5) return f(from + f(weight * f(to - from)));
+  return f(to + f(f(1 - weight) * f(from - to)));
 }
 
 /** Fills `g` with the gradient that the formula sees, and decays the parameters where that is decoupled. */
