@@ -298,7 +298,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     const { learningRate, ...ofGroups } = changes;
     let rate = this.#learningRate;
     if (isForAll && Object.hasOwn(changes, "learningRate")) {
-      rate = checkLearningRate("learningRate", learningRate ?? this.#rule.learningRate);
+      rate = checkLearningRate("learningRate", learningRate === undefined ? this.#rule.learningRate : learningRate);
     }
     const shared = isForAll ? given({ ...this.#shared, ...ofGroups }) : this.#shared;
     const owns = this.#groups.map(({ own, index }) => {
