@@ -24,20 +24,7 @@ export function groupNormKernels(
   views: Views,
 ): Pick<NormKernels, "group_norm_f32" | "group_norm_backward_f32" | "group_norm_parameters_f32"> {
   return {
-    group_norm_f32(
-      batch,
-      spatial,
-      groups,
-      width,
-      centered,
-      eps,
-      xPtr,
-      gammaPtr,
-      betaPtr,
-      yPtr,
-      meanPtr,
-      rstdPtr,
-    ) {
+    group_norm_f32(batch, spatial, groups, width, centered, eps, xPtr, gammaPtr, betaPtr, yPtr, meanPtr, rstdPtr) {
       const { f32 } = views;
       const stride = groups * width;
       for (let n = 0; n < batch; n++) {
@@ -64,19 +51,7 @@ export function groupNormKernels(
         }
       }
     },
-    group_norm_backward_f32(
-      batch,
-      spatial,
-      groups,
-      width,
-      centered,
-      xPtr,
-      dyPtr,
-      gammaPtr,
-      meanPtr,
-      rstdPtr,
-      dxPtr,
-    ) {
+    group_norm_backward_f32(batch, spatial, groups, width, centered, xPtr, dyPtr, gammaPtr, meanPtr, rstdPtr, dxPtr) {
       const { f32 } = views;
       const stride = groups * width;
       const count = spatial * width;
