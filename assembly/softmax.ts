@@ -46,3 +46,21 @@ export function sumOfExponentials(z: usize, count: usize, max: f32, out: usize):
   }
   return sum;
 }
+
+/** Σ a·b of `count` elements, or Σ a if b is 0, in the order of `sumOfExponentials`. */
+export function sumOfProducts(count: usize, a: usize, b: usize): f32 {
+  let sums = f32x4.splat(0);
+  const step: usize = b ? 16 : 0;
+  for (; count >= 4; count -= 4, a += 16) {
+    const ai = v128.load(a);
+    sums = f32x4.add(sums, b ? f32x4.mul(ai, v128.load(b)) : ai);
+    b += step;
+  }
+  let sum = sumOfLanes(sums);
+  for (; count; count--, a += 4) {
+    const ai = load<f32>(a);
+    sum += b ? ai * load<f32>(b) : ai;
+    b += step >> 2;
+  }
+  return sum;
+}

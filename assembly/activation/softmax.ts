@@ -1,26 +1,8 @@
 // Softmax and its logarithm along one axis of x [outer, axis, inner]: rows where inner is 1, else four columns at a time.
 
 import { exp, log } from "../math";
-import { maximum, sumOfExponentials, sumOfLanes } from "../softmax";
 import { pmax, splat } from "../simd";
-
-/** Σ a·b of a row, or Σ a if b is 0: four partial sums, then the rest one by one. */
-function sumOfProducts(count: usize, a: usize, b: usize): f32 {
-  let sums = f32x4.splat(0);
-  const step: usize = b ? 16 : 0;
-  for (; count >= 4; count -= 4, a += 16) {
-    const ai = v128.load(a);
-    sums = f32x4.add(sums, b ? f32x4.mul(ai, v128.load(b)) : ai);
-    b += step;
-  }
-  let sum = sumOfLanes(sums);
-  for (; count; count--, a += 4) {
-    const ai = load<f32>(a);
-    sum += b ? ai * load<f32>(b) : ai;
-    b += step >> 2;
-  }
-  return sum;
-}
+import { maximum, sumOfExponentials, sumOfProducts } from "../softmax";
 
 /** One row: y = e^(x − max) / s, or (x − max) − log s. */
 // @ts-ignore: decorator

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { AttachedHeap } from "../../src/backend/arena.js";
 import type { LinearMemory } from "../../src/backend/backend.js";
 import type { ActivationKernels } from "../../src/backend/families/activation.js";
+import type { AttentionKernels } from "../../src/backend/families/attention.js";
 import { type CoreKernels, coreFamily } from "../../src/backend/families/core.js";
 import type { EmbeddingKernels } from "../../src/backend/families/embedding.js";
 import type { NetworkKernels } from "../../src/backend/families/nn.js";
@@ -37,6 +38,7 @@ const added = families.filter((family) => family !== (coreFamily as KernelFamily
 export type AllKernels = CoreKernels &
   NetworkKernels &
   ActivationKernels &
+  AttentionKernels &
   EmbeddingKernels &
   NormKernels &
   ReduceKernels & {
