@@ -8,6 +8,7 @@ import type { ActivationKernels } from "../../src/backend/families/activation.js
 import type { AttentionKernels } from "../../src/backend/families/attention.js";
 import { type CoreKernels, coreFamily } from "../../src/backend/families/core.js";
 import type { EmbeddingKernels } from "../../src/backend/families/embedding.js";
+import type { LossKernels } from "../../src/backend/families/loss.js";
 import type { NetworkKernels } from "../../src/backend/families/nn.js";
 import type { NormKernels } from "../../src/backend/families/norm.js";
 import type { ReduceKernels } from "../../src/backend/families/reduce.js";
@@ -40,6 +41,7 @@ export type AllKernels = CoreKernels &
   ActivationKernels &
   AttentionKernels &
   EmbeddingKernels &
+  LossKernels &
   NormKernels &
   ReduceKernels & {
     exp_f32(count: number, xPtr: number, yPtr: number): void;
