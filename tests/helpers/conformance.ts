@@ -133,7 +133,13 @@ async function startEagerly(count: number): Promise<TestBackend> {
   });
   const core = instances[0]!;
   const one = core.exports as unknown as CoreKernels;
-  const table = new AttachedHeap({ allocate: () => 64, free: () => {} }); // below everything that runKernel lays out
+  // Two places by turns, below everything that runKernel lays out.
+  let isUpper = false;
+  const allocate = () => {
+    isUpper = !isUpper;
+    return isUpper ? 32768 : 64;
+  };
+  const table = new AttachedHeap({ allocate, free: () => {} });
   const options = { eager: true };
   const started = await startThreads(count, { kernels: one, memory }, core.module, memory.handle, table, options);
   expect(started.reason).toBe(`${count} threads`);
