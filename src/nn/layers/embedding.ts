@@ -50,9 +50,7 @@ export class EmbeddingLayer extends Layer {
 
   override parameters(): readonly ParameterSpec[] {
     const { count, width, initializer } = this;
-    return [
-      { name: "weight", shape: [count, width], start: (random) => () => initializer(random, count, width) },
-    ];
+    return [{ name: "weight", shape: [count, width], start: (random) => () => initializer(random, count, width) }];
   }
 
   /** Throws OptionError unless every element is an id that there is. */

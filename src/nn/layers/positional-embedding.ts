@@ -38,9 +38,7 @@ export class PositionalEmbeddingLayer extends Layer {
 
   override parameters([, width]: Shape): readonly ParameterSpec[] {
     const { length, initializer } = this;
-    return [
-      { name: "weight", shape: [length, width!], start: (random) => () => initializer(random, length, width!) },
-    ];
+    return [{ name: "weight", shape: [length, width!], start: (random) => () => initializer(random, length, width!) }];
   }
 
   override plan(builder: PlanBuilder, x: Value): Value {
