@@ -5,16 +5,51 @@ export type { Gradients } from "./gradients.js";
 export { glorotNormal, glorotUniform, heNormal, heUniform, type Initializer, normal, uniform } from "./initializers.js";
 export { type BufferSpec, Layer, type LayerConfig, type ParameterSpec } from "./layer.js";
 export { type ActivationLayer, type ActivationName, activation, relu, sigmoid, tanh } from "./layers/activation.js";
+export {
+  type ActivationOptions,
+  elu,
+  gelu,
+  hardSigmoid,
+  hardSwish,
+  leakyRelu,
+  logSoftmax,
+  mish,
+  type PreluLayer,
+  prelu,
+  type SoftmaxLayer,
+  selu,
+  silu,
+  softmax,
+  softplus,
+  softsign,
+  type UnaryLayer,
+} from "./layers/activations.js";
 export { type AddLayer, add } from "./layers/add.js";
+export { type BatchNormLayer, type BatchNormOptions, batchNorm } from "./layers/batch-norm.js";
 export { type ConcatLayer, concat } from "./layers/concat.js";
 export { type DenseLayer, type DenseOptions, dense } from "./layers/dense.js";
 export { type DropoutLayer, dropout } from "./layers/dropout.js";
+export { type EmbeddingLayer, type EmbeddingOptions, embedding } from "./layers/embedding.js";
+export { type ExampleNormLayer, type GroupNormLayer, groupNorm } from "./layers/group-norm.js";
+export { type LayerNormLayer, layerNorm } from "./layers/layer-norm.js";
+export {
+  type MultiHeadAttentionLayer,
+  type MultiHeadAttentionOptions,
+  multiHeadAttention,
+} from "./layers/multi-head-attention.js";
+export type { NormOptions } from "./layers/norm-options.js";
+export { type PositionalEmbeddingLayer, positionalEmbedding } from "./layers/positional-embedding.js";
 export { flatten, type ReshapeLayer, reshape } from "./layers/reshape.js";
-export { binaryCrossEntropy } from "./losses/binary-cross-entropy.js";
+export { type RmsNormLayer, type RmsNormOptions, rmsNorm } from "./layers/rms-norm.js";
+export { type BinaryCrossEntropyOptions, binaryCrossEntropy } from "./losses/binary-cross-entropy.js";
+export { hinge } from "./losses/hinge.js";
 export { huber } from "./losses/huber.js";
+export { klDivergence } from "./losses/kl-divergence.js";
 export type { Loss, Targets } from "./losses/loss.js";
+export { meanAbsoluteError } from "./losses/mean-absolute-error.js";
 export { meanSquaredError } from "./losses/mean-squared-error.js";
 export { softmaxCrossEntropy } from "./losses/softmax-cross-entropy.js";
+export type { ClassOptions } from "./losses/targets.js";
 export { Model, type ModelOptions } from "./model.js";
 export type { PlanBuilder } from "./plan-builder.js";
 export { multiply, type Product } from "./products.js";

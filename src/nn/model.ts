@@ -70,6 +70,8 @@ export class Model {
   /** What plans are made with. @internal */
   readonly context: PlanContext;
   readonly #carried = new Map<string, Tensor>();
+  /** Layers that check what they read of an input, by the input's number. */
+  readonly #checked: readonly { input: number; layer: Layer }[];
   #gradients: GradientBlock | undefined;
   #workspace: Workspace | undefined;
   /** The plan of the last `forward`. */
@@ -123,6 +125,11 @@ export class Model {
       throw error;
     }
     this.nodes = nodes;
+    this.#checked = tensors.flatMap(({ layer, inputs }) => {
+      if (layer!.checkInput === undefined) return [];
+      const numbers = inputs.map((tensor) => this.inputTensors.indexOf(tensor)).filter((input) => input >= 0);
+      return numbers.map((input) => ({ input, layer: layer! }));
+    });
     this.parameters = Object.freeze(parameters);
     this.buffers = Object.freeze(buffers);
     this.context = {
@@ -313,7 +320,13 @@ export class Model {
   /** Checks the inputs of a batch, one for each of the model's, and lists them in `xs`; returns their rows. @internal */
   readInputs(name: string, x: Batch | readonly Batch[], xs: Batch[]): number {
     this.assertLive();
-    return readParts(name, x, this.core, this.inputTensors, xs);
+    const rows = readParts(name, x, this.core, this.inputTensors, xs);
+    for (const { input, layer } of this.#checked) {
+      const elements = xs[input]!;
+      const part = xs.length === 1 ? name : `${name}[${input}]`;
+      layer.checkInput!(part, elements instanceof Tensor ? elements.data : elements);
+    }
+    return rows;
   }
 
   /** Whether there is memory for gradients yet. @internal */
