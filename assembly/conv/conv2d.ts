@@ -138,14 +138,17 @@ function activateRows(activation: i32, y: usize, rowFloats: usize, first: u32, c
   activation_f32(activation, <usize>count * rowFloats, at, at);
 }
 
-/** Bytes of scratch for conv2d_f32; writes to the window's working space. */
+/** Bytes of scratch for conv2d_f32; writes it and its working space into the window. */
 export function conv2d_scratch_bytes(windowPtr: usize): usize {
+  const w = windowAt(windowPtr);
   const p = productAt(windowPtr + WINDOW_BYTES);
-  setForward(p, windowAt(windowPtr));
-  return layOutProduct(p, 0);
+  setForward(p, w);
+  const bytes = layOutProduct(p, 0);
+  w.forwardScratch = <u32>bytes;
+  return bytes;
 }
 
-/** Bytes of scratch for conv2d_backward_input_f32; writes to the window's working space. */
+/** Bytes of scratch for conv2d_backward_input_f32; writes it and its working space into the window. */
 export function conv2d_backward_input_scratch_bytes(windowPtr: usize): usize {
   const w = windowAt(windowPtr);
   const p = productAt(windowPtr + WINDOW_BYTES);
@@ -156,5 +159,6 @@ export function conv2d_backward_input_scratch_bytes(windowPtr: usize): usize {
       bytes = max(bytes, layOutProduct(p, 0));
     }
   }
+  w.inputScratch = <u32>bytes;
   return bytes;
 }

@@ -5,6 +5,7 @@ import { NR, NV } from "../gemm/config";
 import { microkernel, TABLE_ROW, Tabled } from "../gemm/microkernel";
 import { packPanel } from "../gemm/pack";
 import { append, clear, hasRoom, layOut, Patches, patchesAt, tapOffset } from "./patches";
+import { widthAt } from "./strips";
 import { HEAD_BYTES } from "./window";
 
 /** Rows of a tile. */
@@ -37,7 +38,9 @@ export class Product {
   segmentsEnd: usize;
   /** Steps in all. */
   steps: usize;
+  /** The kernel's panels, and the bytes of those of one group. */
   packed: usize;
+  groupPanelBytes: usize;
   block: usize;
   panels: usize;
   strip: usize;
@@ -70,7 +73,8 @@ export function layOutProduct(p: Product, scratch: usize): usize {
   p.segments = p.zeros + FIXED_BYTES;
   p.segmentsEnd = p.segments + segments * 4;
   p.packed = p.segmentsEnd;
-  p.panels = p.packed + packedBytes(p);
+  p.groupPanelBytes = ((p.columns + NR - 1) / NR) * ROW_BYTES * p.steps;
+  p.panels = p.packed + p.groups * p.groupPanelBytes;
   p.block = BLOCK;
   let end = p.panels;
   if (worthPacking(p)) {
@@ -82,23 +86,10 @@ export function layOutProduct(p: Product, scratch: usize): usize {
   return end + copyBytes - scratch;
 }
 
-/** Bytes of the kernel's panels of all groups. */
-// @ts-ignore: decorator
-@inline function packedBytes(p: Product): usize {
-  return p.groups * ((p.columns + NR - 1) / NR) * ROW_BYTES * p.steps;
-}
-
 /** Whether pixels are read often enough to be laid out anew; as for a product of matrices. */
 // @ts-ignore: decorator
 @inline function worthPacking(p: Product): bool {
   return p.columns >= (WIDE ? 96 : 48) && p.steps >= 48;
-}
-
-/** Columns of the strip that begins at column j: a tile's, or what the least number of vectors has. */
-// @ts-ignore: decorator
-@inline function widthAt(p: Product, j: usize): usize {
-  const left = p.columns - j;
-  return left <= 4 ? 4 : NR == 16 && left <= 8 ? 8 : NR;
 }
 
 /** Prepares what every call needs once: zeros, the table of segments, the kernel's panels. */
@@ -116,33 +107,32 @@ export function begin(p: Product): void {
   for (let i = 0; segment != p.segmentsEnd; i++) {
     for (let j = 0; j != across; j++, segment += 4) store<u32>(segment, <u32>tapOffset(patches, i, j));
   }
-  let to = p.packed;
-  for (let g: usize = 0; g < p.groups; g++) to = packGroup(p, p.kernel + g * p.groupBytes, to);
+  for (let g: usize = 0; g < p.groups; g++) {
+    packGroup(p, p.kernel + g * p.groupBytes, p.packed + g * p.groupPanelBytes);
+  }
   clear(patches);
 }
 
-/** Packs the panels of one group. A last strip of too few columns begins further left, if there is room. */
-function packGroup(p: Product, kernel: usize, to: usize): usize {
+/** Packs the panels of one group. */
+function packGroup(p: Product, kernel: usize, to: usize): void {
   const rows = p.patches.rows;
   const columns = p.patches.columns;
-  for (let j: usize = 0; j < p.columns; j += NR) {
-    const width = widthAt(p, j);
-    const nr = min(p.columns - j, width);
+  let nr: usize = 0;
+  for (let j: usize = 0; j < p.columns; j += nr) {
+    const width = widthAt(p.columns, j);
+    nr = min(p.columns - j, width);
     const shift = j >= width - nr ? width - nr : 0;
     const lines = nr + shift;
-    let panel = to;
     for (let y = 0; y < rows.taps; y++) {
       for (let x = 0; x < columns.taps; x++) {
         const ky = rows.kernel + y * rows.kernelStep;
         const kx = columns.kernel + x * columns.kernelStep;
         const tap = kernel + <usize>(ky * p.kernelWidth + kx) * p.tapBytes;
-        packPanel(width, lines, p.depth, tap + (j - shift) * p.lineBytes, p.lineBytes, p.stepBytes, panel);
-        panel += p.depth * width * 4;
+        packPanel(width, lines, p.depth, tap + (j - shift) * p.lineBytes, p.lineBytes, p.stepBytes, to);
+        to += p.depth * width * 4;
       }
     }
-    to += p.steps * ROW_BYTES;
   }
-  return to;
 }
 
 /** Adds rows of the grid of image `b`, from t to `end`, and computes whenever the table is full. */
@@ -171,15 +161,15 @@ export function flush(p: Product): void {
 function computeBlock(p: Product, g: usize, table: usize, count: usize): void {
   const packs = worthPacking(p);
   const a = g * p.depth * 4;
-  const kernel = p.packed + g * ((p.columns + NR - 1) / NR) * ROW_BYTES * p.steps;
+  let panel = p.packed + g * p.groupPanelBytes;
   const firstColumn = g * p.columns;
   const floor: f32 = p.relu ? 0 : -Infinity;
   if (packs) packBlock(p, a, table, count);
-  for (let j: usize = 0; j < p.columns; j += NR) {
-    const width = widthAt(p, j);
-    const nr = min(p.columns - j, width);
+  let nr: usize = 0;
+  for (let j: usize = 0; j < p.columns; j += nr) {
+    const width = widthAt(p.columns, j);
+    nr = min(p.columns - j, width);
     const shift = j >= width - nr ? width - nr : 0;
-    const panel = kernel + (j / NR) * p.steps * ROW_BYTES;
     const c = (firstColumn + j - shift) * 4;
     const bias = p.bias ? p.bias + c : p.zeros + ROW_BYTES;
     if (nr + shift < width) narrow(p, count, table, a, panel, floor, c, bias, nr);
@@ -187,6 +177,7 @@ function computeBlock(p: Product, g: usize, table: usize, count: usize): void {
     else if (NR == 16 && width == 8) pairs(p, count, table, a, panel, bias, floor, c);
     else if (packs) packedStrip(p, count, table, panel, bias, floor, c);
     else directStrip(p, count, table, a, panel, bias, floor, c);
+    panel += p.steps * width * 4;
   }
 }
 

@@ -6,6 +6,7 @@ import { microkernel, Strided, TABLE_ROW } from "../gemm/microkernel";
 import { packPanel } from "../gemm/pack";
 import { forwardColumns, forwardRows } from "./axis";
 import { append, clear, hasRoom, layOut, Patches, patchesAt, PLAIN, tapOffset, zero } from "./patches";
+import { widthAt } from "./strips";
 import { check, HEAD_BYTES, Window, WINDOW_BYTES, windowAt } from "./window";
 
 const MR: usize = 4;
@@ -112,13 +113,15 @@ export function conv2d_backward_weight_f32(
   if (!q.resumes) zero(dw + q.first * q.outChannels * 4, q.count * q.outChannels);
 }
 
-/** Bytes of scratch for conv2d_backward_weight_f32; writes to the window's working space. */
+/** Bytes of scratch for conv2d_backward_weight_f32; writes it and its working space into the window. */
 export function conv2d_backward_weight_scratch_bytes(windowPtr: usize): usize {
   const w = windowAt(windowPtr);
   const q = gradientAt(windowPtr + WINDOW_BYTES);
   set(q, w);
   q.count = <usize>w.kernelHeight * w.kernelWidth * q.depth;
-  return layOutGradient(q, 0);
+  const bytes = layOutGradient(q, 0);
+  w.weightScratch = <u32>bytes;
+  return bytes;
 }
 
 function begin(q: Gradient, w: Window): void {
@@ -143,10 +146,13 @@ function add(q: Gradient): void {
   const dy = <usize>load<u32>(patches.table, 4);
   for (let g: usize = 0; g < q.groups; g++) {
     const firstColumn = g * q.columns;
-    for (let j: usize = 0; j < q.columns; j += NR) {
-      const width = widthAt(q, j);
+    let panel = q.panels;
+    for (let j: usize = 0; j < q.columns; ) {
+      const width = widthAt(q.columns, j);
       const from = dy + (firstColumn + j) * 4;
-      packPanel(width, min(q.columns - j, width), pixels, from, 4, q.outChannels * 4, q.panels + j * pixels * 4);
+      packPanel(width, min(q.columns - j, width), pixels, from, 4, q.outChannels * 4, panel);
+      panel += pixels * width * 4;
+      j += width;
     }
     for (let i: usize = 0; i < q.count; i += MR) {
       const last = min(q.count - i, MR) - 1;
@@ -158,20 +164,13 @@ function add(q: Gradient): void {
   clear(patches);
 }
 
-/** Columns of the strip that begins at column j. */
-// @ts-ignore: decorator
-@inline function widthAt(q: Gradient, j: usize): usize {
-  const left = q.columns - j;
-  return left <= 4 ? 4 : NR == 16 && left <= 8 ? 8 : NR;
-}
-
 /** Four rows of dw, strip after strip. */
 function computeRows(q: Gradient, last: usize, k: usize, c: usize): void {
   const cRow = q.outChannels * 4;
   const bias = q.zeros + ROW_BYTES;
   let b = q.panels;
-  for (let j: usize = 0; j < q.columns; j += NR) {
-    const width = widthAt(q, j);
+  for (let j: usize = 0; j < q.columns; ) {
+    const width = widthAt(q.columns, j);
     const nr = min(q.columns - j, width);
     const isWhole = nr == width;
     if (!isWhole && q.resumes) copyColumns(last, nr, c, cRow, q.strip, ROW_BYTES);
@@ -183,8 +182,9 @@ function computeRows(q: Gradient, last: usize, k: usize, c: usize): void {
     else if (NR == 16 && width == 8) pair(last, k, q.lines, b, start, startRow, bias, to, toRow);
     else whole(last, k, q.lines, b, start, startRow, bias, to, toRow);
     if (!isWhole) copyColumns(last, nr, q.strip, ROW_BYTES, c, cRow);
-    b += k * ROW_BYTES;
-    c += ROW_BYTES;
+    b += k * width * 4;
+    c += width * 4;
+    j += width;
   }
 }
 

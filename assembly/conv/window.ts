@@ -1,10 +1,10 @@
-/** Bytes of a window's words; as many again as HEAD_BYTES behind them are working space of the `…_scratch_bytes`. */
-export const WINDOW_BYTES: usize = 64;
+/** Bytes of a window's words. The HEAD_BYTES behind them are working space of the `…_scratch_bytes`. */
+export const WINDOW_BYTES: usize = 80;
 /** Bytes of the structs that stand at the beginning of scratch. */
 export const HEAD_BYTES: usize = 512;
 
 /**
- * What the kernels of convolution and pooling take by address: 16 words that the host writes once (WINDOW in
+ * What the kernels of convolution and pooling take by address: words that the host writes once (WINDOW in
  * src/backend/window.ts). Images are NHWC float32, x of [batch, inHeight, inWidth, inChannels] and y of [batch, outHeight,
  * outWidth, outChannels]. Output (oy, ox) sees x at (oy·stride − pad + ky·dilation, …) for every (ky, kx) of the window;
  * what is outside x counts as +0, so every padding and every size of y can be told.
@@ -27,6 +27,10 @@ export class Window {
   padTop: i32;
   padLeft: i32;
   groups: u32;
+  /** What the `…_scratch_bytes` have returned: threads cut scratch by it. */
+  forwardScratch: u32;
+  inputScratch: u32;
+  weightScratch: u32;
 }
 
 /** Asserts what every kernel requires of a window. */
