@@ -7,6 +7,7 @@ import type { LinearMemory } from "../../src/backend/backend.js";
 import type { ConvKernels } from "../../src/backend/families/conv.js";
 import { type CoreKernels, coreFamily } from "../../src/backend/families/core.js";
 import type { NetworkKernels } from "../../src/backend/families/nn.js";
+import type { PoolKernels } from "../../src/backend/families/pool.js";
 import type { KernelFamily } from "../../src/backend/family.js";
 import { exp, log } from "../../src/backend/js/math.js";
 import { JsMemory } from "../../src/backend/js/memory.js";
@@ -33,7 +34,8 @@ const added = families.filter((family) => family !== (coreFamily as KernelFamily
 /** All kernels there are; exp and log are exported only for the tests of their accuracy. */
 export type AllKernels = CoreKernels &
   NetworkKernels &
-  ConvKernels & {
+  ConvKernels &
+  PoolKernels & {
     exp_f32(count: number, xPtr: number, yPtr: number): void;
     log_f32(count: number, xPtr: number, yPtr: number): void;
   };
