@@ -1,0 +1,126 @@
+// Convolutions, pooling and resizing of TensorFlow.js's cpu backend, with their gradients.
+import "@tensorflow/tfjs-backend-cpu";
+import { writeFileSync } from "node:fs";
+import * as tf from "@tensorflow/tfjs-core";
+
+await tf.setBackend("cpu");
+
+/** Numbers of a small set, the same in every run. */
+function values(shape, seed, set) {
+  let state = seed + 1;
+  return tf.tensor(
+    Array.from({ length: tf.util.sizeFromShape(shape) }, () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return set[Math.floor((state / 2 ** 32) * set.length)];
+    }),
+    shape,
+  );
+}
+
+const integers = [-7, -5, -3, -2, -1, 0, 1, 2, 4, 6, 8];
+const special = [Number.NaN, Number.NEGATIVE_INFINITY, -2, 0, 1, 3];
+
+function hex(tensor) {
+  const values = tensor.dataSync();
+  const bytes = Buffer.alloc(values.length * 4);
+  for (const [i, x] of values.entries()) {
+    if (Number.isNaN(x)) bytes.writeUInt32BE(0x7fc00000, i * 4);
+    else bytes.writeFloatBE(x, i * 4);
+  }
+  return bytes.toString("hex");
+}
+
+/** The window that tf.backend_util says. */
+function windowOf(info) {
+  return {
+    batch: info.batchSize,
+    inHeight: info.inHeight,
+    inWidth: info.inWidth,
+    inChannels: info.inChannels,
+    outHeight: info.outHeight,
+    outWidth: info.outWidth,
+    outChannels: info.outChannels,
+    kernelHeight: info.filterHeight,
+    kernelWidth: info.filterWidth,
+    strideHeight: info.strideHeight,
+    strideWidth: info.strideWidth,
+    dilationHeight: info.dilationHeight,
+    dilationWidth: info.dilationWidth,
+    padTop: info.padInfo.top,
+    padLeft: info.padInfo.left,
+    groups: 1,
+  };
+}
+
+/** Result and gradients of f, for a random dy. */
+function run(f, inputs, seed) {
+  const y = f(...inputs);
+  const dy = values(y.shape, seed, integers);
+  const gradients = tf.grads(f)(inputs, dy);
+  return { dy: hex(dy), y: hex(y), dx: hex(gradients[0]), ...(gradients[1] && { dw: hex(gradients[1]) }) };
+}
+
+const cases = [];
+for (const [i, [shape, kernel, strides, padding]] of [
+  [[2, 7, 5, 3], [3, 2, 3, 5], [2, 2], "same"],
+  [[1, 6, 9, 4], [3, 3, 4, 9], [1, 2], "same"],
+  [[1, 8, 7, 2], [3, 3, 2, 6], [2, 1], "valid"],
+  [[1, 5, 6, 3], [2, 3, 3, 4], [1, 1], [[0, 0], [2, 1], [0, 3], [0, 0]]],
+].entries()) {
+  const x = values(shape, i, integers);
+  const weight = values(kernel, 50 + i, integers);
+  const info = tf.backend_util.computeConv2DInfo(shape, kernel, strides, 1, padding);
+  const results = run((x, w) => tf.conv2d(x, w, strides, padding), [x, weight], 70 + i);
+  cases.push({ kind: "conv2d", window: windowOf(info), x: hex(x), weight: hex(weight), ...results });
+}
+for (const [i, [shape, kernel, strides, dilations, padding]] of [
+  [[2, 7, 5, 3], [3, 2, 3, 2], [2, 2], [1, 1], "same"],
+  [[1, 9, 9, 5], [3, 3, 5, 1], [1, 1], [2, 2], "same"],
+].entries()) {
+  const x = values(shape, 100 + i, integers);
+  const weight = values(kernel, 150 + i, integers);
+  const info = tf.backend_util.computeConv2DInfo(shape, kernel, strides, dilations, padding, undefined, true);
+  const f = (x, w) => tf.depthwiseConv2d(x, w, strides, padding, "NHWC", dilations);
+  const results = run(f, [x, weight], 170 + i);
+  cases.push({ kind: "depthwise", window: windowOf(info), x: hex(x), weight: hex(weight), ...results });
+}
+for (const set of [integers, special]) {
+  for (const [i, [shape, size, strides, padding]] of [
+    [[2, 7, 5, 3], [3, 2], [2, 2], "same"],
+    [[1, 6, 6, 9], [2, 2], [2, 2], "valid"],
+    [[1, 5, 6, 2], [3, 3], [1, 1], "same"],
+  ].entries()) {
+    const x = values(shape, 200 + i, set);
+    const info = tf.backend_util.computePool2DInfo(shape, size, strides, 1, padding);
+    const max = run((x) => tf.maxPool(x, size, strides, padding), [x], 250 + i);
+    cases.push({ kind: "max", window: windowOf(info), x: hex(x), ...max });
+    if (set === special) continue;
+    // Its gradient of a mean counts the padding; ours does not, as TensorFlow's.
+    const { dy, y } = run((x) => tf.avgPool(x, size, strides, padding), [x], 270 + i);
+    cases.push({ kind: "average", window: windowOf(info), x: hex(x), dy, y });
+  }
+}
+for (const kind of ["nearest", "bilinear"]) {
+  for (const [alignCorners, halfPixelCenters] of [[false, false], [true, false], [false, true]]) {
+    for (const [i, [shape, size]] of [
+      [[2, 3, 4, 5], [6, 8]],
+      [[1, 7, 5, 3], [3, 4]],
+      [[1, 4, 3, 2], [9, 1]],
+    ].entries()) {
+      const x = values(shape, 300 + i, integers);
+      const resize = kind === "nearest" ? tf.image.resizeNearestNeighbor : tf.image.resizeBilinear;
+      const y = resize(x, size, alignCorners, halfPixelCenters);
+      const window = windowOf(tf.backend_util.computePool2DInfo(shape, [1, 1], [1, 1], 1, 0));
+      const [outHeight, outWidth] = size;
+      // Its gradients take no notice of halfPixelCenters, and that of images that are not square has sides swapped.
+      const about = { kind, alignCorners, halfPixelCenters, window: { ...window, outHeight, outWidth } };
+      const dy = values(y.shape, 350 + i, integers);
+      const [dx] = tf.grads((x) => resize(x, size, alignCorners, halfPixelCenters))([x], dy);
+      cases.push({ ...about, x: hex(x), y: hex(y), ...(!halfPixelCenters && { dy: hex(dy), dx: hex(dx) }) });
+    }
+  }
+}
+
+const directory = process.env.GOLDEN_VECTORS ?? new URL("../vectors", import.meta.url).pathname;
+const content = { framework: "TensorFlow.js", version: tf.version_core, cases };
+writeFileSync(`${directory}/images-tfjs.json`, `${JSON.stringify(content, null, 1)}\n`);
