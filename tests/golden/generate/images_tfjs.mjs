@@ -21,7 +21,7 @@ const integers = [-7, -5, -3, -2, -1, 0, 1, 2, 4, 6, 8];
 const special = [Number.NaN, Number.NEGATIVE_INFINITY, -2, 0, 1, 3];
 
 function hex(tensor) {
-  const values = tensor.dataSync();
+  const values = tf.engine().backend.readSync(tensor.dataId);
   const bytes = Buffer.alloc(values.length * 4);
   for (const [i, x] of values.entries()) {
     if (Number.isNaN(x)) bytes.writeUInt32BE(0x7fc00000, i * 4);
@@ -29,6 +29,8 @@ function hex(tensor) {
   }
   return bytes.toString("hex");
 }
+
+const hexes = (tensors) => Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, hex(tensor)]));
 
 /** The window that tf.backend_util says. */
 function windowOf(info) {
@@ -52,37 +54,54 @@ function windowOf(info) {
   };
 }
 
-/** Result and gradients of f, for a random dy. */
-function run(f, inputs, seed) {
-  const y = f(...inputs);
-  const dy = values(y.shape, seed, integers);
-  const gradients = tf.grads(f)(inputs, dy);
-  return { dy: hex(dy), y: hex(y), dx: hex(gradients[0]), ...(gradients[1] && { dw: hex(gradients[1]) }) };
-}
+/** A kernel of the backend: the package's gradient functions cannot be imported in Node. */
+const kernel = (name, inputs, attributes) => tf.engine().runKernel(name, inputs, attributes);
 
 const cases = [];
-for (const [i, [shape, kernel, strides, padding]] of [
+for (const [i, [shape, filter, strides, padding]] of [
   [[2, 7, 5, 3], [3, 2, 3, 5], [2, 2], "same"],
   [[1, 6, 9, 4], [3, 3, 4, 9], [1, 2], "same"],
   [[1, 8, 7, 2], [3, 3, 2, 6], [2, 1], "valid"],
-  [[1, 5, 6, 3], [2, 3, 3, 4], [1, 1], [[0, 0], [2, 1], [0, 3], [0, 0]]],
+  [
+    [1, 5, 6, 3],
+    [2, 3, 3, 4],
+    [1, 1],
+    [
+      [0, 0],
+      [2, 1],
+      [0, 3],
+      [0, 0],
+    ],
+  ],
 ].entries()) {
   const x = values(shape, i, integers);
-  const weight = values(kernel, 50 + i, integers);
-  const info = tf.backend_util.computeConv2DInfo(shape, kernel, strides, 1, padding);
-  const results = run((x, w) => tf.conv2d(x, w, strides, padding), [x, weight], 70 + i);
-  cases.push({ kind: "conv2d", window: windowOf(info), x: hex(x), weight: hex(weight), ...results });
+  const weight = values(filter, 50 + i, integers);
+  const info = tf.backend_util.computeConv2DInfo(shape, filter, strides, 1, padding);
+  const y = tf.conv2d(x, weight, strides, padding);
+  const dy = values(y.shape, 70 + i, integers);
+  const about = { strides, pad: padding, dataFormat: "NHWC" };
+  const dx = kernel("Conv2DBackpropInput", { dy, filter: weight }, { ...about, inputShape: shape });
+  const dw = kernel("Conv2DBackpropFilter", { x, dy }, { ...about, filterShape: filter });
+  cases.push({ kind: "conv2d", window: windowOf(info), ...hexes({ x, weight, dy, y, dx, dw }) });
 }
-for (const [i, [shape, kernel, strides, dilations, padding]] of [
+for (const [i, [shape, filter, strides, dilations, padding]] of [
   [[2, 7, 5, 3], [3, 2, 3, 2], [2, 2], [1, 1], "same"],
   [[1, 9, 9, 5], [3, 3, 5, 1], [1, 1], [2, 2], "same"],
 ].entries()) {
   const x = values(shape, 100 + i, integers);
-  const weight = values(kernel, 150 + i, integers);
-  const info = tf.backend_util.computeConv2DInfo(shape, kernel, strides, dilations, padding, undefined, true);
-  const f = (x, w) => tf.depthwiseConv2d(x, w, strides, padding, "NHWC", dilations);
-  const results = run(f, [x, weight], 170 + i);
-  cases.push({ kind: "depthwise", window: windowOf(info), x: hex(x), weight: hex(weight), ...results });
+  const weight = values(filter, 150 + i, integers);
+  const info = tf.backend_util.computeConv2DInfo(shape, filter, strides, dilations, padding, undefined, true);
+  const y = tf.depthwiseConv2d(x, weight, strides, padding, "NHWC", dilations);
+  if (dilations[0] > 1) {
+    // Its gradients take no notice of dilations.
+    cases.push({ kind: "depthwise", window: windowOf(info), ...hexes({ x, weight, y }) });
+    continue;
+  }
+  const dy = values(y.shape, 170 + i, integers);
+  const about = { strides, dilations, pad: padding };
+  const dx = kernel("DepthwiseConv2dNativeBackpropInput", { dy, filter: weight }, { ...about, inputShape: shape });
+  const dw = kernel("DepthwiseConv2dNativeBackpropFilter", { x, dy }, { ...about, filterShape: filter });
+  cases.push({ kind: "depthwise", window: windowOf(info), ...hexes({ x, weight, dy, y, dx, dw }) });
 }
 for (const set of [integers, special]) {
   for (const [i, [shape, size, strides, padding]] of [
@@ -92,31 +111,49 @@ for (const set of [integers, special]) {
   ].entries()) {
     const x = values(shape, 200 + i, set);
     const info = tf.backend_util.computePool2DInfo(shape, size, strides, 1, padding);
-    const max = run((x) => tf.maxPool(x, size, strides, padding), [x], 250 + i);
-    cases.push({ kind: "max", window: windowOf(info), x: hex(x), ...max });
+    const y = tf.maxPool(x, size, strides, padding);
+    const dy = values(y.shape, 250 + i, integers);
+    const dx = kernel("MaxPoolGrad", { dy, input: x, output: y }, { filterSize: size, strides, pad: padding });
+    cases.push({ kind: "max", window: windowOf(info), ...hexes({ x, y, dy, dx }) });
     if (set === special) continue;
     // Its gradient of a mean counts the padding; ours does not, as TensorFlow's.
-    const { dy, y } = run((x) => tf.avgPool(x, size, strides, padding), [x], 270 + i);
-    cases.push({ kind: "average", window: windowOf(info), x: hex(x), dy, y });
+    cases.push({ kind: "average", window: windowOf(info), ...hexes({ x, y: tf.avgPool(x, size, strides, padding) }) });
   }
 }
 for (const kind of ["nearest", "bilinear"]) {
-  for (const [alignCorners, halfPixelCenters] of [[false, false], [true, false], [false, true]]) {
+  for (const [alignCorners, halfPixelCenters] of [
+    [false, false],
+    [true, false],
+    [false, true],
+  ]) {
     for (const [i, [shape, size]] of [
-      [[2, 3, 4, 5], [6, 8]],
-      [[1, 7, 5, 3], [3, 4]],
-      [[1, 4, 3, 2], [9, 1]],
+      [
+        [1, 3, 4, 5],
+        [6, 8],
+      ], // its gradients read dy of the first image for all
+      [
+        [1, 7, 5, 3],
+        [3, 4],
+      ],
+      [
+        [1, 4, 3, 2],
+        [9, 1],
+      ],
     ].entries()) {
       const x = values(shape, 300 + i, integers);
       const resize = kind === "nearest" ? tf.image.resizeNearestNeighbor : tf.image.resizeBilinear;
       const y = resize(x, size, alignCorners, halfPixelCenters);
       const window = windowOf(tf.backend_util.computePool2DInfo(shape, [1, 1], [1, 1], 1, 0));
       const [outHeight, outWidth] = size;
-      // Its gradients take no notice of halfPixelCenters, and that of images that are not square has sides swapped.
+      // Its gradients take no notice of halfPixelCenters.
       const about = { kind, alignCorners, halfPixelCenters, window: { ...window, outHeight, outWidth } };
+      if (halfPixelCenters) {
+        cases.push({ ...about, ...hexes({ x, y }) });
+        continue;
+      }
       const dy = values(y.shape, 350 + i, integers);
-      const [dx] = tf.grads((x) => resize(x, size, alignCorners, halfPixelCenters))([x], dy);
-      cases.push({ ...about, x: hex(x), y: hex(y), ...(!halfPixelCenters && { dy: hex(dy), dx: hex(dx) }) });
+      const name = kind === "nearest" ? "ResizeNearestNeighborGrad" : "ResizeBilinearGrad";
+      cases.push({ ...about, ...hexes({ x, y, dy, dx: kernel(name, { images: x, dy }, { alignCorners }) }) });
     }
   }
 }
