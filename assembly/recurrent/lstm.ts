@@ -2,7 +2,8 @@ import { add, mul, Off, On } from "../simd";
 import { gate, gateBackward, isUsual, squash, squashBackward } from "./activation";
 import { CONSTANT_BYTES, multiply, packedRowBytes, packMatrix, padded, ROWS, writeConstants } from "./product";
 import {
-  addArrays, copyOrClear, findKept, firstSlot, firstStep, isMasked, lanesAt, putLanes, Sequence, sequenceAt, stepBytes,
+  addRow, copyOrClear, copyRow, findKept, firstSlot, firstStep, hasBegun, hasOutput, isMasked, lanesAt, outputBytes,
+  putLanes, Sequence, sequenceAt, stepBytes,
 } from "./sequence";
 
 const GATES: usize = 4;
@@ -12,87 +13,91 @@ const GATES: usize = 4;
  *
  *   a = gates + h·U;  i = σ(aᵢ)  f = σ(a_f)  g = φ(a_g)  o = σ(aₒ);  c ← f·c + i·g;  h ← o·φ(c)
  *
- * U is [units, 4·units], its columns and those of the gates in the order i, f, g, o. A step that the mask (0: absent)
- * leaves out changes no state and puts out the previous output, 0 before the first.
+ * U is [units, 4·units]; its columns and those of the gates are in the order i, f, g, o. A step that the mask leaves out
+ * changes no state and puts out the previous output, 0 before the first.
  *
- * Memory: gates [steps, batch, 4·units]: x·W + b, overwritten by i, f, g, o where the mask does not leave a step out;
- * states h and cells c [steps + 1, batch, units]; `activated` [steps, batch, units]: φ(c). The initial states and the
- * final ones (0: zeros, not wanted) are [batch, units] and may be the same; the output may be 0.
- * Requires: operands overlap nothing; scratch has recurrent_scratch_bytes.
- * Numerics: a sum of h·U starts at +0 and adds its products in ascending order; f·c + i·g is two products and a sum. A
- * row's bits depend on that row alone.
- * Source: Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000; masking as in Keras 3.
+ * Memory: `gates` [steps, batch, 4·units] holds x·W + b, and then i, f, g, o where the mask leaves nothing out; `states`
+ * and `cells` [steps + 1, batch, units]: h and c; `activated` [steps, batch, units]: φ(c). The mask [batch, steps] is 0
+ * where a step is left out. Initial and final states are [batch, units]; a block may be both. Mask, initial states
+ * (zeros), final ones and output may be absent.
+ * Requires: other operands overlap nothing; `scratch` has recurrent_scratch_bytes(count, units, 4).
+ * Touches: the rows of the call alone.
+ * Numerics: a sum of h·U starts at +0 and adds its products in ascending order; f·c + i·g is two products and a sum. The
+ * bits of a row depend on that row alone.
+ * Source: Hochreiter & Schmidhuber 1997, with the forget gate of Gers, Schmidhuber & Cummins 2000; masks as in Keras 3.
+ * Tried: docs/decisions/0013-recurrent-kernels.md.
  */
 export function lstm_forward_f32(
-  descriptor: usize, first: usize, count: usize, recurrent: usize,
-  gates: usize, states: usize, cells: usize, activated: usize, mask: usize,
-  initialState: usize, initialCell: usize, finalState: usize, finalCell: usize, output: usize, scratch: usize,
+  sequencePtr: usize, first: usize, count: usize, units: usize, steps: usize, recurrentPtr: usize,
+  gatesPtr: usize, statesPtr: usize, cellsPtr: usize, activatedPtr: usize, maskPtr: usize,
+  initialStatePtr: usize, initialCellPtr: usize, finalStatePtr: usize, finalCellPtr: usize, outputPtr: usize,
+  scratchPtr: usize,
 ): void {
-  const sequence = sequenceAt(descriptor);
-  const units: usize = sequence.units;
-  assert(first + count <= sequence.batch, "rows of the batch");
+  const sequence = sequenceAt(sequencePtr, first, count);
   const rowBytes = units << 2;
   const gateBytes = rowBytes * GATES;
-  const outputRow: usize = sequence.outputRow << 2;
+  const outputRow = <usize>sequence.outputRow << 2;
   const sumRow = padded(units * GATES) << 2;
 
-  const constants = scratch;
-  const panels = constants + CONSTANT_BYTES;
-  const packed = packMatrix(units * GATES, units, recurrent, 4, gateBytes, panels);
+  const panels = scratchPtr + CONSTANT_BYTES;
+  const packed = packMatrix(units * GATES, units, recurrentPtr, 4, gateBytes, panels);
   const sums = packed + packedRowBytes(count, units);
   const kept = sums + min(count, ROWS) * sumRow;
-  writeConstants(constants);
-  if (mask) findKept(sequence, mask, first, count, kept);
+  writeConstants(scratchPtr);
+  findKept(sequence, maskPtr, first, count, steps, kept);
 
   const usual = isUsual(sequence);
   const slot = stepBytes(sequence, rowBytes);
-  const gateStep = stepBytes(sequence, gateBytes);
-  let g = firstStep(sequence, gates, gateBytes, first);
-  let t = firstStep(sequence, activated, rowBytes, first);
-  let h = firstSlot(sequence, states, rowBytes, first);
-  let c = firstSlot(sequence, cells, rowBytes, first);
-  let y = output + first * outputRow;
-  copyOrClear(h, initialState ? initialState + first * rowBytes : 0, count * rowBytes);
-  copyOrClear(c, initialCell ? initialCell + first * rowBytes : 0, count * rowBytes);
-  for (let step: u32 = 0; step < sequence.steps; step++) {
-    const writes = output != 0 && (sequence.everyStep || step + 1 == sequence.steps);
-    for (let from: usize = 0; from < count; from += ROWS) {
-      const rows = min(count - from, ROWS);
-      multiply(rows, units * GATES, units, h + from * rowBytes, rowBytes, panels, packed, constants, sums, sumRow);
-      for (let i: usize = 0; i < rows; i++) {
-        const row = from + i;
-        const at = row * rowBytes;
-        const next = h + slot + at;
-        if (isMasked(sequence, mask, first + row, step)) {
-          memory.copy(next, h + at, rowBytes);
-          memory.copy(c + slot + at, c + at, rowBytes);
-          if (writes) copyOrClear(y + row * outputRow, step > load<u32>(kept + (row << 2)) ? next : 0, rowBytes);
-          continue;
-        }
-        const to = writes ? y + row * outputRow : next;
-        const a = g + row * gateBytes;
-        const sum = sums + i * sumRow;
-        if (usual) forwardRow<On>(sequence, a, sum, c + at, c + slot + at, t + at, next, to);
-        else forwardRow<Off>(sequence, a, sum, c + at, c + slot + at, t + at, next, to);
+  let a = firstStep(sequence, gatesPtr, gateBytes, first, steps);
+  let t = firstStep(sequence, activatedPtr, rowBytes, first, steps);
+  let h = firstSlot(sequence, statesPtr, rowBytes, first, steps);
+  let c = firstSlot(sequence, cellsPtr, rowBytes, first, steps);
+  let y = outputPtr + first * outputRow;
+  const at = first * rowBytes;
+  copyOrClear(h, initialStatePtr ? initialStatePtr + at : 0, count * rowBytes);
+  copyOrClear(c, initialCellPtr ? initialCellPtr + at : 0, count * rowBytes);
+  for (let step: usize = 0; step < steps; step++) {
+    const writes = hasOutput(sequence, outputPtr, step, steps);
+    for (let row: usize = 0; row < count; row++) {
+      const i = row % ROWS;
+      const offset = row * rowBytes;
+      if (!i) {
+        const rows = min(count - row, ROWS);
+        multiply(rows, units * GATES, units, h + offset, rowBytes, panels, packed, scratchPtr, sums, sumRow);
       }
+      const next = h + slot + offset;
+      const cNext = c + slot + offset;
+      const masked = isMasked(sequence, maskPtr, first + row, step, steps);
+      if (masked) {
+        copyRow(units, h + offset, next);
+        copyRow(units, c + offset, cNext);
+      } else {
+        const gates = a + row * gateBytes;
+        const sum = sums + i * sumRow;
+        if (usual) forwardRow<On>(sequence, units, gates, sum, c + offset, cNext, t + offset, next);
+        else forwardRow<Off>(sequence, units, gates, sum, c + offset, cNext, t + offset, next);
+      }
+      if (writes) copyOrClear(y + row * outputRow, !masked || hasBegun(kept, row, step) ? next : 0, rowBytes);
     }
-    g += gateStep;
+    a += slot * GATES;
     t += slot;
     h += slot;
     c += slot;
-    y += <usize>sequence.outputStep << 2;
+    y += outputBytes(sequence);
   }
-  if (finalState) memory.copy(finalState + first * rowBytes, h, count * rowBytes);
-  if (finalCell) memory.copy(finalCell + first * rowBytes, c, count * rowBytes);
+  if (finalStatePtr) memory.copy(finalStatePtr + at, h, count * rowBytes);
+  if (finalCellPtr) memory.copy(finalCellPtr + at, c, count * rowBytes);
 }
 
-/** The gates of a row; y is h where no output is wanted. */
+/**
+ * The gates of a row. Where the activations are not the usual ones there are no pairs: V8 14 crashes when it is to widen
+ * two calls side by side.
+ */
 function forwardRow<Usual>(
-  sequence: Sequence, a: usize, sum: usize, c: usize, cNext: usize, t: usize, h: usize, y: usize,
+  sequence: Sequence, n: usize, a: usize, sum: usize, c: usize, cNext: usize, t: usize, h: usize,
 ): void {
-  const block: usize = sequence.units << 2;
-  let n: usize = sequence.units;
-  for (; n >= 8; n -= 8) {
+  const block = n << 2;
+  for (; isInteger<Usual>() && n >= 8; n -= 8) {
     // Two vectors side by side, loads first, stores last: what wide mode pairs.
     let at = a;
     let s = sum;
@@ -150,15 +155,12 @@ function forwardRow<Usual>(
     v128.store(t, t1, 16);
     v128.store(h, h0);
     v128.store(h, h1, 16);
-    v128.store(y, h0);
-    v128.store(y, h1, 16);
     a += 32;
     sum += 32;
     c += 32;
     cNext += 32;
     t += 32;
     h += 32;
-    y += 32;
   }
   while (n) {
     const few = min<usize>(n, 4);
@@ -180,7 +182,6 @@ function forwardRow<Usual>(
     putLanes(cNext, next, few);
     putLanes(t, squashed, few);
     putLanes(h, state, few);
-    putLanes(y, state, few);
     n -= few;
     a += 16;
     sum += 16;
@@ -188,106 +189,102 @@ function forwardRow<Usual>(
     cNext += 16;
     t += 16;
     h += 16;
-    y += 16;
   }
 }
 
 /**
- * Gradients of all steps of an LSTM, from the last one back, for `count` rows of the batch from `first` on. With
- * dh = dy + what the step after it gives, and dc likewise:
+ * Gradients of all steps of an LSTM, from the last one back, for `count` rows of the batch from `first` on. With dh = dy
+ * plus what the step after it returns, dc likewise, and φ′(d), σ′(d) for d times the derivative:
  *
- *   dc += dh·o·φ′(c);  daᵢ = σ′(dc·g)  da_f = σ′(dc·c₋)  da_g = φ′(dc·i)  daₒ = σ′(dh·φ(c));  dh₋ = da·Uᵀ;  dc₋ = dc·f
+ *   dc += φ′(dh·o);  daᵢ = σ′(dc·g)  da_f = σ′(dc·c₋)  da_g = φ′(dc·i)  daₒ = σ′(dh·φ(c));  dh₋ = da·Uᵀ;  dc₋ = dc·f
  *
- * where φ′(d) is d times the derivative. Overwrites the gates with da: with all rows of gates and states, dU = hᵀ·da.
+ * Overwrites the gates with da; it is 0 where the mask leaves a step out. dU = Σ h₋ᵀ·da is a product over all rows.
  *
- * Memory: as in `lstm_forward_f32`. `dOutput` is the gradient of its output. The gradients of the final states (0: zeros)
- * and of the initial ones (0: not wanted) are [batch, units].
- * Numerics: da·Uᵀ adds its products in ascending order of U's columns, from +0, then dy.
+ * Memory: as in `lstm_forward_f32`; `dOutput` is laid out as its output. The gradients of the final states (zeros) and of
+ * the initial ones are [batch, units] and may be absent, `dOutput` too.
+ * Numerics: a sum of da·Uᵀ starts at +0 and adds its products in ascending order of U's columns; dy is added last.
  */
 export function lstm_backward_f32(
-  descriptor: usize, first: usize, count: usize, recurrent: usize,
-  gates: usize, cells: usize, activated: usize, mask: usize,
-  dOutput: usize, dFinalState: usize, dFinalCell: usize, dInitialState: usize, dInitialCell: usize, scratch: usize,
+  sequencePtr: usize, first: usize, count: usize, units: usize, steps: usize, recurrentPtr: usize,
+  gatesPtr: usize, cellsPtr: usize, activatedPtr: usize, maskPtr: usize,
+  dOutputPtr: usize, dFinalStatePtr: usize, dFinalCellPtr: usize, dInitialStatePtr: usize, dInitialCellPtr: usize,
+  scratchPtr: usize,
 ): void {
-  const sequence = sequenceAt(descriptor);
-  const units: usize = sequence.units;
-  assert(first + count <= sequence.batch, "rows of the batch");
+  const sequence = sequenceAt(sequencePtr, first, count);
   const rowBytes = units << 2;
   const gateBytes = rowBytes * GATES;
-  const outputRow: usize = sequence.outputRow << 2;
+  const outputRow = <usize>sequence.outputRow << 2;
   const sumRow = padded(units) << 2;
 
-  const constants = scratch;
-  const panels = constants + CONSTANT_BYTES;
-  const packed = packMatrix(units, units * GATES, recurrent, gateBytes, 4, panels);
+  const panels = scratchPtr + CONSTANT_BYTES;
+  const packed = packMatrix(units, units * GATES, recurrentPtr, gateBytes, 4, panels);
   const dStates = packed + packedRowBytes(count, units * GATES);
   const dCells = dStates + count * sumRow;
   const zeros = dCells + count * rowBytes;
   const saved = zeros + rowBytes;
-  const kept = saved + ROWS * rowBytes;
-  writeConstants(constants);
+  const kept = saved + min(count, ROWS) * rowBytes;
+  writeConstants(scratchPtr);
   memory.fill(zeros, 0, rowBytes);
-  if (mask) findKept(sequence, mask, first, count, kept);
+  findKept(sequence, maskPtr, first, count, steps, kept);
 
   const usual = isUsual(sequence);
   const slot = stepBytes(sequence, rowBytes);
-  const gateStep = stepBytes(sequence, gateBytes);
-  const outputStep: usize = <usize>sequence.outputStep << 2;
-  const last: usize = sequence.steps - 1;
-  let a = firstStep(sequence, gates, gateBytes, first) + last * gateStep;
-  let t = firstStep(sequence, activated, rowBytes, first) + last * slot;
-  let c = firstSlot(sequence, cells, rowBytes, first) + last * slot;
-  let dy = dOutput + first * outputRow + (sequence.everyStep ? last * outputStep : 0);
-  for (let i: usize = 0; i < count; i++) {
-    const at = (first + i) * rowBytes;
-    copyOrClear(dStates + i * sumRow, dFinalState ? dFinalState + at : 0, rowBytes);
+  let a = firstStep(sequence, gatesPtr, gateBytes, first, steps) + steps * slot * GATES;
+  let t = firstStep(sequence, activatedPtr, rowBytes, first, steps) + steps * slot;
+  let c = firstSlot(sequence, cellsPtr, rowBytes, first, steps) + steps * slot;
+  let dy = dOutputPtr + first * outputRow + steps * outputBytes(sequence);
+  const at = first * rowBytes;
+  for (let row: usize = 0; row < count; row++) {
+    copyOrClear(dStates + row * sumRow, dFinalStatePtr ? dFinalStatePtr + at + row * rowBytes : 0, rowBytes);
   }
-  copyOrClear(dCells, dFinalCell ? dFinalCell + first * rowBytes : 0, count * rowBytes);
-  for (let step = sequence.steps; step; ) {
+  copyOrClear(dCells, dFinalCellPtr ? dFinalCellPtr + at : 0, count * rowBytes);
+  for (let step = steps; step; ) {
     step--;
-    const reads = sequence.everyStep || step + 1 == sequence.steps;
-    for (let from: usize = 0; from < count; from += ROWS) {
-      const rows = min(count - from, ROWS);
-      for (let i: usize = 0; i < rows; i++) {
-        const row = from + i;
-        const at = row * rowBytes;
-        const dh = dStates + row * sumRow;
-        let d = reads ? dy + row * outputRow : zeros;
-        if (isMasked(sequence, mask, first + row, step)) {
-          if (step < load<u32>(kept + (row << 2))) d = zeros;
-          addArrays(units, dh, d, saved + i * rowBytes);
-          memory.fill(a + row * gateBytes, 0, gateBytes);
-        } else if (usual) backwardRow<On>(sequence, a + row * gateBytes, c + at, t + at, dCells + at, dh, d);
-        else backwardRow<Off>(sequence, a + row * gateBytes, c + at, t + at, dCells + at, dh, d);
-      }
-      if (!step && !dInitialState) continue;
-      const dh = dStates + from * sumRow;
-      multiply(rows, units, units * GATES, a + from * gateBytes, gateBytes, panels, packed, constants, dh, sumRow);
-      if (!mask) continue;
-      for (let i: usize = 0; i < rows; i++) {
-        if (isMasked(sequence, mask, first + from + i, step)) memory.copy(dh + i * sumRow, saved + i * rowBytes, rowBytes);
-      }
-    }
-    a -= gateStep;
+    a -= slot * GATES;
     t -= slot;
     c -= slot;
-    if (sequence.everyStep) dy -= outputStep;
-  }
-  if (dInitialState) {
-    for (let i: usize = 0; i < count; i++) {
-      memory.copy(dInitialState + (first + i) * rowBytes, dStates + i * sumRow, rowBytes);
+    dy -= outputBytes(sequence);
+    const reads = hasOutput(sequence, dOutputPtr, step, steps);
+    for (let from: usize = 0; from < count; from += ROWS) {
+      const rows = min(count - from, ROWS);
+      const dh = dStates + from * sumRow;
+      for (let i: usize = 0; i < rows; i++) {
+        const row = from + i;
+        const offset = row * rowBytes;
+        const gates = a + row * gateBytes;
+        const masked = isMasked(sequence, maskPtr, first + row, step, steps);
+        const d = reads && (!masked || hasBegun(kept, row, step)) ? dy + row * outputRow : zeros;
+        if (masked) {
+          addRow(units, dh + i * sumRow, d, saved + i * rowBytes);
+          memory.fill(gates, 0, gateBytes);
+        } else if (usual) {
+          backwardRow<On>(sequence, units, gates, c + offset, t + offset, dCells + offset, dh + i * sumRow, d);
+        } else backwardRow<Off>(sequence, units, gates, c + offset, t + offset, dCells + offset, dh + i * sumRow, d);
+      }
+      if (step || dInitialStatePtr) {
+        const gates = a + from * gateBytes;
+        multiply(rows, units, units * GATES, gates, gateBytes, panels, packed, scratchPtr, dh, sumRow);
+      }
+      if (!maskPtr) continue;
+      for (let i: usize = 0; i < rows; i++) {
+        if (isMasked(sequence, maskPtr, first + from + i, step, steps)) {
+          copyRow(units, saved + i * rowBytes, dh + i * sumRow);
+        }
+      }
     }
   }
-  if (dInitialCell) memory.copy(dInitialCell + first * rowBytes, dCells, count * rowBytes);
+  for (let row: usize = 0; dInitialStatePtr != 0 && row < count; row++) {
+    copyRow(units, dStates + row * sumRow, dInitialStatePtr + at + row * rowBytes);
+  }
+  if (dInitialCellPtr) memory.copy(dInitialCellPtr + at, dCells, count * rowBytes);
 }
 
 /** Writes da over the gates of a row, and dc for the step before; `dh` is without `dy`. */
 function backwardRow<Usual>(
-  sequence: Sequence, a: usize, c: usize, t: usize, dc: usize, dh: usize, dy: usize,
+  sequence: Sequence, n: usize, a: usize, c: usize, t: usize, dc: usize, dh: usize, dy: usize,
 ): void {
-  const block: usize = sequence.units << 2;
-  let n: usize = sequence.units;
-  for (; n >= 8; n -= 8) {
+  const block = n << 2;
+  for (; isInteger<Usual>() && n >= 8; n -= 8) {
     let at = a;
     const i0 = v128.load(at);
     const i1 = v128.load(at, 16);

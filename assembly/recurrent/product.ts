@@ -96,13 +96,13 @@ export function multiply(
 }
 
 /** In a function of its own: the registers of the loops around it would have V8 spill in the innermost loop. */
-function tileOf(k: usize, a: usize, b: usize, constants: usize, c: usize, cRow: usize): void {
+export function tileOf(k: usize, a: usize, b: usize, constants: usize, c: usize, cRow: usize): void {
   const bias = constants + STEP_BYTES;
   microkernel(MR, NV, true, MR - 1, k, a, 4, MR * 4, b, STEP_BYTES, constants, 0, bias, -Infinity, c, cRow);
 }
 
 /** One row times PANELS panels. */
-function wideRow(k: usize, a: usize, b: usize, panelBytes: usize, c: usize): void {
+export function wideRow(k: usize, a: usize, b: usize, panelBytes: usize, c: usize): void {
   let s0 = f32x4.splat(0);
   let s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
   let b1 = b + panelBytes;
@@ -143,7 +143,7 @@ function wideRow(k: usize, a: usize, b: usize, panelBytes: usize, c: usize): voi
 }
 
 /** One row times one panel. */
-function narrowRow(k: usize, a: usize, b: usize, c: usize): void {
+export function narrowRow(k: usize, a: usize, b: usize, c: usize): void {
   let s0 = f32x4.splat(0);
   let s1 = s0, s2 = s0, s3 = s0;
   for (; k; k--, a += 4, b += STEP_BYTES) {
