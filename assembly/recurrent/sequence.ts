@@ -146,22 +146,3 @@ export function putLanes(ptr: usize, lanes: v128, count: usize): void {
   if (count == 4) v128.store(ptr, lanes);
   else putLanes(ptr, lanes, count);
 }
-
-/**
- * Swaps the two leading axes, x [outer, inner, width] to y [inner, outer, width], for `count` of the outer indices from
- * `first` on.
- *
- * Requires: x and y do not overlap. Touches: count·inner·width elements of both.
- */
-export function swap_axes_f32(
-  first: usize, count: usize, outer: usize, inner: usize, width: usize, xPtr: usize, yPtr: usize,
-): void {
-  assert(first + count <= outer, "outer indices exist");
-  const rowBytes = width << 2;
-  xPtr += first * inner * rowBytes;
-  yPtr += first * rowBytes;
-  for (; count; count--, yPtr += rowBytes) {
-    let y = yPtr;
-    for (let i = inner; i; i--, xPtr += rowBytes, y += outer * rowBytes) copyRow(width, xPtr, y);
-  }
-}

@@ -6,6 +6,7 @@ import { AttachedHeap } from "../../src/backend/arena.js";
 import type { LinearMemory } from "../../src/backend/backend.js";
 import { type CoreKernels, coreFamily } from "../../src/backend/families/core.js";
 import type { NetworkKernels } from "../../src/backend/families/nn.js";
+import type { RecurrentKernels } from "../../src/backend/families/recurrent.js";
 import type { KernelFamily } from "../../src/backend/family.js";
 import { exp, log } from "../../src/backend/js/math.js";
 import { JsMemory } from "../../src/backend/js/memory.js";
@@ -31,7 +32,8 @@ const added = families.filter((family) => family !== (coreFamily as KernelFamily
 
 /** All kernels there are; exp and log are exported only for the tests of their accuracy. */
 export type AllKernels = CoreKernels &
-  NetworkKernels & {
+  NetworkKernels &
+  RecurrentKernels & {
     exp_f32(count: number, xPtr: number, yPtr: number): void;
     log_f32(count: number, xPtr: number, yPtr: number): void;
   };
