@@ -2,8 +2,8 @@ import { add, mul, Off, On, splat, sub } from "../simd";
 import { gate, gateBackward, isUsual, squash, squashBackward } from "./activation";
 import { CONSTANT_BYTES, multiply, packedRowBytes, packMatrix, padded, ROWS, writeConstants } from "./product";
 import {
-  addRow, copyOrClear, copyRow, findKept, firstSlot, firstStep, fewAt, hasBegun, hasOutput, isMasked, lanesAt,
-  outputBytes, putFew, putLanes, Sequence, sequenceAt, stepBytes,
+  addRow, copyOrClear, copyRow, findKept, firstSlot, firstStep, fewAt, hasOutput, isMasked, lanesAt,
+  outputBytes, putFew, putsOut, putLanes, Sequence, sequenceAt, stepBytes,
 } from "./sequence";
 
 const GATES: usize = 3;
@@ -92,7 +92,7 @@ export function gru_forward_f32(
         else afterRow<Off>(sequence, units, gates, sum, bias, m + offset, h + offset, next);
       } else if (usual) beforeRow<On>(sequence, units, gates, lastSums + i * lastRow, h + offset, next);
       else beforeRow<Off>(sequence, units, gates, lastSums + i * lastRow, h + offset, next);
-      if (writes) copyOrClear(y + row * outputRow, !masked || hasBegun(kept, row, step) ? next : 0, rowBytes);
+      if (writes) copyOrClear(y + row * outputRow, !masked || putsOut(sequence, kept, row, step) ? next : 0, rowBytes);
     }
     a += slot * GATES;
     m += slot;
@@ -300,7 +300,7 @@ export function gru_backward_f32(
         const offset = row * rowBytes;
         const gates = block + i * gateBytes;
         const masked = isMasked(sequence, maskPtr, first + row, step, steps);
-        const d = reads && (!masked || hasBegun(kept, row, step)) ? dy + row * outputRow : zeros;
+        const d = reads && (!masked || putsOut(sequence, kept, row, step)) ? dy + row * outputRow : zeros;
         const passed = direct + i * rowBytes;
         addRow(units, dh + i * sumRow, d, dh + i * sumRow);
         if (masked) {

@@ -2,8 +2,8 @@ import { add, mul, Off, On } from "../simd";
 import { gate, gateBackward, isUsual, squash, squashBackward } from "./activation";
 import { CONSTANT_BYTES, multiply, packedRowBytes, packMatrix, padded, ROWS, writeConstants } from "./product";
 import {
-  addRow, copyOrClear, copyRow, findKept, firstSlot, firstStep, hasBegun, hasOutput, isMasked, lanesAt, outputBytes,
-  putLanes, Sequence, sequenceAt, stepBytes,
+  addRow, copyOrClear, copyRow, findKept, firstSlot, firstStep, hasOutput, isMasked, lanesAt, outputBytes,
+  putLanes, putsOut, Sequence, sequenceAt, stepBytes,
 } from "./sequence";
 
 const GATES: usize = 4;
@@ -77,7 +77,7 @@ export function lstm_forward_f32(
         if (usual) forwardRow<On>(sequence, units, gates, sum, c + offset, cNext, t + offset, next);
         else forwardRow<Off>(sequence, units, gates, sum, c + offset, cNext, t + offset, next);
       }
-      if (writes) copyOrClear(y + row * outputRow, !masked || hasBegun(kept, row, step) ? next : 0, rowBytes);
+      if (writes) copyOrClear(y + row * outputRow, !masked || putsOut(sequence, kept, row, step) ? next : 0, rowBytes);
     }
     a += slot * GATES;
     t += slot;
@@ -253,7 +253,7 @@ export function lstm_backward_f32(
         const offset = row * rowBytes;
         const gates = a + row * gateBytes;
         const masked = isMasked(sequence, maskPtr, first + row, step, steps);
-        const d = reads && (!masked || hasBegun(kept, row, step)) ? dy + row * outputRow : zeros;
+        const d = reads && (!masked || putsOut(sequence, kept, row, step)) ? dy + row * outputRow : zeros;
         if (masked) {
           addRow(units, dh + i * sumRow, d, saved + i * rowBytes);
           memory.fill(gates, 0, gateBytes);

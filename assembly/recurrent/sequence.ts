@@ -24,6 +24,8 @@ export class Sequence {
   outputStep!: i32;
   /** GRU: 1 where the reset gate is applied after the product. */
   resetAfter!: u32;
+  /** 1: the output of a step that the mask leaves out is 0, not the previous one. */
+  zeroMasked!: u32;
 }
 
 // @ts-ignore: decorator
@@ -75,7 +77,7 @@ export class Sequence {
   return load<f32>(mask + ((row * steps + time) << 2)) == 0;
 }
 
-/** Writes for each row the first step that the mask keeps, the number of steps if it keeps none: before it y is 0. */
+/** Writes for each row the first step that the mask keeps, the number of steps if it keeps none. */
 export function findKept(
   sequence: Sequence, mask: usize, first: usize, count: usize, steps: usize, kept: usize,
 ): void {
@@ -89,10 +91,13 @@ export function findKept(
   }
 }
 
-/** Whether the mask has kept a step of row `row`, counted from the first of the call, before `step`. */
+/**
+ * Whether a step that the mask leaves out puts out the previous output, which is the state, instead of 0: if a step before
+ * it was kept. `row` is counted from the first of the call.
+ */
 // @ts-ignore: decorator
-@inline export function hasBegun(kept: usize, row: usize, step: usize): bool {
-  return step > load<u32>(kept + (row << 2));
+@inline export function putsOut(sequence: Sequence, kept: usize, row: usize, step: usize): bool {
+  return !sequence.zeroMasked && step > load<u32>(kept + (row << 2));
 }
 
 /** Copies `bytes`, or writes zeros where there is nothing (0) to copy. */

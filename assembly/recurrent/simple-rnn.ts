@@ -2,7 +2,7 @@ import { add, Off, On } from "../simd";
 import { isUsual, squash, squashBackward } from "./activation";
 import { CONSTANT_BYTES, multiply, packedRowBytes, packMatrix, padded, ROWS, writeConstants } from "./product";
 import {
-  addRow, copyOrClear, copyRow, fewAt, findKept, firstSlot, firstStep, hasBegun, hasOutput, isMasked, outputBytes, putFew,
+  addRow, copyOrClear, copyRow, fewAt, findKept, firstSlot, firstStep, hasOutput, isMasked, outputBytes, putFew, putsOut,
   Sequence, sequenceAt, stepBytes,
 } from "./sequence";
 
@@ -53,7 +53,7 @@ export function simple_rnn_forward_f32(
       if (masked) copyRow(units, h + offset, next);
       else if (usual) forwardRow<On>(sequence, units, a + offset, sums + i * sumRow, next);
       else forwardRow<Off>(sequence, units, a + offset, sums + i * sumRow, next);
-      if (writes) copyOrClear(y + row * outputRow, !masked || hasBegun(kept, row, step) ? next : 0, rowBytes);
+      if (writes) copyOrClear(y + row * outputRow, !masked || putsOut(sequence, kept, row, step) ? next : 0, rowBytes);
     }
     a += slot;
     h += slot;
@@ -133,7 +133,7 @@ export function simple_rnn_backward_f32(
         const row = from + i;
         const offset = row * rowBytes;
         const masked = isMasked(sequence, maskPtr, first + row, step, steps);
-        const d = reads && (!masked || hasBegun(kept, row, step)) ? dy + row * outputRow : zeros;
+        const d = reads && (!masked || putsOut(sequence, kept, row, step)) ? dy + row * outputRow : zeros;
         if (masked) {
           addRow(units, dh + i * sumRow, d, saved + i * rowBytes);
           memory.fill(a + offset, 0, rowBytes);

@@ -12,10 +12,11 @@ export const SEQUENCE = {
   outputRow: 6,
   outputStep: 7,
   resetAfter: 8,
+  zeroMasked: 9,
 } as const;
 
 /** Bytes of a description. */
-export const SEQUENCE_BYTES = 36;
+export const SEQUENCE_BYTES = 40;
 
 /** Ids of the activations of recurrent kernels, shared with assembly/recurrent/activation.ts. */
 export const GATE_ACTIVATION = { linear: 0, relu: 1, tanh: 2, sigmoid: 3, hardSigmoid: 4 } as const;

@@ -2,14 +2,38 @@ export { Random } from "../random.js";
 export type { Batch } from "./data.js";
 export type { Epoch, Fit, FitOptions, Progress } from "./fit.js";
 export type { Gradients } from "./gradients.js";
-export { glorotNormal, glorotUniform, heNormal, heUniform, type Initializer, normal, uniform } from "./initializers.js";
+export {
+  glorotNormal,
+  glorotUniform,
+  heNormal,
+  heUniform,
+  type Initializer,
+  normal,
+  orthogonal,
+  uniform,
+} from "./initializers.js";
 export { type BufferSpec, Layer, type LayerConfig, type ParameterSpec } from "./layer.js";
 export { type ActivationLayer, type ActivationName, activation, relu, sigmoid, tanh } from "./layers/activation.js";
 export { type AddLayer, add } from "./layers/add.js";
+export {
+  type BidirectionalLayer,
+  type BidirectionalOptions,
+  bidirectional,
+  type MergeMode,
+} from "./layers/bidirectional.js";
 export { type ConcatLayer, concat } from "./layers/concat.js";
 export { type DenseLayer, type DenseOptions, dense } from "./layers/dense.js";
 export { type DropoutLayer, dropout } from "./layers/dropout.js";
+export { type GruLayer, type GruOptions, gru } from "./layers/gru.js";
+export { type LstmLayer, type LstmOptions, lstm } from "./layers/lstm.js";
+export type { GatedOptions, RecurrentActivation, RecurrentLayer, RecurrentOptions } from "./layers/recurrent.js";
 export { flatten, type ReshapeLayer, reshape } from "./layers/reshape.js";
+export { type SimpleRnnLayer, type SimpleRnnOptions, simpleRnn } from "./layers/simple-rnn.js";
+export {
+  type TimeDistributedLayer,
+  type TimeDistributedOptions,
+  timeDistributed,
+} from "./layers/time-distributed.js";
 export { binaryCrossEntropy } from "./losses/binary-cross-entropy.js";
 export { huber } from "./losses/huber.js";
 export type { Loss, Targets } from "./losses/loss.js";

@@ -11,6 +11,9 @@ export interface Bounded {
   readonly error: number;
   gradient: number;
   gradientError: number;
+  /** How many terms the derivative has, and the sum of their sizes: what bounds the error of any order of adding them. */
+  terms: number;
+  size: number;
   /** What it was made from, and its derivative by that, with a bound of the derivative's error. */
   readonly parents: readonly { readonly node: Bounded; readonly by: number; readonly byError: number }[];
 }
@@ -20,7 +23,7 @@ export class Tape {
   readonly #nodes: Bounded[] = [];
 
   #record(value: number, error: number, parents: Bounded["parents"]): Bounded {
-    const node = { value, error, gradient: 0, gradientError: 0, parents };
+    const node = { value, error, gradient: 0, gradientError: 0, terms: 0, size: 0, parents };
     this.#nodes.push(node);
     return node;
   }
@@ -91,7 +94,9 @@ export class Tape {
   gradients(outputs: readonly { readonly node: Bounded; readonly weight: number }[]): void {
     for (const { node, weight } of outputs) accumulate(node, weight, 0);
     for (let i = this.#nodes.length - 1; i >= 0; i--) {
-      const { gradient, gradientError, parents } = this.#nodes[i]!;
+      const child = this.#nodes[i]!;
+      child.gradientError += U * Math.max(child.terms - 1, 0) * child.size;
+      const { gradient, gradientError, parents } = child;
       if (gradient === 0 && gradientError === 0) continue;
       for (const { node, by, byError } of parents) {
         const product = gradient * by;
@@ -104,9 +109,8 @@ export class Tape {
 }
 
 function accumulate(node: Bounded, value: number, error: number): void {
-  const sum = node.gradient + value;
-  const total = node.gradientError + error;
-  node.gradient = sum;
-  // Intermediate sums may be larger than the last one: their sizes are added to the bound one by one.
-  node.gradientError = total + U * (Math.abs(sum) + total);
+  node.gradient += value;
+  node.gradientError += error;
+  node.terms++;
+  node.size += Math.abs(value) + error;
 }

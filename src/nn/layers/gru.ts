@@ -19,8 +19,6 @@ export class GruLayer extends RecurrentLayer {
   readonly gates = 3;
   readonly states = ["state"];
   readonly resetAfter: boolean;
-  /** m of each plan: what the candidate takes from h. */
-  readonly #candidates = new WeakMap<Value, Value>();
 
   constructor(units: number, options: GruOptions) {
     super(units, options, ["recurrentActivation", "resetAfter"]);
@@ -45,15 +43,13 @@ export class GruLayer extends RecurrentLayer {
 
   protected override emit(
     builder: PlanBuilder,
-    { rows, gates, states, steps, bias, mask = 0, scratch }: SequenceState,
+    { rows, gates, states, extra, bias, mask, scratch }: SequenceState,
     initial: readonly Argument[],
     final: readonly Argument[],
     output: Address,
   ): (dOutput: Address, dInitial: readonly Argument[]) => void {
-    const candidates = builder.block(steps * builder.rows * this.units);
-    this.#candidates.set(gates, candidates);
     const recurrentBias = bias && this.resetAfter ? bias.at(3 * this.units) : 0;
-    const blocks = [gates, states, candidates, mask];
+    const blocks = [gates, states, extra, mask];
     const forward = [...rows, recurrentBias, ...blocks, ...initial, ...final, output, scratch];
     builder.call(recurrentFamily, "gru_forward_f32", forward);
     return (dOutput, dInitial) => {
@@ -68,19 +64,17 @@ export class GruLayer extends RecurrentLayer {
     const { units } = this;
     const [from, to] = [dBias.at(0), dBias.at(3 * units)];
     builder.call(reduceFamily, "copy_rows_f32", [1, 2 * units, from, 2 * units, to, 2 * units]);
-    const candidates = this.#candidates.get(state.gates)!;
-    sumRows(builder, state.steps * builder.rows, units, candidates, dBias.at(5 * units));
+    sumRows(builder, state.steps * builder.rows, units, state.extra, dBias.at(5 * units));
   }
 
   override emitRecurrentGradient(builder: PlanBuilder, state: SequenceState, dRecurrent: Value): void {
     const { units, resetAfter } = this;
-    const { gates, before, steps } = state;
-    const candidates = this.#candidates.get(gates)!;
+    const { gates, extra, before, steps } = state;
     const shared = { m: units, k: steps * builder.rows, transposeA: true, ldc: 3 * units };
     multiply(builder, { ...shared, n: 2 * units, a: before, b: gates, ldb: 3 * units, c: dRecurrent });
     const last = { ...shared, n: units, c: dRecurrent.at(2 * units) };
-    if (resetAfter) multiply(builder, { ...last, a: before, b: candidates });
-    else multiply(builder, { ...last, a: candidates, b: gates.at(2 * units), ldb: 3 * units });
+    if (resetAfter) multiply(builder, { ...last, a: before, b: extra });
+    else multiply(builder, { ...last, a: extra, b: gates.at(2 * units), ldb: 3 * units });
   }
 }
 

@@ -38,18 +38,16 @@ export class LstmLayer extends RecurrentLayer {
 
   protected override emit(
     builder: PlanBuilder,
-    { rows, gates, states, steps, mask = 0, scratch }: SequenceState,
+    { rows, gates, states, extra, steps, mask, scratch }: SequenceState,
     initial: readonly Argument[],
     final: readonly Argument[],
     output: Address,
   ): (dOutput: Address, dInitial: readonly Argument[]) => void {
-    const size = builder.rows * this.units;
-    const cells = builder.block((steps + 1) * size);
-    const activated = builder.block(steps * size);
-    const blocks = [...rows, gates, states, cells, activated, mask];
+    const cells = builder.block((steps + 1) * builder.rows * this.units);
+    const blocks = [...rows, gates, states, cells, extra, mask];
     builder.call(recurrentFamily, "lstm_forward_f32", [...blocks, ...initial, ...final, output, scratch]);
     return (dOutput, dInitial) => {
-      const read = [...rows, gates, cells, activated, mask];
+      const read = [...rows, gates, cells, extra, mask];
       builder.call(recurrentFamily, "lstm_backward_f32", [...read, dOutput, 0, 0, ...dInitial, scratch]);
     };
   }

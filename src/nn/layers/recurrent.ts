@@ -36,6 +36,8 @@ export interface RecurrentOptions {
    * before the first. Ids whose padding is 0 are such a mask. Default false.
    */
   masked?: boolean;
+  /** The output where the mask is 0 is 0 instead of the previous one. Default false; in `bidirectional` `returnSequences`. */
+  zeroOutputForMask?: boolean;
   /** Start values of `kernel`. Default `glorotUniform()`. */
   initializer?: Initializer;
   /** Start values of `recurrent`. Default `orthogonal()`. */
@@ -56,10 +58,12 @@ export interface SequenceRun {
   readonly x: Value;
   readonly steps: number;
   readonly inputs: number;
-  readonly mask: Value | undefined;
+  /** [rows, steps], or 0. */
+  readonly mask: Argument;
   /** Initial states, in the order of the layer's inputs; none: zeros, or what is carried. */
   readonly initial: readonly Value[];
   readonly reverse: boolean;
+  readonly zeroMasked: boolean;
   /** Output of the first computed step. */
   outputAt(output: Value): Address;
   /** Elements from row to row of the output, and from step to step in the order of computation. */
@@ -76,6 +80,8 @@ export interface SequenceState extends SequenceRun {
   /** [steps + 1, rows, units]; the state before each step is at `before`, also time-major. */
   readonly states: Value;
   readonly before: Address;
+  /** [steps, rows, units]: of an LSTM φ(c), of a GRU what the candidate takes from h, and then its gradient. */
+  readonly extra: Value;
   readonly kernel: Value;
   readonly recurrent: Value;
   readonly bias: Value | undefined;
@@ -105,6 +111,7 @@ const OPTIONS = [
   "goBackwards",
   "stateful",
   "masked",
+  "zeroOutputForMask",
   "initializer",
   "recurrentInitializer",
   "name",
@@ -121,6 +128,7 @@ export abstract class RecurrentLayer extends Layer {
   readonly goBackwards: boolean;
   readonly stateful: boolean;
   readonly masked: boolean;
+  readonly zeroOutputForMask: boolean;
   readonly innerActivation: RecurrentActivation;
   readonly recurrentActivation: RecurrentActivation;
   readonly initializer: Initializer;
@@ -134,10 +142,10 @@ export abstract class RecurrentLayer extends Layer {
     checkKeys("options", options, [...OPTIONS, ...ownOptions]);
     super(checkName(options.name));
     checkInteger("units", units, 1);
-    const { bias = true, returnSequences = false, goBackwards = false, stateful = false, masked = false } = options;
-    for (const [name, value] of Object.entries({ bias, returnSequences, goBackwards, stateful, masked })) {
-      checkBoolean(name, value);
-    }
+    const { bias = true, returnSequences = false, goBackwards = false, stateful = false } = options;
+    const { masked = false, zeroOutputForMask = false } = options;
+    const flags = { bias, returnSequences, goBackwards, stateful, masked, zeroOutputForMask };
+    for (const [name, value] of Object.entries(flags)) checkBoolean(name, value);
     const { activation = "tanh", recurrentActivation = "sigmoid" } = options;
     const { initializer = glorotUniform(), recurrentInitializer = orthogonal() } = options;
     for (const [name, value] of Object.entries({ initializer, recurrentInitializer })) {
@@ -148,13 +156,15 @@ export abstract class RecurrentLayer extends Layer {
         .filter(({ kind }) => kind === GATE_ACTIVATION.hardSigmoid)
         .map(({ slope }) => slope),
     );
-    if (slopes.size > 1) throw new OptionError("activation and recurrentActivation have different slopes, expected one");
+    if (slopes.size > 1)
+      throw new OptionError("activation and recurrentActivation have different slopes, expected one");
     this.units = units;
     this.bias = bias;
     this.returnSequences = returnSequences;
     this.goBackwards = goBackwards;
     this.stateful = stateful;
     this.masked = masked;
+    this.zeroOutputForMask = zeroOutputForMask;
     this.innerActivation = activation;
     this.recurrentActivation = recurrentActivation;
     this.initializer = initializer;
@@ -162,8 +172,9 @@ export abstract class RecurrentLayer extends Layer {
   }
 
   override config(): LayerConfig {
-    const { units, bias, returnSequences, goBackwards, stateful, masked, innerActivation } = this;
-    return { units, activation: innerActivation, bias, returnSequences, goBackwards, stateful, masked };
+    const { units, bias, returnSequences, goBackwards, stateful, masked, zeroOutputForMask } = this;
+    const flags = { bias, returnSequences, goBackwards, stateful, masked, zeroOutputForMask };
+    return { units, activation: this.innerActivation, ...flags };
   }
 
   override outputShape(x: Shape, ...others: readonly Shape[]): Shape {
@@ -187,7 +198,11 @@ export abstract class RecurrentLayer extends Layer {
     const { initializer, recurrentInitializer, units } = this;
     const matrices: ParameterSpec[] = [
       { name: "kernel", shape: [inputs, columns], start: (random) => () => initializer(random, inputs, columns) },
-      { name: "recurrent", shape: [units, columns], start: (random) => () => recurrentInitializer(random, units, columns) },
+      {
+        name: "recurrent",
+        shape: [units, columns],
+        start: (random) => () => recurrentInitializer(random, units, columns),
+      },
     ];
     return this.bias ? [...matrices, this.biasSpec()] : matrices;
   }
@@ -200,9 +215,10 @@ export abstract class RecurrentLayer extends Layer {
       x: timeMajor(builder, x),
       steps,
       inputs,
-      mask: this.masked ? others[0] : undefined,
+      mask: this.masked ? others[0]! : 0,
       initial: others.slice(this.masked ? 1 : 0),
       reverse: this.goBackwards,
+      zeroMasked: this.zeroOutputForMask,
       outputAt: (output) => output.at(0),
       outputRow: returnSequences ? steps * units : units,
       outputStep: returnSequences ? units : 0,
@@ -228,6 +244,7 @@ export abstract class RecurrentLayer extends Layer {
       rows: [builder.constant(this.#description(rows, run)), 0, rows, units, steps, recurrent],
       gates,
       states,
+      extra: builder.block(steps * rows * units),
       before: states.at(reverse ? rows * units : 0),
       kernel,
       recurrent,
@@ -269,6 +286,7 @@ export abstract class RecurrentLayer extends Layer {
     words[SEQUENCE.everyStep] = Number(this.returnSequences);
     words[SEQUENCE.outputRow] = run.outputRow;
     words[SEQUENCE.outputStep] = run.outputStep;
+    words[SEQUENCE.zeroMasked] = Number(run.zeroMasked);
     words[SEQUENCE.resetAfter] = Number(this.resetsAfter);
     return words;
   }

@@ -18,7 +18,7 @@ export class SimpleRnnLayer extends RecurrentLayer {
 
   protected override emit(
     builder: PlanBuilder,
-    { rows, gates, states, mask = 0, scratch }: SequenceState,
+    { rows, gates, states, mask, scratch }: SequenceState,
     initial: readonly Argument[],
     final: readonly Argument[],
     output: Address,

@@ -13,10 +13,13 @@ os.environ["KERAS_BACKEND"] = "torch"
 import keras
 import numpy as np
 import torch
+from keras.src.backend.common import dtypes
 
 from common import VECTORS, random_source
 
 keras.config.set_floatx("float64")
+# With PyTorch, Keras computes products of float64 in float32 unless it is told otherwise.
+dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 torch.set_default_dtype(torch.float64)
 
 BATCH, STEPS, INPUTS, UNITS = 3, 5, 4, 3

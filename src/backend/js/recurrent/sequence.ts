@@ -60,6 +60,7 @@ export class Walk {
   readonly #batch: number;
   readonly #reverse: boolean;
   readonly #everyStep: boolean;
+  readonly #zeroMasked: boolean;
   readonly #outputRow: number;
   readonly #outputStep: number;
   /** For each row the first step that the mask keeps. */
@@ -78,6 +79,7 @@ export class Walk {
     this.#batch = word("batch");
     this.#reverse = word("reverse") !== 0;
     this.#everyStep = word("everyStep") !== 0;
+    this.#zeroMasked = word("zeroMasked") !== 0;
     this.#outputRow = word("outputRow");
     this.#outputStep = word("outputStep");
     const slope = f32[at + SEQUENCE.slope]!;
@@ -127,9 +129,9 @@ export class Walk {
     return (outputPtr >>> 2) + (first + row) * this.#outputRow + step * this.#outputStep;
   }
 
-  /** Whether the mask leaves out this step of a row and every one before. */
-  #hasNotBegun(row: number, step: number): boolean {
-    return this.isMasked(row, step) && step < this.f32[this.#kept + row]!;
+  /** Whether the mask leaves out this step of a row and, unless that is always 0, every one before. */
+  #isZero(row: number, step: number): boolean {
+    return this.isMasked(row, step) && (this.#zeroMasked || step < this.f32[this.#kept + row]!);
   }
 
   /** Copies a row of `units` elements, or clears it where there is nothing (-1) to copy. */
@@ -155,13 +157,13 @@ export class Walk {
   /** Puts the state after a step out. */
   output(statesPtr: number, row: number, step: number): void {
     const at = this.#outputAt(row, step);
-    if (at >= 0) this.copy(at, this.#hasNotBegun(row, step) ? -1 : this.state(statesPtr, row, step + 1));
+    if (at >= 0) this.copy(at, this.#isZero(row, step) ? -1 : this.state(statesPtr, row, step + 1));
   }
 
   /** dh ← dh + dy for a row after a step; dh is an index. */
   addOutputGradient(dh: number, row: number, step: number): void {
     const at = this.#outputAt(row, step);
-    const absent = at < 0 || this.#hasNotBegun(row, step);
+    const absent = at < 0 || this.#isZero(row, step);
     for (let j = 0; j < this.units; j++) this.f32[dh + j] = f(this.f32[dh + j]! + (absent ? 0 : this.f32[at + j]!));
   }
 }
