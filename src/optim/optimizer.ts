@@ -529,7 +529,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     for (const slot of arrays) bytes += 2 * bytesOf(slot.size);
     let ptr = this.#memory.allocate(bytes);
     for (const slot of arrays) {
-      slot.copy = new Tensor(this.core, [slot.size], ptr);
+      slot.copy = Tensor.viewOf(this.core, [slot.size], ptr);
       slot.stagingPtr = ptr + bytesOf(slot.size);
       ptr += 2 * bytesOf(slot.size);
     }

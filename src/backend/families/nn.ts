@@ -4,7 +4,18 @@ import { activationKernels } from "../js/nn/activation.js";
 import { dropoutKernels } from "../js/nn/dropout.js";
 import { lossKernels } from "../js/nn/loss.js";
 import { sumKernels } from "../js/nn/sum.js";
+import { targetKernels } from "../js/nn/targets.js";
 import { binary } from "../wasm/binaries/nn.js";
+
+/** A loss of elements; `weightsPtr` has one weight for each row, or is 0. */
+export type ElementLossKernel = (
+  rows: number,
+  columns: number,
+  yPtr: number,
+  targetsPtr: number,
+  weightsPtr: number,
+  gradPtr: number,
+) => number;
 
 /** Activations, dropout and losses of dense networks. */
 export interface NetworkKernels {
@@ -30,19 +41,61 @@ export interface NetworkKernels {
   /** y = x · mask / (1 − rate); the mask is a function of seed and element index alone. */
   dropout_f32(count: number, xPtr: number, yPtr: number, seed: number, threshold: number, scale: number): void;
 
-  /** Mean loss over the rows; writes the gradient of the mean unless `gradPtr` is 0. */
+  /** Mean loss over the rows, `repeat` of which share a weight; writes the gradient of the mean unless `gradPtr` is 0. */
   softmax_cross_entropy_f32(
     rows: number,
     columns: number,
     logitsPtr: number,
     targetsPtr: number,
     targetsAreIndices: number,
+    weightsPtr: number,
+    repeat: number,
     gradPtr: number,
   ): number;
   /** Mean loss over the elements; writes the gradient of the mean unless `gradPtr` is 0. */
-  mean_squared_error_f32(count: number, yPtr: number, targetsPtr: number, gradPtr: number): number;
-  binary_cross_entropy_f32(count: number, logitsPtr: number, targetsPtr: number, gradPtr: number): number;
-  huber_f32(count: number, yPtr: number, targetsPtr: number, gradPtr: number, delta: number): number;
+  mean_squared_error_f32: ElementLossKernel;
+  binary_cross_entropy_f32: ElementLossKernel;
+  huber_f32(
+    rows: number,
+    columns: number,
+    yPtr: number,
+    targetsPtr: number,
+    weightsPtr: number,
+    gradPtr: number,
+    delta: number,
+  ): number;
+  /** out = t·kept + share, for rows of targets or, from indices, rows that are 1 there and 0 elsewhere. */
+  smooth_labels_f32(
+    rows: number,
+    columns: number,
+    targetsPtr: number,
+    targetsAreIndices: number,
+    kept: number,
+    share: number,
+    outPtr: number,
+  ): void;
+  /** out[i] = classWeights[class of row i] · weights[⌊i / repeat⌋]. */
+  class_weights_f32(
+    rows: number,
+    columns: number,
+    targetsPtr: number,
+    targetsAreIndices: number,
+    classes: number,
+    classWeightsPtr: number,
+    weightsPtr: number,
+    repeat: number,
+    outPtr: number,
+  ): void;
+  /** What makes a binary cross-entropy count positive examples `factor` times: targets and weights of elements. */
+  positive_weights_f32(
+    count: number,
+    targetsPtr: number,
+    factor: number,
+    weightsPtr: number,
+    repeat: number,
+    outPtr: number,
+    outWeightsPtr: number,
+  ): void;
   /** Rows whose arg max (or, for one column, whose sign) agrees with the target. */
   count_correct_f32(
     rows: number,
@@ -61,6 +114,7 @@ export const nnFamily: KernelFamily<NetworkKernels> = {
     ...activationKernels(views),
     ...dropoutKernels(views),
     ...lossKernels(views),
+    ...targetKernels(views),
     ...sumKernels(views),
   }),
   warmUp(kernels) {
@@ -73,10 +127,10 @@ export const nnFamily: KernelFamily<NetworkKernels> = {
     kernels.add_f32(count, x, y, z);
     kernels.scale_f32(count, 2, x, z);
     kernels.dropout_f32(count, x, z, 1, 1 << 30, 2);
-    kernels.softmax_cross_entropy_f32(rows, columns, x, y, 0, z);
-    kernels.mean_squared_error_f32(count, x, y, z);
-    kernels.binary_cross_entropy_f32(count, x, y, z);
-    kernels.huber_f32(count, x, y, z, 1);
+    kernels.softmax_cross_entropy_f32(rows, columns, x, y, 0, 0, 1, z);
+    kernels.mean_squared_error_f32(rows, columns, x, y, 0, z);
+    kernels.binary_cross_entropy_f32(rows, columns, x, y, 0, z);
+    kernels.huber_f32(rows, columns, x, y, 0, z, 1);
     kernels.count_correct_f32(rows, columns, x, y, 0, 0);
   },
   shared: {
