@@ -114,10 +114,10 @@ export class Model {
         done.add(layer);
         for (const spec of specs) {
           const start = spec.start?.(random);
-          parameters[`${name}.${spec.name}`] = core.tensor(spec.shape, start);
+          parameters[`${name}.${spec.name}`] = core.reserve(spec.shape, start);
         }
         for (const { name: buffer, shape, value } of layer.buffers(...shapes)) {
-          buffers[`${name}.${buffer}`] = core.tensor(shape, value === 0 ? undefined : () => value);
+          buffers[`${name}.${buffer}`] = core.reserve(shape, value === 0 ? undefined : () => value);
         }
       }
     } catch (error) {
@@ -286,7 +286,7 @@ export class Model {
     this.gradientBlock.collect(accumulate, 1, () => plan.backward());
     const views = inputGradients.map((dx, i) => {
       const { shape } = this.inputTensors[i]!;
-      if (dx === undefined) return this.core.tensor([plan.rows, ...shape]);
+      if (dx === undefined) return this.core.reserve([plan.rows, ...shape]);
       return Tensor.viewOf(this.core, [plan.rows, ...shape], plan.addressOf(dx));
     });
     return (views.length === 1 ? views[0]! : views) as Tensor;
@@ -348,7 +348,7 @@ export class Model {
   #carriedFor(key: string, size: number): Tensor {
     let tensor = this.#carried.get(key);
     if (tensor === undefined) {
-      tensor = this.core.tensor([size]);
+      tensor = this.core.reserve([size]);
       this.#carried.set(key, tensor);
     }
     return tensor;
