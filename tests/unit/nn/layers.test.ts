@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createCore } from "../../../src/entry/inline.js";
 import { type Core, OptionError, RMSProp, SGD, ShapeError } from "../../../src/index.js";
 import {
+  activation,
   add,
   batchNorm,
   binaryCrossEntropy,
@@ -288,6 +289,22 @@ describe("layers", () => {
       expect(make).toThrow(OptionError);
       expect(make).toThrow(text);
     }
+  });
+
+  it("activations go by name, too", () => {
+    for (const name of ["relu", "tanh", "sigmoid", "elu", "gelu", "leakyRelu", "softmax", "prelu", "mish"] as const) {
+      const layer = activation(name);
+      expect([layer.kind, layer.config()["function"]]).toContain(name);
+    }
+    const core = makeCore("js");
+    using model = new Sequential(core, [activation("selu", { name: "s" }), dense(1)], { inputShape: [2] });
+    expect(model.predict([0, 0]).size).toBe(1);
+    expect(() => activation("constructor" as never)).toThrow(
+      /^name is "constructor", expected one of "relu", .*"softsign"$/,
+    );
+    expect(() => dense(2, { activation: "gelu" as never })).toThrow(
+      /^activation is "gelu", expected one of .*, or a layer such as gelu\(\)$/,
+    );
   });
 
   it("say how they were made", () => {
