@@ -15,9 +15,10 @@ export {
   uniform,
 } from "./initializers.js";
 export { type BufferSpec, Layer, type LayerConfig, type ParameterSpec } from "./layer.js";
-export { type ActivationLayer, type ActivationName, activation, relu, sigmoid, tanh } from "./layers/activation.js";
+export { type ActivationLayer, type ActivationName, relu, sigmoid, tanh } from "./layers/activation.js";
 export {
   type ActivationOptions,
+  activation,
   elu,
   gelu,
   hardSigmoid,
