@@ -4,10 +4,10 @@
 
 import { TABLE_ROW } from "../gemm/microkernel";
 import { activation_f32 } from "../nn/activation";
-import { add, loadLanes, mul, pmax, splat, storeLanes } from "../simd";
+import { add, loadLanes, loadSecond, mul, pmax, splat, storeLanes, storeSecond } from "../simd";
 import { backwardColumns, backwardRows, forwardColumns, forwardRows, gridAt } from "./axis";
 import { append, clear, hasRoom, layOut, Patches, patchesAt, PLAIN, REPEATED, SPLIT, tapOffset } from "./patches";
-import { loadSecond, slide, storeSecond } from "./slide";
+import { slide } from "./slide";
 import { check, HEAD_BYTES, Window, WINDOW_BYTES, windowAt } from "./window";
 
 const RELU: i32 = 1;
