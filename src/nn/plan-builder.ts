@@ -134,7 +134,7 @@ export class PlanBuilder {
   /** Unsigned 32-bit words at an address of their own, such as the sizes that a kernel reads. */
   constant(words: ArrayLike<number>): Value {
     const { core } = this.#context;
-    const tensor = core.tensor([words.length]);
+    const tensor = core.reserve([words.length]);
     this.#constants.push(tensor);
     new Uint32Array(core.linearMemory.buffer, tensor.ptr, words.length).set(words);
     return new Value([words.length], words.length, tensor, false);

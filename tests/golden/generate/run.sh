@@ -23,6 +23,7 @@ environment mxnet2 requirements-mxnet2.txt
 environment paddle requirements-paddle.txt
 [ -e node_modules ] || npm ci --silent
 
+for script in common pytorch timm_ keras3 tf_keras_ tf1_ops optax_ tfjs_ images_torch images_keras; do
 for script in common pytorch timm_ keras3 tf_keras_ tf1_ops optax_ tfjs_ recurrent; do
   "$envs/main/bin/python" "$script.py"
 done
@@ -31,5 +32,6 @@ node recurrent.mjs
 "$envs/mxnet1/bin/python" mxnet_.py
 "$envs/mxnet2/bin/python" mxnet_.py
 "$envs/paddle/bin/python" paddle_.py
+node images_tfjs.mjs
 "$envs/main/bin/python" emulate.py
 "$envs/main/bin/python" published.py
