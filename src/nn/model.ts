@@ -321,7 +321,8 @@ export class Model {
   }
 
   /**
-   * The gradients of the parameters and of x for the batch of the last `forward`, from the gradient of its output.
+   * The gradients of the parameters and of x for the batch of the last `forward`, from the gradient of its output. It
+   * overwrites what `forward` has kept: there is one `backward` for each `forward`.
    *
    * @param dy as the output: a tensor [rows, ...outputShape] or an array; an array of them for several outputs
    * @param options `accumulate`: add to `gradients` instead of overwriting them; default false
@@ -347,7 +348,10 @@ export class Model {
       plan.set(target, workspace.targetAddress(i, all[i]!, 0, rows, row.size));
     }
     plan.prepare();
-    this.gradientBlock.collect(accumulate, 1, () => plan.backward());
+    this.gradientBlock.collect(accumulate, 1, () => {
+      this.#last = undefined; // what the forward pass left is overwritten
+      plan.backward();
+    });
     const views = inputGradients.map((dx, i) => {
       const { shape } = this.inputTensors[i]!;
       if (dx === undefined) return this.core.reserve([plan.rows, ...shape]);
