@@ -2,12 +2,33 @@ import { OptionError } from "./errors.js";
 
 /** A value as an error message shows it: short, and with its type where the value alone would mislead. */
 export function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (value === null || typeof value !== "object") return String(value);
-  if (ArrayBuffer.isView(value) || Array.isArray(value)) {
-    return `${value.constructor.name}(${(value as unknown as ArrayLike<unknown>).length})`;
-  }
-  return value.constructor?.name ?? "object";
+  if (typeof value === "string") return quote(value);
+  if (value === null || typeof value !== "object") return cut(String(value));
+  // The object may come from a file, with a "constructor" of its own.
+  const maker: unknown = value.constructor;
+  const name = typeof maker === "function" ? cut(String(maker.name)) : "object";
+  const isList = ArrayBuffer.isView(value) || Array.isArray(value);
+  return isList ? `${name}(${(value as unknown as ArrayLike<unknown>).length})` : name;
+}
+
+/** As much of a text as an error message shows. */
+export function cut(text: string, length = 80): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
+}
+
+/** A text in quotes, cut. */
+export function quote(text: string): string {
+  return JSON.stringify(cut(text));
+}
+
+/** Names as an error message lists them: the first few, and how many more there are. */
+export function listOf(names: Iterable<string>): string {
+  const all = [...names];
+  const more = all.length - 10;
+  return `${all
+    .slice(0, 10)
+    .map((name) => cut(name))
+    .join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 /** The error of an argument that is not what it should be: its name, what it was, and what was expected. */
