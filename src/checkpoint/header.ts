@@ -2,7 +2,7 @@ import { cut, quote } from "../checks.js";
 import { CheckpointError } from "../errors.js";
 import type { Shape } from "../tensor.js";
 import { bitsOf, DTYPE_NAMES } from "./dtypes.js";
-import { decodeUtf8 } from "./utf8.js";
+import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 
 /** A tensor as the header describes it: where its bytes begin and end in the data. */
 export interface HeaderEntry {
@@ -159,28 +159,42 @@ class HeaderReader {
 
   #string(): string {
     const bytes = this.#bytes;
-    let text = "";
-    let start = ++this.#at;
-    for (;;) {
-      const byte = bytes[this.#at] ?? 0;
-      if (byte < 0x20) throw this.#wrong("the end of a string");
-      if (byte !== 0x22 && byte !== 0x5c) {
+    const start = ++this.#at;
+    let isEscaped = false;
+    for (; bytes[this.#at] !== 0x22; this.#at++) {
+      if (bytes[this.#at] === 0x5c) {
+        isEscaped = true;
         this.#at++;
-        continue;
       }
-      const piece = decodeUtf8(bytes, start, this.#at);
-      if (typeof piece === "number") throw damaged(`byte ${piece} of the header is no UTF-8`);
-      text += piece;
-      this.#at++;
-      if (byte === 0x22) return text;
-      text += this.#escape();
-      start = this.#at;
+      if ((bytes[this.#at] ?? 0) < 0x20) throw this.#wrong("the end of a string");
     }
+    const end = this.#at;
+    const text = isEscaped ? this.#unescaped(start, end) : decodeUtf8(bytes, start, end);
+    if (typeof text === "number") throw damaged(`the string at byte ${start} of the header is no UTF-8`);
+    this.#at = end + 1;
+    return text;
+  }
+
+  /** Bytes again, not pieces of text: a header of nothing but escapes costs no more than another. */
+  #unescaped(start: number, end: number): string | number {
+    const bytes = new Uint8Array(end - start);
+    let length = 0;
+    this.#at = start;
+    while (this.#at < end) {
+      const byte = this.#bytes[this.#at++]!;
+      if (byte !== 0x5c) bytes[length++] = byte;
+      else {
+        const character = encodeUtf8(this.#escape())!;
+        bytes.set(character, length);
+        length += character.length;
+      }
+    }
+    return decodeUtf8(bytes, 0, length);
   }
 
   /** What stands after a backslash: half a surrogate pair is no character. */
   #escape(): string {
-    const letter = String.fromCharCode(this.#bytes[this.#at++] ?? 0);
+    const letter = String.fromCharCode(this.#bytes[this.#at++]!);
     if (letter !== "u") {
       const character = ESCAPES[letter];
       if (character !== undefined) return character;
@@ -240,11 +254,13 @@ class HeaderReader {
 /** Throws CheckpointError unless `byteLength` is what dtype and shape need. */
 function checkSize(what: string, dtype: string, bits: number, shape: Shape, byteLength: number): void {
   let elements = 1;
+  let largest = 0;
   // As the reference does: dimensions before a 0 may overflow, those after it do not.
   for (const dimension of shape) {
     elements *= dimension;
-    if (elements * bits >= 2 ** 64) throw damaged(`${what} has the shape [${cut(`${shape}`)}], which is too large`);
+    largest = Math.max(largest, elements);
   }
+  if (largest >= 2 ** 64) throw damaged(`${what} has the shape [${cut(`${shape}`)}], which is too large`);
   const size = (elements * bits) / 8;
   if (Number.isInteger(size) && size === byteLength) return;
   throw damaged(`${what} has ${byteLength} bytes, expected ${size} for ${dtype} [${cut(`${shape}`)}]`);

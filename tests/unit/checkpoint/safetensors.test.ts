@@ -229,7 +229,7 @@ describe("readSafetensors", () => {
     [
       "text that is no UTF-8",
       fileOf(Buffer.from(`{"\xff":${entry()}}`, "latin1"), new Uint8Array(4)),
-      /byte 2 of the header is no UTF-8/,
+      /the string at byte 2 of the header is no UTF-8/,
     ],
     ["a byte order mark", fileOf(`\ufeff{}`), /the header begins with "ï", expected "{"/],
     ["text that is no JSON", fileOf("{x}"), /byte 1 of the header is "x}", expected a key in quotes/],
