@@ -310,7 +310,11 @@ describe("a checkpoint", () => {
       ],
       ["metadata that are no JSON", writeSafetensors(tensors, { lanewise: "{" }), /metadata\.lanewise is no JSON/],
       ["metadata that are no object", withAbout([1]), /metadata\.lanewise is Array\(1\)/],
-      ["another format", withAbout({ ...about, format: 3 }), /format is 3, expected 1 or 2: the file is of a newer version/],
+      [
+        "another format",
+        withAbout({ ...about, format: 3 }),
+        /format is 3, expected 1 or 2: the file is of a newer version/,
+      ],
       ["no optimizer", withAbout({ format: 1 }), /has no state of an optimizer/],
       ["no metadata", writeSafetensors(tensors), /has no state of an optimizer/],
       ["an optimizer that is none", withOptimizer(3), /metadata\.lanewise\.optimizer is 3, expected an object/],

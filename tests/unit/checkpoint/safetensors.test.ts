@@ -244,7 +244,11 @@ describe("readSafetensors", () => {
     ],
     ["metadata twice", fileOf(`{"__metadata__":{},"__metadata__":{}}`), /key "__metadata__" twice/],
     ["a key of the metadata twice", fileOf(`{"__metadata__":{"a":"1","a":"2"}}`), /key "a" twice/],
-    ["deep nesting", fileOf(`{"x":${'{"a":'.repeat(5000)}1${"}".repeat(5000)}}`), /tensor "x" has the unknown field "a"/],
+    [
+      "deep nesting",
+      fileOf(`{"x":${'{"a":'.repeat(5000)}1${"}".repeat(5000)}}`),
+      /tensor "x" has the unknown field "a"/,
+    ],
     ["an object in a tensor", fileOf(`{"x":{"dtype":{}}}`), /expected a string for the dtype of tensor "x"/],
     ["deep nesting of lists", fileOf(`{"x":${"[".repeat(5000)}1${"]".repeat(5000)}}`), /expected { for tensor "x"/],
     ["metadata that are no strings", fileOf(`{"__metadata__":{"a":1}}`), /expected a string for "a" of __metadata__/],
