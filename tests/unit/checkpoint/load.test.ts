@@ -403,7 +403,7 @@ describe("metadata that are hostile", () => {
     { $: "NaN" },
     { $: 1 },
     { length: 3 },
-    
+
     -1,
   ];
 
