@@ -1,4 +1,4 @@
-import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../../errors.js";
 import { type CheckpointStore, checkName, makeStore } from "./store.js";
@@ -29,22 +29,28 @@ export function fileStore(path: string): CheckpointStore {
   checkName("path", path);
   return makeStore(`fileStore(${JSON.stringify(path)})`, {
     async save(bytes) {
-      await removeAbandoned(path);
-      const temporary = `${path}.${Math.random().toString(16).slice(2, 14).padEnd(12, "0")}.tmp`;
+      // The file behind a link is replaced, not the link, and who may read it stays as it was.
+      const target = await realpath(path).catch(() => path);
+      const mode = await stat(target).then(
+        (old) => old.mode & 0o777,
+        () => 0o666,
+      );
+      await removeAbandoned(target);
+      const temporary = `${target}.${Math.random().toString(16).slice(2, 14).padEnd(12, "0")}.tmp`;
       try {
-        const file = await open(temporary, "wx");
+        const file = await open(temporary, "wx", mode);
         try {
           await file.writeFile(bytes);
           await file.sync();
         } finally {
           await file.close();
         }
-        await rename(temporary, path);
+        await rename(temporary, target);
       } catch (error) {
         await rm(temporary, { force: true }).catch(() => {});
         throw error;
       }
-      await syncFolder(dirname(path));
+      await syncFolder(dirname(target));
     },
     async load() {
       try {
