@@ -388,7 +388,7 @@ describe("metadata that are hostile", () => {
   const optimizer = new RMSProp(core, parameters);
   const about = JSON.parse(readSafetensors(saveCheckpoint({ parameters, optimizer })).metadata.lanewise!);
   const { tensors } = readSafetensors(saveCheckpoint({ parameters, optimizer }));
-  const values = [
+  const values: unknown[] = [
     null,
     0,
     "",
