@@ -32,6 +32,14 @@ export interface About {
   optimizer?: { description?: OptimizerDescription; state: Packed };
 }
 
+/** What an `About` has that is no part. */
+const OWN_KEYS = ["format", "package", OPTIMIZER];
+
+/** Parts of the file beside the optimizer: `lanewise.<part>` in the metadata, with arrays as tensors `<part>/…`. */
+export function otherParts(about: About): [part: string, value: Packed][] {
+  return Object.entries(about as unknown as Record<string, Packed>).filter(([key]) => !OWN_KEYS.includes(key));
+}
+
 /** What the metadata says, checked as far as it is used here; the optimizer checks its state. */
 export function readAbout({ tensors, metadata }: Safetensors, parameterCount: number): About {
   const name = `metadata.${KEY}`;

@@ -1,6 +1,7 @@
 import { checkChoice, checkKeys } from "../checks.js";
 import { OptionError } from "../errors.js";
 import { type About, checkOptimizer, FORMAT, KEY, OPTIMIZER, PACKAGE, type StatefulOptimizer } from "./about.js";
+import type { Bytes } from "./dtypes.js";
 import { type CheckpointParameters, namedParameters, shapeOf, valuesOf } from "./parameters.js";
 import { pack } from "./plain.js";
 import { checkPlain, type TensorSource, writeSafetensors } from "./safetensors.js";
@@ -38,7 +39,15 @@ export interface CheckpointSource {
  * const bytes = saveCheckpoint({ parameters: model.parameters, optimizer });
  * await writeFile("model.safetensors", bytes);
  */
-export function saveCheckpoint(source: CheckpointSource): Uint8Array<ArrayBuffer> {
+export function saveCheckpoint(source: CheckpointSource): Bytes {
+  return writeCheckpoint(source, {});
+}
+
+/**
+ * A checkpoint with more parts, plain data with arrays: `lanewise.<part>` in the metadata, and tensors `<part>/…`. They
+ * are for other readers; `loadCheckpoint` passes them over.
+ */
+export function writeCheckpoint(source: CheckpointSource, parts: Readonly<Record<string, unknown>>): Bytes {
   checkKeys("source", source, ["parameters", "optimizer", "metadata", "dtype"]);
   const { parameters, optimizer, metadata = {}, dtype = "F32" } = source;
   checkPlain("metadata", metadata);
@@ -64,5 +73,6 @@ export function saveCheckpoint(source: CheckpointSource): Uint8Array<ArrayBuffer
   if (state !== undefined) {
     about.optimizer = { ...(description && { description }), state: pack(state, OPTIMIZER, tensors) };
   }
-  return writeSafetensors(tensors, { ...metadata, [KEY]: JSON.stringify(about) });
+  const others = Object.entries(parts).map(([part, value]) => [part, pack(value, part, tensors)] as const);
+  return writeSafetensors(tensors, { ...metadata, [KEY]: JSON.stringify({ ...about, ...Object.fromEntries(others) }) });
 }

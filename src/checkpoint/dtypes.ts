@@ -14,6 +14,9 @@ export type StoredData =
   | BigInt64Array
   | BigUint64Array;
 
+/** `Uint8Array<ArrayBuffer>`, bytes of their own, in the words of TypeScript before 5.7 too. */
+export type Bytes = ReturnType<Uint8Array["slice"]>;
+
 interface ArrayType {
   new (buffer: ArrayBuffer, begin?: number, length?: number): StoredData;
 }
@@ -65,7 +68,7 @@ function arrayType(name: string | undefined): ArrayType | undefined {
 }
 
 /** The elements that bytes are; the array takes the bytes over. */
-export function decode(dtype: string, bytes: Uint8Array<ArrayBuffer>): StoredData {
+export function decode(dtype: string, bytes: Bytes): StoredData {
   const Type = arrayType(DTYPES[dtype]![1]);
   if (Type === undefined) return bytes;
   const stored = new Type(bytes.buffer);
@@ -89,7 +92,7 @@ export function hasSize(dtype: string, data: ArrayLike<unknown>, size: number): 
  * Writes elements as a dtype into all of `bytes`, which begins at a multiple of an element. Floats are rounded to
  * nearest, ties to even, and NaN is canonical; integers must be exact. Throws OptionError with the name of what is not.
  */
-export function encode(dtype: string, data: ArrayLike<unknown>, bytes: Uint8Array<ArrayBuffer>, name: string): void {
+export function encode(dtype: string, data: ArrayLike<unknown>, bytes: Bytes, name: string): void {
   const array = DTYPES[dtype]![1];
   const tag = tagOf(data);
   if (array === undefined) {

@@ -1,6 +1,6 @@
 export type { StatefulOptimizer } from "./about.js";
 export { type CheckpointSource, saveCheckpoint } from "./checkpoint.js";
-export type { StoredData } from "./dtypes.js";
+export type { Bytes, StoredData } from "./dtypes.js";
 export type { ImportedOptimizer, Layout, LayoutSource } from "./layouts/layout.js";
 export { pytorch } from "./layouts/pytorch.js";
 export { keras3, optax, tfjs } from "./layouts/uniform.js";

@@ -3,9 +3,18 @@ import { CheckpointError, OptionError } from "../errors.js";
 import type { OptimizerDescription } from "../optim/optimizer.js";
 import { isRecord } from "../optim/parameters.js";
 import type { OptimizerState } from "../optim/state.js";
-import { checkOptimizer, FORMAT, KEY, kindOf, OPTIMIZER, readAbout, type StatefulOptimizer } from "./about.js";
+import {
+  checkOptimizer,
+  FORMAT,
+  KEY,
+  kindOf,
+  OPTIMIZER,
+  otherParts,
+  readAbout,
+  type StatefulOptimizer,
+} from "./about.js";
 import { type CheckpointParameters, checkFits, namedParameters, valuesOf } from "./parameters.js";
-import { unpack } from "./plain.js";
+import { arraysOf, unpack } from "./plain.js";
 import { type Safetensors, type SafetensorsLimits, type StoredTensor, toSafetensors } from "./safetensors.js";
 
 /** What `loadCheckpoint` writes to. */
@@ -104,8 +113,9 @@ export function loadCheckpoint(
     else report.missing.push(name);
   }
   const arrays = new Map<string, StoredTensor>();
+  const others = new Set(otherParts(about).flatMap(([part, value]) => arraysOf(value, part)));
   for (const [name, stored] of file.tensors) {
-    if (used.has(name)) continue;
+    if (used.has(name) || others.has(name)) continue;
     if (name.startsWith(`${OPTIMIZER}/`)) arrays.set(name, stored);
     else if (strict && names === undefined) {
       throw new CheckpointError(`${quote(name)} is not among the parameters, which are ${listOf(named.keys())}`);

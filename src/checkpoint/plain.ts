@@ -74,6 +74,15 @@ export function unpack(value: Packed, path: string, tensors: Map<string, StoredT
   return Object.fromEntries(members);
 }
 
+/** The paths of the arrays of packed data. */
+export function arraysOf(value: Packed, path: string): string[] {
+  if (value === null) return [path];
+  if (typeof value !== "object" || Object.hasOwn(value, MARK)) return [];
+  return Object.entries(value).flatMap(([key, member]) =>
+    arraysOf(member, join(path, key.startsWith(MARK) ? key.slice(MARK.length) : key)),
+  );
+}
+
 function unmark(word: Packed | undefined, path: string): unknown {
   const special = SPECIAL.find((entry) => entry[0] === word);
   if (special) return special[1];

@@ -2,7 +2,7 @@ import { checkInteger, checkKeys, describe, quote, unexpected } from "../checks.
 import { OptionError, ShapeError } from "../errors.js";
 import { isRecord } from "../optim/parameters.js";
 import { type Shape, sizeOf } from "../tensor.js";
-import { bitsOf, DTYPE_NAMES, decode, dtypeOf, encode, hasSize, type StoredData, tagOf } from "./dtypes.js";
+import { type Bytes, bitsOf, DTYPE_NAMES, decode, dtypeOf, encode, hasSize, type StoredData, tagOf } from "./dtypes.js";
 import { kindOf } from "./foreign.js";
 import { damaged, type Header, METADATA, readHeader } from "./header.js";
 import { encodeUtf8 } from "./utf8.js";
@@ -120,7 +120,7 @@ export function readSafetensors(bytes: Uint8Array, limits: SafetensorsLimits = {
 export function writeSafetensors(
   tensors: Iterable<readonly [string, TensorSource]>,
   metadata: Readonly<Record<string, string>> = {},
-): Uint8Array<ArrayBuffer> {
+): Bytes {
   if (typeof tensors?.[Symbol.iterator] !== "function") {
     throw unexpected("tensors", tensors, "a Map or another iterable of [name, tensor]");
   }

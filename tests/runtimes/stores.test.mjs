@@ -7,6 +7,7 @@ import puppeteer from "puppeteer-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CHROMIUM, serve } from "./drivers/browsers.mjs";
 import { command } from "./drivers/commands.mjs";
+import { quickjs } from "./drivers/engines.mjs";
 import { bundle, modules, prepare } from "./prepare.mjs";
 
 // Each store of lanewise/checkpoint in the runtime that it is for.
@@ -279,4 +280,18 @@ describe("the guide's programs run:", () => {
       await host.dispose();
     }
   });
+});
+
+it("QuickJS, which has no TextEncoder and no TextDecoder, saves and loads checkpoints", async () => {
+  const { run, stop } = await quickjs("programs/checkpoint-bare.mjs")(project);
+  expect(await run({})).toEqual({
+    encoders: "undefinedundefined",
+    note: "Ä 🜁",
+    loaded: ["größe 🜁"],
+    equal: true,
+    iterations: 1,
+    refused: expect.stringMatching(/begins with "<!DOCTYPE html>": an HTML page/),
+    half: 0.0999755859375,
+  });
+  stop();
 });

@@ -1,4 +1,5 @@
 import { CheckpointError } from "../../errors.js";
+import type { Bytes } from "../dtypes.js";
 import { type CheckpointStore, checkName, makeStore } from "./store.js";
 
 const STORE = "checkpoints";
@@ -41,7 +42,7 @@ export function indexedDBStore(database: string, key: string): CheckpointStore {
     },
     async load() {
       const bytes: unknown = await within("readonly", (store) => store.get(key));
-      if (bytes === undefined || bytes instanceof Uint8Array) return bytes as Uint8Array<ArrayBuffer> | undefined;
+      if (bytes === undefined || bytes instanceof Uint8Array) return bytes as Bytes | undefined;
       throw new CheckpointError(`${name} has something else under this key, expected a Uint8Array`);
     },
     async delete() {

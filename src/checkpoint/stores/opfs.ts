@@ -1,5 +1,6 @@
 import { unexpected } from "../../checks.js";
 import { CheckpointError } from "../../errors.js";
+import type { Bytes } from "../dtypes.js";
 import { type CheckpointStore, checkName, makeStore } from "./store.js";
 
 /**
@@ -36,7 +37,7 @@ export function opfsStore(path: string): CheckpointStore {
       }
       const writable = await handle.createWritable();
       try {
-        await writable.write(bytes as Uint8Array<ArrayBuffer>);
+        await writable.write(bytes as Bytes);
       } catch (error) {
         await writable.abort().catch(() => {});
         throw error;

@@ -1,6 +1,6 @@
 import { cut, describe, unexpected } from "../../checks.js";
 import { CheckpointError } from "../../errors.js";
-import { tagOf } from "../dtypes.js";
+import { type Bytes, tagOf } from "../dtypes.js";
 
 /** A place that keeps one file: what `saveCheckpoint` returns, or any bytes. */
 export interface CheckpointStore {
@@ -16,7 +16,7 @@ export interface CheckpointStore {
    *
    * @throws CheckpointError
    */
-  load(): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  load(): Promise<Bytes | undefined>;
   /**
    * Removes it, if it is there.
    *

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { otherParts } from "../../../src/checkpoint/about.js";
+import { writeCheckpoint } from "../../../src/checkpoint/checkpoint.js";
 import {
   type LoadOptions,
   loadCheckpoint,
@@ -372,14 +374,26 @@ describe("plain data", () => {
     expect(load).toThrow(/"optimizer\/iterations" is marked as .*, which this version does not know/);
   });
 
-  it("knows parts of later versions by leaving them alone", () => {
-    const about = { format: 2, package: "9.9.9", model: { layers: [null, { $: "later" }] } };
-    const file = writeSafetensors([["w", { shape: [1], data: Float32Array.of(5) }]], {
-      lanewise: JSON.stringify(about),
-    });
+  it("makes other parts of a file, which loadCheckpoint passes over", () => {
+    const parameters = { w: Float32Array.of(5), "model/b": Float32Array.of(6) };
+    const model = { layers: [{ kind: "dense", $: "later" }], table: Float32Array.of(1, 2), "a/b": [Uint8Array.of(3)] };
+    const file = writeCheckpoint({ parameters, optimizer: new SGD(core, parameters) }, { model });
+    const { tensors, metadata } = readSafetensors(file);
+    expect([...tensors.keys()]).toContain("model/a/b/0");
     const w = new Float32Array(1);
-    loadCheckpoint(file, { parameters: { w } });
+    const report = loadCheckpoint(file, { parameters: { w, "model/b": new Float32Array(1) } });
+    expect(report).toMatchObject({ loaded: ["w", "model/b"], unexpected: [] });
     expect(w).toEqual(Float32Array.of(5));
+    const about = JSON.parse(metadata.lanewise!);
+    expect(unpack(about.model, "model", new Map(tensors), true)).toEqual(model);
+    expect(otherParts(about).map(([part]) => part)).toEqual(["model"]);
+    // A tensor that no part has is no part's, whatever its name.
+    const more = writeSafetensors(
+      new Map<string, TensorSource>(tensors).set("model/else", { shape: [1], data: w }),
+      metadata,
+    );
+    expect(() => loadCheckpoint(more, { parameters })).toThrow(/"model\/else" is not among the parameters/);
+    expect(() => writeCheckpoint({ parameters }, { model: { b: w } })).toThrow(/would both be stored as "model\/b"/);
   });
 });
 

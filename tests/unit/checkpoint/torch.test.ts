@@ -23,7 +23,7 @@ const { cases } = JSON.parse(readFileSync(new URL("reference/torch.json", import
 };
 
 type Core = ReturnType<typeof makeCore>;
-type Optimizer = InstanceType<typeof lanewise.Optimizer>;
+type Optimizer = lanewise.Optimizer;
 type Groups = { params: lanewise.Tensor[] }[];
 const classes = lanewise as unknown as Record<string, new (core: Core, groups: Groups, options: object) => Optimizer>;
 
