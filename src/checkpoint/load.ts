@@ -133,7 +133,7 @@ export function loadCheckpoint(
     const state = (saved && unpack(saved.state, OPTIMIZER, arrays, about.format === FORMAT)) as Tree | undefined;
     const [extra] = arrays.keys();
     if (extra !== undefined && strict) throw new CheckpointError(`${quote(extra)} belongs to no state`);
-    report.unexpected.push(...arrays.keys());
+    for (const name of arrays.keys()) report.unexpected.push(name);
     const loaded = new Map([...sources].filter(([name]) => values.has(name)));
     optimizer.load(adopt(optimizer.state(), state ?? {}, loaded, { strict, all: names === undefined }, report));
   }

@@ -476,6 +476,16 @@ it("more parameters than a call has arguments are saved and loaded", () => {
   expect(parameters.every(([value]) => value === 5)).toBe(true);
 });
 
+it("more tensors than a call has arguments may be unexpected", () => {
+  const parameters = { w: Float32Array.of(1) };
+  const optimizer = new SGD(core, parameters);
+  const { tensors, metadata } = readSafetensors(saveCheckpoint({ parameters, optimizer }));
+  const more = new Map(tensors);
+  for (let i = 0; i < 200_000; i++) more.set(`${i % 2 ? "optimizer/" : ""}x${i}`, tensors.get("w")!);
+  const { unexpected } = loadCheckpoint({ tensors: more, metadata }, { parameters, optimizer }, { strict: false });
+  expect(unexpected.length).toBe(200_000);
+});
+
 it("a header that readers would refuse is not written", () => {
   const metadata = { text: "x".repeat(100_000_001) };
   expect(() => saveCheckpoint({ parameters: {}, metadata })).toThrow(OptionError);
