@@ -8,7 +8,10 @@ import { checkPlain, type TensorSource, writeSafetensors } from "./safetensors.j
 
 /** What `saveCheckpoint` saves. */
 export interface CheckpointSource {
-  /** As an optimizer takes them: a Tensor or Float32Array, an array or a record of them, groups; `model.parameters`. */
+  /**
+   * A network, whose buffers are saved too; or as an optimizer takes them: a Tensor or Float32Array, an array or a
+   * record of them, groups.
+   */
   parameters: CheckpointParameters;
   optimizer?: StatefulOptimizer;
   /** Strings of one's own; the key `lanewise` is taken. */
@@ -36,7 +39,7 @@ export interface CheckpointSource {
  * @returns the file
  * @throws OptionError, DisposedError
  * @example
- * const bytes = saveCheckpoint({ parameters: model.parameters, optimizer });
+ * const bytes = saveCheckpoint({ parameters: model, optimizer: trainer });
  * await writeFile("model.safetensors", bytes);
  */
 export function saveCheckpoint(source: CheckpointSource): Bytes {

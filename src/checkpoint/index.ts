@@ -5,7 +5,7 @@ export type { ImportedOptimizer, Layout, LayoutSource } from "./layouts/layout.j
 export { pytorch } from "./layouts/pytorch.js";
 export { keras3, optax, tfjs } from "./layouts/uniform.js";
 export { type Checkpoint, type CheckpointTarget, type LoadOptions, loadCheckpoint } from "./load.js";
-export type { CheckpointParameters } from "./parameters.js";
+export type { CheckpointParameters, ModelTensors } from "./parameters.js";
 export {
   readSafetensors,
   type Safetensors,

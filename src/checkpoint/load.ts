@@ -19,7 +19,7 @@ import { type Safetensors, type SafetensorsLimits, type StoredTensor, toSafetens
 
 /** What `loadCheckpoint` writes to. */
 export interface CheckpointTarget {
-  /** The parameters, as an optimizer takes them. */
+  /** A network, or parameters as an optimizer takes them. */
   parameters: CheckpointParameters;
   /** Without one only the parameters are loaded. */
   optimizer?: StatefulOptimizer;
@@ -81,9 +81,9 @@ const TRAINER_KEYS = ["random"];
  * @throws CheckpointError naming what is damaged, missing, unknown or of another shape or kind; OptionError,
  *   DisposedError. Parameters and state are then what they were
  * @example
- * const { metadata } = loadCheckpoint(await readFile("model.safetensors"), { parameters: model.parameters, optimizer });
+ * const { metadata } = loadCheckpoint(await readFile("model.safetensors"), { parameters: model, optimizer: trainer });
  * @example
- * const { missing } = loadCheckpoint(bytes, { parameters: model.parameters }, { strict: false });
+ * const { missing } = loadCheckpoint(bytes, { parameters: model }, { strict: false });
  */
 export function loadCheckpoint(
   bytes: Uint8Array | Safetensors,
@@ -202,6 +202,7 @@ function adopt(
   }
   const parameters: Tree = { ...own.parameters };
   for (const [name, source] of loaded) {
+    if (!Object.hasOwn(own.parameters, name)) continue; // a buffer, or another optimizer's
     const record = Object.hasOwn(theirs, source) ? theirs[source] : undefined;
     if (record === undefined) throw new CheckpointError(`"${OPTIMIZER}/parameters/${source}" is missing`);
     Object.defineProperty(parameters, name, { value: record, enumerable: true, configurable: true, writable: true });

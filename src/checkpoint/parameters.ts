@@ -4,12 +4,19 @@ import { isRecord, nameParameters, type Parameter, type ParametersOf } from "../
 import { type Shape, Tensor } from "../tensor.js";
 import type { StoredTensor } from "./safetensors.js";
 
-/** Parameters as an optimizer takes them: one, an array or a record of them, or groups `[{ params, … }]`. */
-export type CheckpointParameters = ParametersOf<object>;
+/** What is saved and loaded of a network: its parameters, and its buffers, such as moving statistics. */
+export interface ModelTensors {
+  readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly buffers: Readonly<Record<string, Parameter>>;
+}
+
+/** A network, or parameters as an optimizer takes them: one, an array or a record of them, or groups `[{ params, … }]`. */
+export type CheckpointParameters = ParametersOf<object> | ModelTensors;
 
 /** Parameters by the names that an optimizer gives them: the key in a record, else the running index. */
 export function namedParameters(parameters: CheckpointParameters): Map<string, Parameter> {
   const named = new Map<string, Parameter>();
+  if (isModel(parameters)) return namedParameters({ ...parameters.parameters, ...parameters.buffers });
   const isSet = Array.isArray(parameters) || isRecord(parameters);
   if (isSet && Object.keys(parameters).length === 0) return named;
   const { sets } = nameParameters("parameters", parameters);
@@ -23,6 +30,10 @@ export function namedParameters(parameters: CheckpointParameters): Map<string, P
     }
   }
   return named;
+}
+
+function isModel(value: unknown): value is ModelTensors {
+  return isRecord(value) && isRecord(value.parameters) && isRecord(value.buffers);
 }
 
 /** The elements, live. */

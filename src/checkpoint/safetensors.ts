@@ -94,7 +94,7 @@ export function readSafetensors(bytes: Uint8Array, limits: SafetensorsLimits = {
     throw damaged(`the data has ${data.length} bytes, expected ${end}: ${cause}`);
   }
   const read = entries.map(({ name, dtype, shape, begin, end }): [string, StoredTensor] => {
-    // Copied: its bytes may lie at any address, and the file may go.
+    // A copy: the bytes may be at any address, and the caller may drop the file.
     const copy = new Uint8Array(end - begin);
     copy.set(data.subarray(begin, end));
     return [name, { dtype, shape, data: decode(dtype, copy) }];

@@ -15,7 +15,19 @@ import {
 } from "../../../src/checkpoint/index.js";
 import { pack, unpack } from "../../../src/checkpoint/plain.js";
 import { Adam, CheckpointError, OptionError, RMSProp, SGD } from "../../../src/index.js";
-import { dense, dropout, meanSquaredError, relu, Sequential, Trainer } from "../../../src/nn/index.js";
+import {
+  type BufferSpec,
+  dense,
+  dropout,
+  Layer,
+  meanSquaredError,
+  type PlanBuilder,
+  relu,
+  Sequential,
+  Trainer,
+  type Value,
+} from "../../../src/nn/index.js";
+import type { Shape } from "../../../src/tensor.js";
 import { expectSameBits } from "../../helpers/bits.js";
 import { backends, expectUnchanged, makeCore } from "../../helpers/cores.js";
 import { randomValues } from "../../helpers/random.js";
@@ -57,6 +69,19 @@ describe("partial loading", () => {
       expect(loadCheckpoint(bytes, own, { names }).loaded).toEqual(["trunk"]);
       expect(valuesOf(own.parameters)).toEqual({ trunk: before.body, classes: values.classes });
       expect(own.optimizer.state().parameters.trunk).toEqual(state.body);
+    }
+  });
+
+  it("takes parameters that the optimizer does not have, such as buffers", () => {
+    const buffers = (value: number) => ({ mean: core.tensor([2], [value, value]) });
+    const file = saveCheckpoint({ ...saved, parameters: { ...saved.parameters, ...buffers(3) } });
+    for (const options of [{}, { names: ["body", "mean"] }, { strict: false }]) {
+      const own = trained(55);
+      const { mean } = buffers(0);
+      const report = loadCheckpoint(file, { ...own, parameters: { ...own.parameters, mean } }, options);
+      expect(mean.toArray()).toEqual([3, 3]);
+      expect(report.missing).toEqual([]);
+      expect(own.optimizer.state().parameters.body).toEqual(state.body);
     }
   });
 
@@ -235,6 +260,36 @@ describe("groups", () => {
     const mixed = [{ params: { w: new Float32Array(1) } }, new Float32Array(1)] as never;
     expect(() => saveCheckpoint({ parameters: mixed })).toThrow(
       /parameters\[1\] is Float32Array\(1\), expected a group/,
+    );
+  });
+});
+
+describe("a network", () => {
+  /** A layer with a buffer, as normalization has. */
+  class Statistics extends Layer {
+    readonly kind = "statistics";
+    override outputShape(input: Shape): Shape {
+      return input;
+    }
+    override buffers(): readonly BufferSpec[] {
+      return [{ name: "mean", shape: [3], value: 0.5 }];
+    }
+    override plan(builder: PlanBuilder, x: Value): Value {
+      return builder.view(x, this.outputShape(x.shape));
+    }
+  }
+  const make = (seed: number) => new Sequential(core, [dense(3, 3), new Statistics(), dense(3, 1)], { seed });
+
+  it("is saved and loaded with its buffers", () => {
+    const [first, second] = [make(1), make(2)];
+    first.buffers["1.mean"]!.set([1, 2, 3]);
+    const bytes = saveCheckpoint({ parameters: first });
+    const { loaded } = loadCheckpoint(bytes, { parameters: second });
+    expect(loaded).toEqual(["0.weight", "0.bias", "2.weight", "2.bias", "1.mean"]);
+    expect(second.buffers["1.mean"]!.toArray()).toEqual([1, 2, 3]);
+    expect(valuesOf(second.parameters)).toEqual(valuesOf(first.parameters));
+    expect(() => loadCheckpoint(saveCheckpoint({ parameters: first.parameters }), { parameters: second })).toThrow(
+      /"1\.mean" is missing/,
     );
   });
 });
