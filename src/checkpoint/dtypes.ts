@@ -128,12 +128,20 @@ function encodeFloats(dtype: string, data: ArrayLike<number>, out: Float32Array 
 
 /** NaN has many bit patterns, which engines and backends choose differently: one of them is written. */
 function canonicalize(floats: Float32Array | Float64Array): void {
-  const words = new Uint32Array(floats.buffer, floats.byteOffset, floats.byteLength / 4);
-  const isDouble = words.length > floats.length;
-  for (let i = 0; i < floats.length; i++) {
-    if (!Number.isNaN(floats[i]!)) continue;
-    if (isDouble) words[2 * i] = 0;
-    words[isDouble ? 2 * i + 1 : i] = isDouble ? 0x7ff80000 : 0x7fc00000;
+  const { buffer, byteOffset, length } = floats;
+  // Most arrays have none. A sum is NaN if a number is (or if it has infinities of both signs), and is fast.
+  for (let start = 0; start < length; start += 4096) {
+    const end = Math.min(start + 4096, length);
+    let sum = 0;
+    for (let i = start; i < end; i++) sum += floats[i]!;
+    if (!Number.isNaN(sum)) continue;
+    const words = new Uint32Array(buffer, byteOffset, floats.byteLength / 4);
+    const size = words.length / length;
+    for (let i = start; i < end; i++) {
+      if (!Number.isNaN(floats[i]!)) continue;
+      words.fill(0, size * i, size * (i + 1));
+      words[size * (i + 1) - 1] = size === 1 ? 0x7fc00000 : 0x7ff80000;
+    }
   }
 }
 

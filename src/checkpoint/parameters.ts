@@ -1,6 +1,6 @@
 import { cut, isFloat32Array, quote, unexpected } from "../checks.js";
 import { CheckpointError, OptionError } from "../errors.js";
-import { isRecord, nameParameters, type Parameter, type ParametersOf } from "../optim/parameters.js";
+import { isRecord, nameParameters, type Parameter, type ParameterSet } from "../optim/parameters.js";
 import { type Shape, Tensor } from "../tensor.js";
 import type { StoredTensor } from "./safetensors.js";
 
@@ -11,7 +11,15 @@ export interface ModelTensors {
 }
 
 /** A network, or parameters as an optimizer takes them: one, an array or a record of them, or groups `[{ params, … }]`. */
-export type CheckpointParameters = ParametersOf<object> | ModelTensors;
+export type CheckpointParameters = ParameterSet | readonly (Group | GroupLiteral)[] | ModelTensors;
+
+/** A group of whatever options; written out, the second accepts their names. */
+interface Group {
+  readonly params: ParameterSet;
+}
+interface GroupLiteral extends Group {
+  readonly [option: string]: unknown;
+}
 
 /** Parameters by the names that an optimizer gives them: the key in a record, else the running index. */
 export function namedParameters(parameters: CheckpointParameters): Map<string, Parameter> {
