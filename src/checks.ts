@@ -1,18 +1,39 @@
 import { OptionError } from "./errors.js";
 
+/** Characters of a string that a message quotes. */
+const QUOTED = 60;
+
 /** A value as an error message shows it: short, and with its type where the value alone would mislead. */
 export function describe(value: unknown): string {
-  if (typeof value === "string") return quote(value);
-  if (value === null || typeof value !== "object") return cut(String(value));
-  // The object may come from a file, with a "constructor" of its own.
-  const maker: unknown = value.constructor;
-  const name = typeof maker === "function" ? cut(String(maker.name)) : "object";
-  const isList = ArrayBuffer.isView(value) || Array.isArray(value);
-  return isList ? `${name}(${(value as unknown as ArrayLike<unknown>).length})` : name;
+  switch (typeof value) {
+    case "string":
+      return quote(value);
+    case "bigint":
+      return `${value}n`.length > QUOTED ? "a bigint" : `${value}n`;
+    case "function":
+      return value.name === "" ? "a function" : `function ${value.name}`;
+    case "object":
+      return value === null ? "null" : describeObject(value);
+    default:
+      return cut(String(value));
+  }
 }
 
-/** As much of a text as an error message shows. */
-export function cut(text: string, length = 80): string {
+function describeObject(value: object): string {
+  try {
+    const name = value.constructor?.name;
+    if (typeof name !== "string" || name === "") return "object";
+    if (Array.isArray(value)) return `Array(${value.length})`;
+    if (!ArrayBuffer.isView(value)) return cut(name); // of a file, it may be anything
+    const { length } = value as unknown as ArrayLike<unknown>;
+    return length === undefined ? `${name}(${value.byteLength} bytes)` : `${name}(${length})`;
+  } catch {
+    return "object"; // a proxy or getter that throws
+  }
+}
+
+/** As much of a text as a message quotes. */
+export function cut(text: string, length = QUOTED): string {
   return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
@@ -21,19 +42,27 @@ export function quote(text: string): string {
   return JSON.stringify(cut(text));
 }
 
-/** Names as an error message lists them: the first few, and how many more there are. */
+/** Names as a message lists them: the first ten, and how many more there are. */
 export function listOf(names: Iterable<string>): string {
   const all = [...names];
-  const more = all.length - 10;
-  return `${all
+  const shown = all
     .slice(0, 10)
     .map((name) => cut(name))
-    .join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+    .join(", ");
+  return all.length > 10 ? `${shown} and ${all.length - 10} more` : shown;
 }
 
 /** The error of an argument that is not what it should be: its name, what it was, and what was expected. */
 export function unexpected(name: string, value: unknown, expected: string): OptionError {
-  return new OptionError(`${name} is ${describe(value)}, expected ${expected}`);
+  return new OptionError(`${name} is ${describe(value)}, expected ${expected}${ofAnotherCopy(value, expected)}`);
+}
+
+/** What to add if the value is what was expected, but of another copy of the package. */
+function ofAnotherCopy(value: unknown, expected: string): string {
+  if (typeof value !== "object" || value === null) return "";
+  const { lanewiseClass: name } = value as { lanewiseClass?: unknown };
+  if (typeof name !== "string" || !expected.split(/\W+/).includes(name)) return "";
+  return `: this ${name} is from another copy of lanewise, which is installed or bundled twice`;
 }
 
 /** Float32Array of any realm: `instanceof` fails for values from another one (node:vm, iframes). */

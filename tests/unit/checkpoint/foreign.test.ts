@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { loadCheckpoint, readSafetensors, saveCheckpoint, writeSafetensors } from "../../../src/checkpoint/index.js";
-import { CheckpointError } from "../../../src/index.js";
+import { CheckpointError, OptionError } from "../../../src/index.js";
 
 const files = JSON.parse(readFileSync(new URL("reference/foreign.json", import.meta.url), "utf8"));
 
@@ -124,5 +124,17 @@ describe("a runtime that lacks something", () => {
     } finally {
       arrays.BigInt64Array = present;
     }
+  });
+});
+
+describe("a value that pretends", () => {
+  it.each<[string, object]>([
+    ["to be of another copy, with a pattern for a name", { lanewiseClass: "((" }],
+    ["to be made by something", { constructor: { name: "x".repeat(1_000_000) } }],
+    ["to have a name that is no text", { constructor: { name: { toString: 0 } } }],
+  ])("%s gives an OptionError that is short", (_, value) => {
+    const write = () => saveCheckpoint({ parameters: { w: value } } as never);
+    expect(write).toThrow(OptionError);
+    expect(write).toThrow(/^parameters\.w is .{1,70}, expected a Tensor or Float32Array$/);
   });
 });

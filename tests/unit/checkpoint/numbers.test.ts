@@ -133,7 +133,7 @@ describe("numbers for a dtype", () => {
     ["what is out of range", "U8", [256], /is 256, expected an exact integer of U8/],
     ["a negative number", "U64", [-1], /is -1, expected/],
     ["a bigint out of range", "I64", [2n ** 63n], /expected an exact integer of I64/],
-    ["a bigint", "I32", [1n], /is 1, expected an exact integer of I32/],
+    ["a bigint", "I32", [1n], /is 1n, expected an exact integer of I32/],
     ["a number", "BOOL", [2], /is 2, expected 0, 1, true or false/],
     ["text", "F32", ["1"], /x\.data\[0\] is "1", expected a number/],
     ["text for integers", "I64", ["1"], /is "1", expected an exact integer/],
