@@ -60,10 +60,14 @@ export interface NamedParameter {
   readonly value: Parameter;
 }
 
-/** What a group was given: its parameters and its own options; without groups it has none. */
-export interface GivenGroup {
+/** Parameters of one structure. */
+export interface NamedSet {
   readonly kind: StructureKind;
   readonly parameters: readonly NamedParameter[];
+}
+
+/** What a group was given: its parameters and its own options; without groups it has none. */
+export interface GivenGroup extends NamedSet {
   readonly options: object;
   /** What error messages call the group: "params[1]". */
   readonly path: string;
@@ -71,44 +75,55 @@ export interface GivenGroup {
 
 /** The parameters, their names and groups. Throws OptionError or DisposedError with the name of what is wrong. */
 export function collectParameters(core: Core, params: unknown): { grouped: boolean; groups: GivenGroup[] } {
-  const grouped = Array.isArray(params) && params.some(isGroup);
-  const groups: GivenGroup[] = [];
+  const named = nameParameters("params", params);
   const all: NamedParameter[] = [];
-  const collect = (value: unknown, set: string, options: object, path: string): void => {
-    const { kind, parameters } = collectSet(core, value, set, all.length);
-    for (const parameter of parameters) all.push(parameter);
-    groups.push({ kind, parameters, options, path });
-  };
-  if (grouped) {
-    Array.from(params as unknown[]).forEach((group, i) => {
-      if (!isGroup(group)) throw unexpected(`params[${i}]`, group, "a group { params, ... }");
-      const { params: members, ...options } = group;
-      collect(members, `params[${i}].params`, options, `params[${i}]`);
-    });
-  } else collect(params, "params", {}, "params");
+  for (const { parameters } of named.groups) for (const parameter of parameters) all.push(parameter);
+  for (const parameter of all) checkParameter(core, parameter);
   checkDistinct(core, all);
+  return named;
+}
+
+/**
+ * What each parameter is called, in groups or without: the one rule for optimizers and checkpoints. The values are what
+ * they are, unchecked. Throws OptionError with `path`, the name of what is wrong.
+ */
+export function nameParameters(path: string, params: unknown): { grouped: boolean; groups: GivenGroup[] } {
+  const grouped = Array.isArray(params) && params.some(isGroup);
+  if (!grouped) return { grouped, groups: [{ ...nameSet(params, path, 0), options: {}, path }] };
+  let count = 0;
+  const groups = Array.from(params as unknown[], (group, i): GivenGroup => {
+    const groupPath = `${path}[${i}]`;
+    if (!isGroup(group)) throw unexpected(groupPath, group, "a group { params, ... }");
+    const { params: members, ...options } = group;
+    const set = nameSet(members, `${groupPath}.params`, count);
+    count += set.parameters.length;
+    return { ...set, options, path: groupPath };
+  });
   return { grouped, groups };
 }
 
 /** One set of parameters, before which there are `count` others. Throws like `collectParameters`. */
-export function collectSet(
-  core: Core,
-  value: unknown,
-  set: string,
-  count: number,
-): { kind: StructureKind; parameters: NamedParameter[] } {
+export function collectSet(core: Core, value: unknown, set: string, count: number): NamedSet {
+  const named = nameSet(value, set, count);
+  for (const parameter of named.parameters) checkParameter(core, parameter);
+  return named;
+}
+
+function nameSet(value: unknown, set: string, count: number): NamedSet {
   const kind = kindOf(value, set);
   const parameters: NamedParameter[] = [];
   const add = (key: string, member: unknown): void => {
-    checkParameter(core, set, kind, key, member);
     const name = kind === "record" ? key : String(count + parameters.length);
     parameters.push({ name, key, set, kind, value: member as Parameter });
   };
   if (kind === "single") add("", value);
-  // By index, because a hole in an array is a member that is missing.
-  else if (kind === "list")
-    for (let i = 0; i < (value as unknown[]).length; i++) add(String(i), (value as unknown[])[i]);
-  else for (const key of Object.keys(value as object)) add(key, (value as Record<string, unknown>)[key]);
+  else if (kind === "record") {
+    for (const key of Object.keys(value as object)) add(key, (value as Record<string, unknown>)[key]);
+  } else {
+    // By index, because a hole in an array is a member that is missing.
+    const list = value as readonly unknown[];
+    for (let i = 0; i < list.length; i++) add(String(i), list[i]);
+  }
   if (parameters.length === 0) throw new OptionError(`${set} is empty, expected at least one parameter`);
   return { kind, parameters };
 }
@@ -146,18 +161,16 @@ function kindOf(value: unknown, path: string): StructureKind {
   throw unexpected(path, value, "a Tensor or Float32Array, an array of them, or a record of them by name");
 }
 
-function checkParameter(core: Core, set: string, kind: StructureKind, key: string, value: unknown): void {
+function checkParameter(core: Core, parameter: NamedParameter): void {
+  const value: unknown = parameter.value;
   if (value instanceof Tensor) {
-    if (value.ptr === 0 || value.core !== core) {
-      const path = set + suffix(kind, key);
-      value.assertLive(path);
-      throw new OptionError(`${path} is a tensor of another core than the optimizer`);
-    }
-  } else if (!isFloat32Array(value)) {
-    throw unexpected(set + suffix(kind, key), value, "a Tensor or Float32Array");
-  } else if (value.buffer === core.linearMemory.buffer) {
-    throw new OptionError(`${set}${suffix(kind, key)} is a view of the core's memory, expected the Tensor itself`);
+    if (value.ptr !== 0 && value.core === core) return;
+    value.assertLive(pathOf(parameter));
+    throw new OptionError(`${pathOf(parameter)} is a tensor of another core than the optimizer`);
   }
+  if (!isFloat32Array(value)) throw unexpected(pathOf(parameter), value, "a Tensor or Float32Array");
+  if (value.buffer !== core.linearMemory.buffer) return;
+  throw new OptionError(`${pathOf(parameter)} is a view of the core's memory, expected the Tensor itself`);
 }
 
 /** Throws OptionError if two parameters have the same name, or share memory. */
