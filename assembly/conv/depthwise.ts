@@ -293,6 +293,7 @@ export function depthwise_conv2d_f32(
   const w = windowAt(windowPtr);
   checkDepthwise(w);
   assert(!((windowPtr | x | weight | bias | y | scratch) & 3), "operands are 4-byte aligned");
+  assert(first + count <= w.batch * <u32>w.outHeight, "rows are those of y");
   if (!count || !w.outChannels) return;
   const d = depthwiseAt(scratch);
   setForward(d, w);
@@ -323,6 +324,7 @@ export function depthwise_conv2d_backward_input_f32(
   const w = windowAt(windowPtr);
   checkDepthwise(w);
   assert(!((windowPtr | dy | weight | dx | scratch) & 3), "operands are 4-byte aligned");
+  assert(first + count <= w.batch * <u32>w.inHeight, "rows are those of dx");
   if (!count || !w.inChannels) return;
   const d = depthwiseAt(scratch);
   d.patches.source = dy;
@@ -354,6 +356,7 @@ export function depthwise_conv2d_backward_weight_f32(
   const w = windowAt(windowPtr);
   checkDepthwise(w);
   assert(!((windowPtr | x | dy | dw | scratch) & 3), "operands are 4-byte aligned");
+  assert(first + count <= w.outChannels, "channels are those of dw");
   if (!count) return;
   const d = depthwiseAt(scratch);
   setForward(d, w);
