@@ -1,3 +1,4 @@
+import { exp, sigmoid } from "../backend/js/math.js";
 import { checkBoolean, checkInteger, checkKeys, unexpected } from "../checks.js";
 import { Core } from "../core.js";
 import { DisposedError, OptionError, ShapeError } from "../errors.js";
@@ -31,8 +32,8 @@ export interface ModelNode {
   readonly isRead: boolean;
 }
 
-/** Rows that prediction computes at a time. */
-export const CHUNK_ROWS = 256;
+/** Rows that prediction computes at a time, unless states are carried over from batch to batch. */
+const CHUNK_ROWS = 256;
 
 // Kinds of plans of a model's own workspace.
 const PREDICT = 0;
@@ -69,6 +70,8 @@ export class Model {
   readonly nodes: readonly ModelNode[];
   /** What plans are made with. @internal */
   readonly context: PlanContext;
+  /** Rows that prediction and evaluation compute at a time. @internal */
+  readonly chunkRows: number;
   readonly #carried = new Map<string, Tensor>();
   /** Layers that check what they read of an input, by the input's number. */
   readonly #checked: readonly { input: number; layer: Layer }[];
@@ -94,6 +97,7 @@ export class Model {
     const names = this.layerNames(tensors.map(({ layer }) => layer!));
     checkNames(names);
     this.layers = Object.freeze([...names.keys()]);
+    this.chunkRows = this.layers.some((layer) => layer.carriesState) ? Number.POSITIVE_INFINITY : CHUNK_ROWS;
     const parameters: Record<string, Tensor> = {};
     const buffers: Record<string, Tensor> = {};
     const read = new Set(tensors.flatMap(({ inputs }) => inputs));
@@ -208,8 +212,8 @@ export class Model {
     this.#last = undefined; // its values are overwritten
     try {
       const workspace = this.#workspaceOf();
-      for (let first = 0; first < rows; first += CHUNK_ROWS) {
-        const count = Math.min(CHUNK_ROWS, rows - first);
+      for (let first = 0; first < rows; first += this.chunkRows) {
+        const count = Math.min(this.chunkRows, rows - first);
         const { plan, inputs, outputs } = workspace.planFor(count, PREDICT);
         for (const [i, input] of inputs.entries()) plan.set(input, workspace.inputAddress(i, xs[i]!, first, count));
         plan.forward();
@@ -222,6 +226,69 @@ export class Model {
       throw error;
     }
     return y;
+  }
+
+  /**
+   * The probability of each class for each row of `x`: softmax over the last axis for several outputs, sigmoid for one,
+   * unless the model ends in it.
+   *
+   * @param x as for `predict`
+   * @returns a copy, [rows, outputs] for several outputs, [rows] for one
+   * @throws as `predict`
+   */
+  predictProbabilities(x: Batch | readonly Batch[]): Float32Array {
+    const y = this.predict(x);
+    const values = y.data.slice();
+    y.dispose();
+    const columns = this.outputShape.at(-1) ?? 1;
+    const last = this.outputTensors[0]!.layer!;
+    const name = (last.activation ?? last).activationName;
+    if (columns === 1) return name === "sigmoid" ? values : values.map(sigmoid);
+    if (name !== "softmax")
+      for (let at = 0; at < values.length; at += columns) softmax(values.subarray(at, at + columns));
+    return values;
+  }
+
+  /**
+   * The class of each row of `x`: the index of the largest output, the first of equal ones; for one output 1 where its
+   * probability is above ½, else 0.
+   *
+   * @param x as for `predict`
+   * @throws as `predict`
+   */
+  predictClasses(x: Batch | readonly Batch[]): Int32Array {
+    const values = this.predictProbabilities(x);
+    const columns = this.outputShape.at(-1) ?? 1;
+    return Int32Array.from({ length: values.length / columns }, (_, row) => {
+      if (columns === 1) return +(values[row]! > 0.5);
+      let best = 0;
+      for (let j = 1; j < columns; j++) if (values[row * columns + j]! > values[row * columns + best]!) best = j;
+      return best;
+    });
+  }
+
+  /** A table of the layers, the shapes of their outputs and the numbers of their parameters, as text. */
+  summary(): string {
+    const sizes = (tensors: readonly Tensor[]) => tensors.reduce((sum, { size }) => sum + size, 0);
+    const seen = new Set<string>();
+    const lines = this.nodes.map(({ tensor, name }) => {
+      const own = Object.entries(this.parameters).flatMap(([key, parameter]) => {
+        return key.startsWith(`${name}.`) && !seen.has(key) ? [[key, parameter] as const] : [];
+      });
+      for (const [key] of own) seen.add(key);
+      const { kind } = tensor.layer!;
+      const count = sizes(own.map(([, parameter]) => parameter));
+      return [`${name} (${kind})`, `[${["rows", ...tensor.shape].join(", ")}]`, count.toLocaleString("en-US")];
+    });
+    const all = [["layer", "output", "parameters"], ...lines];
+    const widths = [0, 1, 2].map((column) => Math.max(...all.map((line) => line[column]!.length)));
+    const text = all.map(
+      ([a, b, c]) => `${a!.padEnd(widths[0]!)}  ${b!.padEnd(widths[1]!)}  ${c!.padStart(widths[2]!)}`,
+    );
+    const total = sizes(Object.values(this.parameters)).toLocaleString("en-US");
+    const buffers = sizes(Object.values(this.buffers));
+    const rest = buffers === 0 ? "" : `, and ${buffers.toLocaleString("en-US")} numbers in buffers`;
+    return [...text, `${total} parameters${rest}`].join("\n");
   }
 
   /**
@@ -426,4 +493,15 @@ function checkShared(name: string, parameters: Record<string, Tensor>, shape: Sh
   const { shape: first } = parameters[name]!;
   if (String(first) === String(shape)) return;
   throw new ShapeError(`${name} has shape [${first}], but a second use of the layer needs [${shape}]`);
+}
+
+/** Turns logits into probabilities, in place; float32 operations in a fixed order. */
+function softmax(values: Float32Array): void {
+  const largest = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) {
+    values[i] = exp(Math.fround(values[i]! - largest));
+    sum = Math.fround(sum + values[i]!);
+  }
+  for (let i = 0; i < values.length; i++) values[i]! /= sum;
 }

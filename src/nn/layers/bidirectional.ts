@@ -47,6 +47,10 @@ export class BidirectionalLayer extends Layer {
     return { layer: { kind: this.layer.kind, config: this.layer.config() }, mergeMode: this.mergeMode };
   }
 
+  override get carriesState(): boolean {
+    return this.layer.carriesState;
+  }
+
   override outputShape(x: Shape, ...others: readonly Shape[]): Shape {
     checkSequence(this.kind, x, this.layer.masked, others);
     const [mask, states] = this.#split(others);

@@ -177,6 +177,10 @@ export abstract class RecurrentLayer extends Layer {
     return { units, activation: this.innerActivation, ...flags };
   }
 
+  override get carriesState(): boolean {
+    return this.stateful;
+  }
+
   override outputShape(x: Shape, ...others: readonly Shape[]): Shape {
     const steps = checkSequence(this.kind, x, this.masked, others);
     const states = others.slice(this.masked ? 1 : 0);

@@ -28,6 +28,7 @@ for script in common pytorch timm_ keras3 tf_keras_ tf1_ops optax_ tfjs_ recurre
   "$envs/main/bin/python" "$script.py"
 done
 KERAS_BACKEND=torch "$envs/main/bin/python" keras3.py
+KERAS_BACKEND=torch "$envs/main/bin/python" layers.py
 node recurrent.mjs
 "$envs/mxnet1/bin/python" mxnet_.py
 "$envs/mxnet2/bin/python" mxnet_.py

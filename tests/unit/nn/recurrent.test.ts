@@ -285,6 +285,26 @@ describe.each(backends)("recurrent layers on %s", (backend) => {
     core.dispose();
   });
 
+  it("carries the state of every row of a large batch", () => {
+    const core = makeCore(backend);
+    const rows = 300;
+    const options = { name: "rnn" };
+    const whole = new Sequential(core, [simpleRnn(3, options)], { inputShape: [2, 1], seed: 3 });
+    const stateful = timeDistributed(simpleRnn(3), { name: "rnn" });
+    expect([stateful.carriesState, bidirectional(gru(2, { stateful: true })).carriesState]).toEqual([false, true]);
+    const half = new Sequential(core, [simpleRnn(3, { ...options, stateful: true })], { inputShape: [1, 1], seed: 3 });
+    const x = randomValues(2 * rows, 5);
+    const part = (at: number) => x.filter((_, i) => i % 2 === at);
+    const expected = whole.predict(x).data.slice();
+    half.predict(part(0));
+    expectSameBits(half.predict(part(1)).data, expected, "prediction");
+    half.resetStates();
+    const trainer = new Trainer(half, { loss: meanSquaredError(), optimizer: () => ({ step() {}, dispose() {} }) });
+    trainer.evaluate(part(0), new Float32Array(3 * rows));
+    expect(trainer.evaluate(part(1), expected).loss).toBe(0);
+    core.dispose();
+  });
+
   it.each(CELLS)("%s: padding that a mask leaves out changes nothing", (_, make) => {
     const core = makeCore(backend);
     const [steps, features, units] = [5, 2, 4];
