@@ -34,6 +34,11 @@ export function gru_forward_f32(
   gatesPtr: usize, statesPtr: usize, candidatesPtr: usize, maskPtr: usize,
   initialStatePtr: usize, finalStatePtr: usize, outputPtr: usize, scratchPtr: usize,
 ): void {
+  assert(
+    !((recurrentPtr | biasPtr | gatesPtr | statesPtr | candidatesPtr | maskPtr | initialStatePtr |
+      finalStatePtr | outputPtr | scratchPtr) & 3),
+    "operands are 4-byte aligned",
+  );
   const sequence = sequenceAt(sequencePtr, first, count);
   const rowBytes = units << 2;
   const gateBytes = rowBytes * GATES;
@@ -122,6 +127,11 @@ export function gru_backward_f32(
   gatesPtr: usize, statesPtr: usize, candidatesPtr: usize, maskPtr: usize,
   dOutputPtr: usize, dFinalStatePtr: usize, dInitialStatePtr: usize, scratchPtr: usize,
 ): void {
+  assert(
+    !((recurrentPtr | gatesPtr | statesPtr | candidatesPtr | maskPtr | dOutputPtr | dFinalStatePtr |
+      dInitialStatePtr | scratchPtr) & 3),
+    "operands are 4-byte aligned",
+  );
   const sequence = sequenceAt(sequencePtr, first, count);
   const rowBytes = units << 2;
   const gateBytes = rowBytes * GATES;

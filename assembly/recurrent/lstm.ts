@@ -34,6 +34,11 @@ export function lstm_forward_f32(
   initialStatePtr: usize, initialCellPtr: usize, finalStatePtr: usize, finalCellPtr: usize, outputPtr: usize,
   scratchPtr: usize,
 ): void {
+  assert(
+    !((recurrentPtr | gatesPtr | statesPtr | cellsPtr | activatedPtr | maskPtr | initialStatePtr |
+      initialCellPtr | finalStatePtr | finalCellPtr | outputPtr | scratchPtr) & 3),
+    "operands are 4-byte aligned",
+  );
   const sequence = sequenceAt(sequencePtr, first, count);
   const rowBytes = units << 2;
   const gateBytes = rowBytes * GATES;
@@ -108,6 +113,11 @@ export function lstm_backward_f32(
   dOutputPtr: usize, dFinalStatePtr: usize, dFinalCellPtr: usize, dInitialStatePtr: usize, dInitialCellPtr: usize,
   scratchPtr: usize,
 ): void {
+  assert(
+    !((recurrentPtr | gatesPtr | cellsPtr | activatedPtr | maskPtr | dOutputPtr | dFinalStatePtr |
+      dFinalCellPtr | dInitialStatePtr | dInitialCellPtr | scratchPtr) & 3),
+    "operands are 4-byte aligned",
+  );
   const sequence = sequenceAt(sequencePtr, first, count);
   const rowBytes = units << 2;
   const gateBytes = rowBytes * GATES;
