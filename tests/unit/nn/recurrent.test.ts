@@ -7,6 +7,7 @@ import {
   concat,
   dense,
   dropout,
+  embedding,
   flatten,
   gru,
   input,
@@ -322,6 +323,26 @@ describe.each(backends)("recurrent layers on %s", (backend) => {
       const one = short.predict(x.slice(at, at + length * features));
       expectSameBits(one.data, y.subarray(row * units, (row + 1) * units), `a sequence of ${length}`);
     });
+    core.dispose();
+  });
+
+  it("takes ids whose padding is 0 as their own mask", () => {
+    const core = makeCore(backend);
+    const ids = input([4]);
+    const y = lstm(3, { masked: true, name: "lstm" }).apply([embedding(6, 2, { name: "ids" }).apply(ids), ids]);
+    const model = new Model(core, { inputs: ids, outputs: y, seed: 1 });
+    const padded = model.forward([3, 5, 0, 0, 0, 0, 0, 0]).data.slice();
+    expect(Array.from(padded.subarray(3))).toEqual([0, 0, 0]);
+    const dx = model.backward([1, 2, 3, 4, 5, 6]);
+    expect(Array.from(dx.data), "ids have no gradient").toEqual(new Array(8).fill(0));
+    const touched = Array.from(model.gradients["ids.weight"]!.data, (value) => value !== 0);
+    expect(touched, "ids 3 and 5 alone").toEqual(
+      [0, 1, 2, 3, 4, 5].flatMap((id) => [id === 3 || id === 5, id === 3 || id === 5]),
+    );
+    const short = input([2]);
+    const unpadded = lstm(3, { name: "lstm" }).apply(embedding(6, 2, { name: "ids" }).apply(short));
+    const other = new Model(core, { inputs: short, outputs: unpadded, seed: 1 });
+    expectSameBits(other.predict([3, 5]).data, padded.subarray(0, 3), "the same without padding");
     core.dispose();
   });
 
