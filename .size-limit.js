@@ -1,7 +1,7 @@
 // What travels to a user: minified and brotli-compressed. What createCore loads on demand is counted for itself.
-const onDemand = ["./lazy.js", "../threads/start.js"];
+const onDemand = ["./lazy.js", "./start.js"];
 const withoutOnDemand = (config) => ({ ...config, external: onDemand });
-const inline = { path: "dist/entry/inline.js", modifyEsbuildConfig: withoutOnDemand };
+const inline = { path: "dist/default/index.js", modifyEsbuildConfig: withoutOnDemand };
 
 export default [
   {
@@ -11,21 +11,21 @@ export default [
     limit: "24 KiB",
   },
   { name: "lanewise, everything", ...inline, limit: "26.25 KiB" },
-  { name: "lanewise/js, everything", ...inline, path: "dist/entry/js.js", limit: "18.5 KiB" },
-  { name: "relaxed and wide, on demand", path: "dist/backend/wasm/lazy.js", limit: "12 KiB" },
-  { name: "threads, on demand", path: "dist/backend/threads/start.js", limit: "5 KiB" },
-  { name: "lanewise/checkpoint, everything", path: "dist/checkpoint/index.js", limit: "7.5 KiB" },
+  { name: "lanewise/js, everything", ...inline, path: "dist/default/js.js", limit: "18.5 KiB" },
+  { name: "relaxed and wide, on demand", path: "dist/default/lazy.js", limit: "12 KiB" },
+  { name: "threads, on demand", path: "dist/default/start.js", limit: "5 KiB" },
+  { name: "lanewise/checkpoint, everything", path: "dist/default/checkpoint.js", limit: "7.5 KiB" },
   {
     name: "lanewise/checkpoint, save and load",
-    path: "dist/checkpoint/index.js",
+    path: "dist/default/checkpoint.js",
     import: "{ saveCheckpoint, loadCheckpoint }",
     limit: "4.25 KiB",
   },
   {
     name: "lanewise/tfjs, everything",
-    path: "dist/tfjs/index.js",
+    path: "dist/default/tfjs.js",
     modifyEsbuildConfig: (config) => ({ ...config, external: [...onDemand, "@tensorflow/tfjs-core"] }),
     limit: "27 KiB",
   },
-  { name: "lanewise/nn, everything", path: "dist/nn/index.js", limit: "12 KiB" },
+  { name: "lanewise/nn, everything", path: "dist/default/nn.js", limit: "12 KiB" },
 ];
