@@ -3,7 +3,16 @@
 //   node digest.mjs [wasm|js|auto] [threads]
 import { createHash } from "node:crypto";
 import { createCore, matmul, RMSProp } from "../../dist/default/index.js";
-import { dense, dropout, relu, Sequential, sigmoid, softmaxCrossEntropy, Trainer, tanh } from "../../dist/default/nn.js";
+import {
+  dense,
+  dropout,
+  relu,
+  Sequential,
+  sigmoid,
+  softmaxCrossEntropy,
+  Trainer,
+  tanh,
+} from "../../dist/default/nn.js";
 
 const core = await createCore({ backend: process.argv[2] ?? "auto", threads: Number(process.argv[3] ?? 1) });
 const hash = createHash("sha256");

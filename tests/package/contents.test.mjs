@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -69,6 +69,33 @@ describe("the tarball", () => {
     };
     expect(imported("index.js")).toBeLessThanOrEqual(3);
     for (const entry of ENTRIES) expect(imported(fileOf(entry)), entry).toBeLessThanOrEqual(8);
+  });
+
+  it("leaves nothing of a chunk of which nothing is used", async () => {
+    const folder = join(directory, "chunks");
+    // Without the package.json that says that no module has side effects.
+    cpSync(join(installed, "dist/default"), folder, { recursive: true });
+    const scripts = files(folder).filter((name) => name.endsWith(".js") && name !== "tfjs.js");
+    const onDemand = scripts.flatMap((name) => {
+      const code = readFileSync(join(folder, name), "utf8");
+      return [...code.matchAll(/import\("(\.\/.+?)"\)/g)].map(([, file]) => file);
+    });
+    const chunks = scripts.filter((name) => !onDemand.includes(`./${name}`));
+    expect(chunks).toContain("core.js");
+    for (const chunk of chunks) {
+      const { outputFiles } = await build({
+        stdin: { contents: `import "./${chunk}"`, resolveDir: folder },
+        bundle: true,
+        minify: true,
+        format: "esm",
+        write: false,
+        external: ["@assemblyscript/loader", ...onDemand],
+      });
+      // esbuild keeps constants such as 1 << 17.
+      const [{ text }] = outputFiles;
+      expect(text.length, text).toBeLessThan(500);
+      expect(text).not.toMatch(/function|class|=>/);
+    }
   });
 
   it("has source maps that name sources which are there", () => {
