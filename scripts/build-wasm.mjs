@@ -78,6 +78,8 @@ async function compile(binary) {
     if (error) throw error;
     const files = Object.fromEntries(result.files.map((file) => [file, hashOf(file)]));
     cache[name] = { key, files, binary: hashOf(`build/wasm/${name}.wasm`), hasTile: result.hasTile };
+    // At once: another binary may have an error.
+    writeFileSync(CACHE, JSON.stringify(cache));
   }
   built[name] = cache[name];
   return built[name].hasTile;
