@@ -59,9 +59,13 @@ const isPlain = (node) => {
   return !["CallExpression", "NewExpression", "SpreadElement"].includes(node.type);
 };
 
+/** Whether the key of a member is computed from a variable; bundlers know those of `Symbol`. */
+const hasNamedKey = ({ computed, key }) => computed && key.object?.name !== "Symbol";
+
 /**
- * Says of every constant of a module that computing it has no side effects. Bundlers cannot see it where a property is
- * read or an object is spread, and a module that is dropped as a whole in the sources is a part of a chunk here.
+ * Says of every constant and every class of a module that evaluating it has no side effects. Bundlers cannot see it where
+ * a property is read, an object is spread, or a variable is the key of a method; and a module that they would drop as a
+ * whole is a part of a chunk here.
  */
 const pureConstants = {
   name: "pure constants",
@@ -71,6 +75,10 @@ const pureConstants = {
       const text = new RolldownMagicString(code);
       for (const statement of this.parse(code, { lang: "ts" }).body) {
         const declaration = statement.type === "ExportNamedDeclaration" ? statement.declaration : statement;
+        if (declaration?.type === "ClassDeclaration" && declaration.body.body.some(hasNamedKey)) {
+          const { start, end, id } = declaration;
+          text.overwrite(start, id.start, `const ${id.name} = /* @__PURE__ */ (() => class `).appendRight(end, ")();");
+        }
         if (declaration?.type !== "VariableDeclaration") continue;
         for (const { init } of declaration.declarations) {
           const isAnnotated = code.slice(0, init?.start).endsWith("/* @__PURE__ */ ");
