@@ -1,6 +1,6 @@
 // Bundles the sources into dist: a folder for each condition of package.json's exports, in it a file for each entry point
 // and shared chunks (docs/decisions/0005-size.md says why few files). What the folders differ in is how the binaries come.
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { RolldownMagicString, rolldown } from "rolldown";
@@ -142,6 +142,13 @@ for (const [folder, { format, suffix }] of Object.entries(FOLDERS)) {
   await bundle.close();
 }
 
+// TypeScript before 5.7 knows typed arrays without a parameter; this is the same type for all.
+for (const file of readdirSync(`${root}dist/types`, { recursive: true })) {
+  if (!file.endsWith(".d.ts")) continue;
+  const text = readFileSync(`${root}dist/types/${file}`, "utf8");
+  const portable = text.replaceAll(/\b(\w+Array)<ArrayBuffer>/g, "ReturnType<typeof $1.of>");
+  if (portable !== text) writeFileSync(`${root}dist/types/${file}`, portable);
+}
 // The same declarations, as those of CommonJS modules.
 cpSync(`${root}dist/types`, `${root}dist/require/types`, { recursive: true });
 writeFileSync(`${root}dist/require/package.json`, `${JSON.stringify({ type: "commonjs" })}\n`);

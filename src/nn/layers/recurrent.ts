@@ -71,7 +71,7 @@ export interface SequenceRun {
   readonly outputStep: number;
 }
 
-/** What the forward pass of one direction leaves to the backward pass. @internal */
+/** What the forward pass of one direction leaves to the backward pass. */
 export interface SequenceState extends SequenceRun {
   /** Address of the description, rows, units, steps and U: what every kernel's arguments begin with. */
   readonly rows: readonly Argument[];
