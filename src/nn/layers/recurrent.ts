@@ -52,7 +52,7 @@ export interface GatedOptions extends RecurrentOptions {
   recurrentActivation?: RecurrentActivation;
 }
 
-/** One pass over a sequence, in one direction. @internal */
+/** One pass over a sequence, in one direction. */
 export interface SequenceRun {
   /** Time-major: [steps, rows, inputs]. */
   readonly x: Value;
