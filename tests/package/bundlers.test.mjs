@@ -86,8 +86,8 @@ describe.each(Object.keys(bundlers))("%s", (bundler) => {
 
 it.each([
   ["workerd", "matmul", ["simd.wasm"]],
-  ["workerd", "command", ["nn.wasm", "simd.wasm"]],
-  ["edge-light", "command", []],
+  ["workerd", "dense", ["nn.wasm", "simd.wasm"]],
+  ["edge-light", "dense", []],
 ])("under the condition %s %s takes along the kernels that it uses", async (condition, program, expected) => {
   const folder = await bundleFor(directory, `programs/${program}.mjs`, "esm", [condition, "worker", "browser"]);
   const names = readdirSync(folder);
