@@ -18,12 +18,19 @@ export default [
   },
   { name: "wide tiles of layers, on demand", ...entry("wide-families"), limit: "19.75 KiB" },
   { name: "threads, on demand", path: "dist/default/start.js", limit: "5 KiB" },
-  { name: "lanewise/checkpoint, everything", ...entry("checkpoint"), limit: "8 KiB" },
+  { name: "lanewise/checkpoint, everything", ...entry("checkpoint"), limit: "14 KiB" },
   {
     name: "lanewise/checkpoint, save and load",
     ...entry("checkpoint"),
     import: "{ saveCheckpoint, loadCheckpoint }",
-    limit: "4.75 KiB",
+    limit: "9.25 KiB",
+  },
+  { name: "lanewise/checkpoint, one store", ...entry("checkpoint"), import: "{ indexedDBStore }", limit: "1.25 KiB" },
+  {
+    name: "lanewise/checkpoint/file",
+    ...entry("checkpoint-file"),
+    modifyEsbuildConfig: (config) => ({ ...config, platform: "node" }),
+    limit: "1.5 KiB",
   },
   { name: "lanewise/tfjs, everything", ...entry("tfjs"), limit: "28.25 KiB" },
   {

@@ -14,6 +14,7 @@ const ENTRIES = {
   slim: "src/entry/slim.ts",
   nn: "src/nn/index.ts",
   checkpoint: "src/checkpoint/index.ts",
+  "checkpoint-file": "src/checkpoint/stores/file.ts",
   tfjs: "src/tfjs/index.ts",
 };
 
@@ -112,7 +113,7 @@ for (const [folder, { format, suffix }] of Object.entries(FOLDERS)) {
   const bundle = await rolldown({
     cwd: root,
     input: ENTRIES,
-    external: [/^@/],
+    external: [/^@/, /^node:/],
     platform: "neutral",
     checks: { pluginTimings: false },
     resolve: { extensionAlias: { ".js": [".ts"] } },

@@ -20,7 +20,7 @@ function files(folder) {
 /** The folders of the JavaScript, by the condition that chooses them. */
 const FOLDERS = ["default", "edge-light", "require", "workerd"];
 const ENTRIES = Object.keys(manifest.exports).filter((name) => !/wasm|json/.test(name));
-const fileOf = (entry) => (entry === "." ? "index.js" : `${entry.slice(2)}.js`);
+const fileOf = (entry) => (entry === "." ? "index.js" : `${entry.slice(2).replace("/", "-")}.js`);
 
 describe("the tarball", () => {
   const src = fileURLToPath(new URL("../../src", import.meta.url));
@@ -89,7 +89,7 @@ describe("the tarball", () => {
         minify: true,
         format: "esm",
         write: false,
-        external: ["@assemblyscript/loader", ...onDemand],
+        external: ["@assemblyscript/loader", "node:*", ...onDemand],
       });
       // esbuild keeps constants such as 1 << 17.
       const [{ text }] = outputFiles;
@@ -151,7 +151,7 @@ describe("exports", () => {
       metafile: true,
       outfile: "out.js",
       conditions,
-      external: ["*.wasm", "*.wasm?module", "@tensorflow/tfjs-core"],
+      external: ["*.wasm", "*.wasm?module", "@tensorflow/tfjs-core", "node:*"],
     });
     const [main] = metafile.inputs["<stdin>"].imports;
     return {
