@@ -56,6 +56,7 @@ const isPlain = (node) => {
     return node.properties.every(({ type, computed, value }) => type === "Property" && !computed && isPlain(value));
   }
   if (/^TS(As|Satisfies|NonNull)Expression$/.test(node.type)) return isPlain(node.expression);
+  if (node.type === "TemplateLiteral") return node.expressions.length === 0;
   if (node.type === "MemberExpression") return node.object.name === "Math";
   return !["CallExpression", "NewExpression", "SpreadElement"].includes(node.type);
 };
