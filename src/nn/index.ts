@@ -14,10 +14,16 @@ export {
   orthogonal,
   uniform,
 } from "./initializers.js";
-export { type BufferSpec, Layer, type LayerConfig, type ParameterSpec } from "./layer.js";
-export { type ActivationLayer, type ActivationName, relu, sigmoid, tanh } from "./layers/activation.js";
+export { type BufferSpec, Layer, type LayerConfig, layerConfig, type ParameterSpec } from "./layer.js";
 export {
+  type ActivationLayer,
+  type ActivationName,
   type ActivationOptions,
+  relu,
+  sigmoid,
+  tanh,
+} from "./layers/activation.js";
+export {
   activation,
   elu,
   gelu,

@@ -3,10 +3,10 @@ import { reduceFamily } from "../../backend/families/reduce.js";
 import { checkChoice, checkKeys, unexpected } from "../../checks.js";
 import { OptionError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
-import { Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
+import { Layer, layerConfig, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
-import { checkName } from "./options.js";
+import { checkName, optionList } from "./options.js";
 import { checkSequence, RecurrentLayer, timeMajor } from "./recurrent.js";
 
 const MODES = ["concat", "sum", "mul", "ave"] as const;
@@ -43,8 +43,8 @@ export class BidirectionalLayer extends Layer {
     this.mergeMode = mergeMode;
   }
 
-  override config(): LayerConfig {
-    return { layer: { kind: this.layer.kind, config: this.layer.config() }, mergeMode: this.mergeMode };
+  override config(): readonly unknown[] {
+    return [layerConfig(this.layer), ...optionList({ mergeMode: this.mergeMode, name: this.name })];
   }
 
   override outputShape(x: Shape, ...others: readonly Shape[]): Shape {

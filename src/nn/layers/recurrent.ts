@@ -7,11 +7,11 @@ import { checkBoolean, checkInteger, checkKeys, checkNumber, unexpected } from "
 import { OptionError, ShapeError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
 import { glorotUniform, type Initializer, orthogonal } from "../initializers.js";
-import { Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
+import { Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import { multiply } from "../products.js";
 import type { Address, Argument, Value } from "../value.js";
-import { checkName } from "./options.js";
+import { checkName, optionList } from "./options.js";
 
 /** Activations inside recurrent layers. `{ hardSigmoid: slope }` is min(max(slope·x + 0.5, 0), 1). */
 export type RecurrentActivation = keyof typeof GATE_ACTIVATION | { readonly hardSigmoid: number };
@@ -171,10 +171,15 @@ export abstract class RecurrentLayer extends Layer {
     this.recurrentInitializer = recurrentInitializer;
   }
 
-  override config(): LayerConfig {
-    const { units, bias, returnSequences, goBackwards, stateful, masked, zeroOutputForMask } = this;
-    const flags = { bias, returnSequences, goBackwards, stateful, masked, zeroOutputForMask };
-    return { units, activation: this.innerActivation, ...flags };
+  override config(): readonly unknown[] {
+    return [this.units, ...optionList(this.options())];
+  }
+
+  /** The options that it was made with. */
+  protected options(): Readonly<Record<string, unknown>> {
+    const { innerActivation: activation, bias, returnSequences, goBackwards, stateful } = this;
+    const { masked, zeroOutputForMask, name } = this;
+    return { activation, bias, returnSequences, goBackwards, stateful, masked, zeroOutputForMask, name };
   }
 
   override outputShape(x: Shape, ...others: readonly Shape[]): Shape {
