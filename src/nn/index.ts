@@ -114,6 +114,10 @@ export {
   recall,
 } from "./metrics.js";
 export { Model, type ModelOptions } from "./model.js";
+export type { Json } from "./model-file/json.js";
+export type { LayerFunctions } from "./model-file/layers.js";
+export { type LoadedModel, type LoadModelOptions, type LoadTrainerOptions, loadModel } from "./model-file/load.js";
+export { type SaveModelOptions, saveModel } from "./model-file/save.js";
 export type { PlanBuilder } from "./plan-builder.js";
 export { multiply, type Product } from "./products.js";
 export type { MetricValues } from "./recorder.js";
