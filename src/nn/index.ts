@@ -14,6 +14,8 @@ export {
   orthogonal,
   uniform,
 } from "./initializers.js";
+export { exportTfjs, type TfjsModel } from "./interchange/export-tfjs.js";
+export { type ImportOptions, importTfjs, type TfjsFiles } from "./interchange/import-tfjs.js";
 export { type BufferSpec, Layer, type LayerConfig, layerConfig, type ParameterSpec } from "./layer.js";
 export {
   type ActivationLayer,

@@ -2,6 +2,7 @@ import { checkList, checkRecord, checkString } from "../../checkpoint/json.js";
 import { describe, listOf, quote } from "../../checks.js";
 import { CheckpointError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
+import type { LayerConfig } from "../layer.js";
 import type { Model } from "../model.js";
 import { isConfig, type LayerFunctions, makerOf } from "./layers.js";
 
@@ -74,15 +75,13 @@ export function readArchitecture(path: string, value: unknown, functions: LayerF
   const names = new Set<string>();
   for (const [i, entry] of layers.entries()) {
     const at = `${path}.layers[${i}]`;
-    const { kind, name, args } = checkFields(at, entry, ["kind", "name", "args"]);
+    const { name, ...config } = checkFields(at, entry, ["kind", "name", "args"]);
     const known = checkString(`${at}.name`, name);
     if (known === "" || names.has(known)) {
       throw new CheckpointError(`${at}.name is ${quote(known)}, expected one that is not empty and no other layer's`);
     }
     names.add(known);
-    checkKind(`${at}.kind`, kind, functions);
-    checkList(`${at}.args`, args);
-    checkArguments(`${at}.args`, args, functions);
+    checkConfig(at, config, functions);
   }
   const nodes = checkList(`${path}.nodes`, record.nodes);
   const used = new Set<number>();
@@ -131,6 +130,16 @@ export function checkShape(path: string, value: unknown): void {
   if (shape.reduce<number>((size, length) => size * (length as number), 1) > SIZE) {
     throw new CheckpointError(`${path} is [${shape}], expected at most ${SIZE} elements`);
   }
+}
+
+/** Throws unless a layer and those among its arguments can be made with `functions`. */
+export function checkConfig(
+  path: string,
+  { kind, args }: Partial<Record<keyof LayerConfig, unknown>>,
+  functions: LayerFunctions,
+): void {
+  checkKind(`${path}.kind`, kind, functions);
+  checkArguments(`${path}.args`, checkList(`${path}.args`, args), functions);
 }
 
 function checkKind(path: string, kind: unknown, functions: LayerFunctions): void {
