@@ -122,6 +122,17 @@ export type { LayerFunctions } from "./model-file/layers.js";
 export { type LoadedModel, type LoadModelOptions, type LoadTrainerOptions, loadModel } from "./model-file/load.js";
 export { type SaveModelOptions, saveModel } from "./model-file/save.js";
 export type { PlanBuilder } from "./plan-builder.js";
+export {
+  batches,
+  fitStandardizer,
+  oneHot,
+  type SplitOptions,
+  type Standardizer,
+  type StandardizerState,
+  type StreamRow,
+  splitRows,
+  standardizer,
+} from "./preprocessing.js";
 export { multiply, type Product } from "./products.js";
 export type { MetricValues } from "./recorder.js";
 export { Sequential, type SequentialOptions } from "./sequential.js";
