@@ -3,8 +3,8 @@ import { inlinedWasm } from "../backend/wasm/inlined.js";
 import { type Core, createCoreSyncFrom } from "../core.js";
 import { Tensor } from "../tensor.js";
 
-/** Where the optimizers of a TensorFlow.js backend work: a core, and the way from its tensors to the backend's. */
-export interface Place {
+/** Connects a core with the memory of a TensorFlow.js backend: which core computes, and how its tensors reach the backend's. */
+export interface MemoryBridge {
   readonly core: Core;
   /** For the reader: where the step runs, and what is copied. */
   readonly path: string;
@@ -40,22 +40,22 @@ interface WasmData {
   readonly refCount: number;
 }
 
-const places = new WeakMap<object, Place>();
+const bridges = new WeakMap<object, MemoryBridge>();
 /** One for all backends that are copied from. */
 let ownCore: Core | undefined;
 
-/** The place of the backend that TensorFlow.js uses now. */
-export function currentPlace(): Place {
+/** The bridge to the backend that TensorFlow.js uses now. */
+export function currentBridge(): MemoryBridge {
   const current = backend();
-  let place = places.get(current);
-  if (place === undefined) {
-    place = placeOf(current as unknown as Partial<WasmBackend>);
-    places.set(current, place);
+  let bridge = bridges.get(current);
+  if (bridge === undefined) {
+    bridge = bridgeTo(current as unknown as Partial<WasmBackend>);
+    bridges.set(current, bridge);
   }
-  return place;
+  return bridge;
 }
 
-function placeOf(current: Partial<WasmBackend>): Place {
+function bridgeTo(current: Partial<WasmBackend>): MemoryBridge {
   const { wasm, dataIdMap, makeOutput } = current;
   if (dataIdMap === undefined || wasm === undefined || makeOutput === undefined) return new Copies("");
   const memory = wasm.wasmMemory ?? wasm.asm?.memory;
@@ -68,7 +68,7 @@ function placeOf(current: Partial<WasmBackend>): Place {
 }
 
 /** The heap of the wasm backend: gradients and variables are used where they are, and the state lies beside them. */
-class Heap implements Place {
+class Heap implements MemoryBridge {
   readonly core: Core;
   readonly path: string;
   readonly #backend: WasmBackend;
@@ -119,7 +119,7 @@ class Heap implements Place {
 }
 
 /** Any other backend: numbers are read from it and written to it, and the state lies in a core of its own. */
-class Copies implements Place {
+class Copies implements MemoryBridge {
   readonly core: Core;
   readonly path: string;
 
