@@ -3,11 +3,34 @@
  * files against its own types.
  */
 declare module "@tensorflow/tfjs-core" {
+  export type DataType = "float32" | "int32" | "bool" | "complex64" | "string";
   export interface TensorInfo {
     dataId: object;
     shape: number[];
-    dtype: string;
+    dtype: DataType;
   }
+  export interface NamedTensorInfoMap {
+    [name: string]: TensorInfo | undefined;
+  }
+  export interface NamedAttrMap {
+    [name: string]: unknown;
+  }
+  type KernelFunc = (params: {
+    inputs: NamedTensorInfoMap;
+    backend: object;
+    attrs?: NamedAttrMap;
+  }) => TensorInfo | TensorInfo[];
+  export interface KernelConfig {
+    kernelName: string;
+    backendName: string;
+    kernelFunc: KernelFunc;
+    setupFunc?: (backend: object) => void;
+    disposeFunc?: (backend: object) => void;
+  }
+  export function getKernel(kernelName: string, backendName: string): KernelConfig;
+  export function registerKernel(config: KernelConfig): void;
+  export function unregisterKernel(kernelName: string, backendName: string): void;
+  export function ready(): Promise<void>;
   export class Tensor {
     readonly shape: number[];
     readonly size: number;

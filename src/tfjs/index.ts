@@ -9,6 +9,7 @@ export type { DialectName } from "../optim/dialects.js";
 export type { Schedule } from "../optim/optimizer.js";
 export type { RMSPropOptions } from "../optim/rmsprop.js";
 export type { SGDOptions } from "../optim/sgd.js";
+export { type AccelerateOptions, type Acceleration, accelerate } from "./accelerate.js";
 export { type AdagradOptions, adagrad } from "./optimizers/adagrad.js";
 export { adam, adamw } from "./optimizers/adam.js";
 export { LanewiseOptimizer } from "./optimizers/optimizer.js";

@@ -2,42 +2,24 @@ import { backend, engine, getBackend, type Tensor as TfTensor, tensor, type Vari
 import { embeddedWasm } from "../backend/wasm/embedded.js";
 import { type Core, createCoreSyncFrom } from "../core.js";
 import { Tensor } from "../tensor.js";
+import { heapOf, type WasmHeap } from "./wasm-heap.js";
 
-/** Connects a core with the memory of a TensorFlow.js backend: which core computes, and how its tensors reach the backend's. */
+/** Connects an optimizer's core with TensorFlow.js: how tensors of the core get the values of variables and gradients. */
 export interface MemoryBridge {
   readonly core: Core;
   /** For the reader: where the step runs, and what is copied. */
   readonly path: string;
-  /** A tensor of the core that stands for variables or gradients of this size. */
+  /** A tensor of the core for a variable or gradient of this size. */
   open(size: number): Tensor;
   close(window: Tensor): void;
-  /** Makes the window hold a gradient. */
+  /** Gives the window a gradient's values. */
   readGradient(gradient: TfTensor, window: Tensor): void;
-  /** Makes the window hold a variable, which nobody else then shares. */
+  /** Gives the window a variable's values, which nobody else then shares. */
   readVariable(source: Variable, window: Tensor): void;
-  /** After the window's content has changed: the variable holds it. */
+  /** After the window's values have changed: gives them to the variable. */
   writeVariable(target: Variable, window: Tensor): void;
-  /** A tensor of TensorFlow.js that takes no room beside `values`, of its size; what it holds is of no account. */
+  /** A tensor of TensorFlow.js that takes no room beside `values`, of its size; its values do not matter. */
   placeholder(shape: number[], values: Float32Array): TfTensor;
-}
-
-/** What is used of the wasm backend. */
-interface WasmBackend {
-  readonly dataIdMap: { get(dataId: object): WasmData };
-  readonly wasm: {
-    readonly asm?: { readonly memory?: WebAssembly.Memory };
-    readonly wasmMemory?: WebAssembly.Memory;
-    readonly tfjs: { registerTensor(id: number, size: number, address: number): void; disposeData(id: number): void };
-    _malloc(bytes: number): number;
-    _free(address: number): void;
-  };
-  makeOutput(shape: number[], dtype: string, address: number): { dataId: object; shape: number[]; dtype: "float32" };
-}
-
-interface WasmData {
-  readonly id: number;
-  readonly memoryOffset: number;
-  readonly refCount: number;
 }
 
 const bridges = new WeakMap<object, MemoryBridge>();
@@ -49,40 +31,22 @@ export function currentBridge(): MemoryBridge {
   const current = backend();
   let bridge = bridges.get(current);
   if (bridge === undefined) {
-    bridge = bridgeTo(current as unknown as Partial<WasmBackend>);
+    const heap = heapOf(current);
+    bridge = typeof heap === "string" ? new Copies(heap) : new Windows(heap);
     bridges.set(current, bridge);
   }
   return bridge;
 }
 
-function bridgeTo(current: Partial<WasmBackend>): MemoryBridge {
-  const { wasm, dataIdMap, makeOutput } = current;
-  if (dataIdMap === undefined || wasm === undefined || makeOutput === undefined) return new Copies("");
-  const memory = wasm.wasmMemory ?? wasm.asm?.memory;
-  if (memory === undefined) return new Copies("; its heap is not to be found");
-  try {
-    return new Heap(current as WasmBackend, memory);
-  } catch (error) {
-    return new Copies(`; its heap cannot be worked in: ${error instanceof Error ? error.message : error}`);
-  }
-}
-
-/** The heap of the wasm backend: gradients and variables are used where they are, and the state lies beside them. */
-class Heap implements MemoryBridge {
+/** On the wasm backend gradients and variables are used in place, and the state is beside them. */
+class Windows implements MemoryBridge {
   readonly core: Core;
   readonly path: string;
-  readonly #backend: WasmBackend;
+  readonly #heap: WasmHeap;
 
-  constructor(backend: WasmBackend, memory: WebAssembly.Memory) {
-    const { wasm } = backend;
-    this.#backend = backend;
-    this.core = createCoreSyncFrom(embeddedWasm, {
-      memory: {
-        attach: memory,
-        allocate: (bytes) => wasm._malloc(bytes) >>> 0,
-        free: (address) => wasm._free(address),
-      },
-    });
+  constructor(heap: WasmHeap) {
+    this.#heap = heap;
+    this.core = heap.core;
     this.path = `${getBackend()}: ${this.core.variant} kernels in TensorFlow.js's own heap, nothing is copied`;
   }
 
@@ -91,42 +55,39 @@ class Heap implements MemoryBridge {
   }
 
   close(window: Tensor): void {
-    window.ptr = 0; // what lies there is not ours
+    window.ptr = 0; // the memory there is not ours
   }
 
   readGradient(gradient: TfTensor, window: Tensor): void {
-    window.ptr = this.#backend.dataIdMap.get(gradient.dataId).memoryOffset;
+    window.ptr = this.#heap.address(gradient);
   }
 
   readVariable(source: Variable, window: Tensor): void {
     // Clones share their data, and so may a gradient: who changes it takes a copy.
-    if (this.#backend.dataIdMap.get(source.dataId).refCount > 1) assign(source, source.dataSync() as Float32Array);
-    window.ptr = this.#backend.dataIdMap.get(source.dataId).memoryOffset;
+    if (this.#heap.sharers(source) > 1) assign(source, source.dataSync() as Float32Array);
+    window.ptr = this.#heap.address(source);
   }
 
   writeVariable(target: Variable): void {
-    // XNNPACK keeps weights that it has packed, by their id; it forgets them with the id.
-    const { id, memoryOffset } = this.#backend.dataIdMap.get(target.dataId);
-    const { tfjs } = this.#backend.wasm;
-    tfjs.disposeData(id);
-    tfjs.registerTensor(id, target.size, memoryOffset);
+    this.#heap.forgetPacked(target);
   }
 
   placeholder(shape: number[]): TfTensor {
-    const address = this.#backend.wasm._malloc(4) >>> 0;
-    return engine().makeTensorFromTensorInfo(this.#backend.makeOutput(shape, "float32", address));
+    return engine().makeTensorFromTensorInfo(this.#heap.output(shape, "float32", this.#heap.allocate(4)));
   }
 }
 
-/** Any other backend: numbers are read from it and written to it, and the state lies in a core of its own. */
+/** On any other backend numbers are read from it and written to it, and the state is in a core of its own. */
 class Copies implements MemoryBridge {
   readonly core: Core;
   readonly path: string;
 
+  /** `reason`: why the heap of a wasm backend is not used. */
   constructor(reason: string) {
     ownCore ??= createCoreSyncFrom(embeddedWasm);
     this.core = ownCore;
-    this.path = `${getBackend()}: ${ownCore.variant} kernels, gradients and variables are copied${reason}`;
+    const why = reason === "" ? "" : `; ${reason}`;
+    this.path = `${getBackend()}: ${ownCore.variant} kernels, gradients and variables are copied${why}`;
   }
 
   open(size: number): Tensor {

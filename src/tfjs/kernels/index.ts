@@ -1,0 +1,22 @@
+import { batchMatMul } from "./batch-mat-mul.js";
+import { fusedMatMul } from "./fused-mat-mul.js";
+import { gatherV2 } from "./gather.js";
+import { identity } from "./identity.js";
+import type { TfKernel } from "./kernel.js";
+import { mean, sum } from "./reduce.js";
+import { transpose } from "./transpose.js";
+import { unsortedSegmentSum } from "./unsorted-segment-sum.js";
+
+export { KernelContext } from "./kernel.js";
+
+/** Every kernel of TensorFlow.js that Lanewise takes over. */
+export const KERNELS: readonly TfKernel[] = [
+  batchMatMul,
+  fusedMatMul,
+  gatherV2,
+  identity,
+  mean,
+  sum,
+  transpose,
+  unsortedSegmentSum,
+];

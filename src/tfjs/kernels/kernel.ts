@@ -1,0 +1,45 @@
+import type { TensorInfo } from "@tensorflow/tfjs-core";
+import { type CoreKernels, coreFamily } from "../../backend/families/core.js";
+import { type EmbeddingKernels, embeddingFamily } from "../../backend/families/embedding.js";
+import { type ReduceKernels, reduceFamily } from "../../backend/families/reduce.js";
+import type { WasmHeap } from "../wasm-heap.js";
+
+/** Tensors by the names that TensorFlow.js's kernel gives them; what is optional may be absent or null. */
+export type Inputs = { readonly [name: string]: TensorInfo | null | undefined };
+
+/** A kernel of TensorFlow.js, computed by Lanewise's. */
+export interface TfKernel {
+  /** TensorFlow.js's name. */
+  readonly name: string;
+  /** The result; undefined leaves the call to TensorFlow.js, for another type of elements or another shape. */
+  run(inputs: Inputs, attrs: object, context: KernelContext): TensorInfo | undefined;
+}
+
+/** What the kernels of one backend share: its heap and Lanewise's kernels in it. */
+export class KernelContext {
+  readonly heap: WasmHeap;
+  readonly core: CoreKernels;
+  readonly reduce: ReduceKernels;
+  readonly embedding: EmbeddingKernels;
+
+  /** @throws BackendError where a family of kernels cannot be compiled */
+  constructor(heap: WasmHeap) {
+    const { core } = heap;
+    this.heap = heap;
+    this.core = core.kernels(coreFamily);
+    this.reduce = core.kernels(reduceFamily);
+    this.embedding = core.kernels(embeddingFamily);
+  }
+}
+
+/** The number of elements of a shape, or of its axes from `begin` to before `end`. */
+export function sizeOf(shape: readonly number[], begin = 0, end = shape.length): number {
+  let size = 1;
+  for (let axis = begin; axis < end; axis++) size *= shape[axis]!;
+  return size;
+}
+
+/** Whether a tensor is there and has float32 elements. */
+export function isFloat32(tensor: TensorInfo | null | undefined): tensor is TensorInfo {
+  return tensor != null && tensor.dtype === "float32";
+}
