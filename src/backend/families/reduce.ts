@@ -17,16 +17,12 @@ type RowKernel = (
 
 /** Sums and maxima along an axis, element-wise sums and products, and copies between layouts. */
 export interface ReduceKernels {
-  /** y = a + b, element by element. `yPtr` may equal `aPtr` or `bPtr`. */
-  add_f32(count: number, aPtr: number, bPtr: number, yPtr: number): void;
   /** y[i, j] = a[i, j] + b[i, j], with the elements from row to row; stride 0: one row for all. y may be a or b. */
   add_rows_f32: RowKernel;
   /** y[i, j] = a[i, j] − b[i, j]. */
   subtract_rows_f32: RowKernel;
   /** y[i, j] = a[i, j] · b[i, j]. */
   multiply_rows_f32: RowKernel;
-  /** y = factor · x. `yPtr` may equal `xPtr`. */
-  scale_f32(count: number, factor: number, xPtr: number, yPtr: number): void;
   /** Copies rows of `columns` elements that are `srcStride` and `dstStride` elements apart. */
   copy_rows_f32(
     rows: number,
@@ -75,11 +71,9 @@ export const reduceFamily: KernelFamily<ReduceKernels> = {
   js: (views) => ({ ...binaryKernels(views), ...copyKernels(views), ...reduceKernels(views) }),
   warmUp(kernels) {
     const [x, y, z, rows, columns] = [1024, 65536, 131072, 128, 64];
-    kernels.add_f32(rows * columns, x, y, z);
     kernels.add_rows_f32(rows, columns, x, columns, y, 0, z, columns);
     kernels.subtract_rows_f32(rows, columns, x, columns, y, 0, z, columns);
     kernels.multiply_rows_f32(rows, columns, x, columns, y, 0, z, columns);
-    kernels.scale_f32(rows * columns, 2, x, z);
     kernels.copy_rows_f32(rows, 16, x, columns, z, columns);
     kernels.transpose_f32(1, rows, columns, 1, x, z);
     for (const inner of [1, columns]) {
@@ -90,11 +84,9 @@ export const reduceFamily: KernelFamily<ReduceKernels> = {
     }
   },
   shared: {
-    add_f32: { count: 0, steps: { 1: 4, 2: 4, 3: 4 }, grain: 16, work: (args) => args[0]! },
     add_rows_f32: byRows,
     subtract_rows_f32: byRows,
     multiply_rows_f32: byRows,
-    scale_f32: { count: 0, steps: { 2: 4, 3: 4 }, grain: 16, work: (args) => args[0]! },
     transpose_f32: {
       count: 0,
       steps: {

@@ -6,7 +6,7 @@ type RowKernel = ReduceKernels["add_rows_f32"];
 /** The JavaScript implementation of assembly/reduce/binary.ts. */
 export function binaryKernels(
   views: Views,
-): Pick<ReduceKernels, "add_f32" | "add_rows_f32" | "subtract_rows_f32" | "multiply_rows_f32" | "scale_f32"> {
+): Pick<ReduceKernels, "add_rows_f32" | "subtract_rows_f32" | "multiply_rows_f32"> {
   /** Combines rows with one operation; the store rounds its result. */
   function rowKernel(operation: (a: number, b: number) => number): RowKernel {
     return (rows, columns, aPtr, aStride, bPtr, bStride, yPtr, yStride) => {
@@ -19,18 +19,9 @@ export function binaryKernels(
       }
     };
   }
-  const addRows = rowKernel((a, b) => a + b);
   return {
-    add_f32: (count, aPtr, bPtr, yPtr) => addRows(1, count, aPtr, 0, bPtr, 0, yPtr, 0),
-    add_rows_f32: addRows,
+    add_rows_f32: rowKernel((a, b) => a + b),
     subtract_rows_f32: rowKernel((a, b) => a - b),
     multiply_rows_f32: rowKernel((a, b) => a * b),
-    scale_f32(count, factor, xPtr, yPtr) {
-      const { f32 } = views;
-      const rounded = Math.fround(factor);
-      const x = xPtr >>> 2;
-      const y = yPtr >>> 2;
-      for (let i = 0; i < count; i++) f32[y + i] = f32[x + i]! * rounded;
-    },
   };
 }
