@@ -30,7 +30,36 @@ declare module "@tensorflow/tfjs-core" {
   export function getKernel(kernelName: string, backendName: string): KernelConfig;
   export function registerKernel(config: KernelConfig): void;
   export function unregisterKernel(kernelName: string, backendName: string): void;
+  export interface GradConfig {
+    kernelName: string;
+    inputsToSave?: string[];
+    saveAllInputs?: boolean;
+    outputsToSave?: boolean[];
+    gradFunc(dy: Tensor | Tensor[], saved: Tensor[], attrs: NamedAttrMap): { [input: string]: () => Tensor };
+  }
+  export function getGradient(kernelName: string): GradConfig | undefined;
+  export function registerGradient(config: GradConfig): void;
+  export function unregisterGradient(kernelName: string): void;
   export function ready(): Promise<void>;
+  export namespace backend_util {
+    function decodeEinsumEquation(
+      equation: string,
+      numTensors: number,
+    ): { allDims: string[]; summedDims: number[]; idDims: number[][] };
+    function checkEinsumDimSizes(nDims: number, idDims: number[][], tensors: Tensor[]): void;
+  }
+  export namespace broadcast_util {
+    function getReductionAxes(inShape: number[], outShape: number[]): number[];
+  }
+  export function add(a: Tensor, b: Tensor | number): Tensor;
+  export function einsum(equation: string, ...tensors: Tensor[]): Tensor;
+  export function mul(a: Tensor, b: Tensor | number): Tensor;
+  export function neg(x: Tensor): Tensor;
+  export function reshape(x: Tensor, shape: number[]): Tensor;
+  export function rsqrt(x: Tensor): Tensor;
+  export function sub(a: Tensor, b: Tensor): Tensor;
+  export function sum(x: Tensor, axis?: number[], keepDims?: boolean): Tensor;
+  export function tile(x: Tensor, reps: number[]): Tensor;
   export class Tensor {
     readonly shape: number[];
     readonly size: number;

@@ -1,10 +1,14 @@
 import {
   backend,
+  type GradConfig,
   getBackend,
+  getGradient,
   getKernel,
   type KernelConfig,
   ready,
+  registerGradient,
   registerKernel,
+  unregisterGradient,
   unregisterKernel,
 } from "@tensorflow/tfjs-core";
 import { checkKeys, unexpected } from "../checks.js";
@@ -103,6 +107,12 @@ function register(
     registerKernel(configOf(kernel, theirs, contextOf));
     return { name: kernel.name, theirs };
   });
+  const gradients = registered.flatMap(({ name, gradient }) => {
+    if (gradient === undefined) return [];
+    const theirs = getGradient(name);
+    registerGradient(gradientOf({ kernelName: name, ...gradient }, theirs));
+    return [{ name, theirs }];
+  });
   return {
     replaced: replacements.filter(({ theirs }) => theirs !== undefined).map(({ name }) => name),
     added: replacements.filter(({ theirs }) => theirs === undefined).map(({ name }) => name),
@@ -112,6 +122,10 @@ function register(
       for (const { name, theirs } of replacements) {
         unregisterKernel(name, BACKEND);
         if (theirs !== undefined) registerKernel(theirs);
+      }
+      for (const { name, theirs } of gradients) {
+        unregisterGradient(name);
+        if (theirs !== undefined) registerGradient(theirs);
       }
       current = undefined;
     },
@@ -139,5 +153,14 @@ function configOf(
       const types = Object.values(params.inputs).map((input) => input?.dtype);
       throw new BackendError(`${name} of ${types.join(" and ")} is not available on the wasm backend`);
     },
+  };
+}
+
+/** Ours on the wasm backend; the registry of gradients is one for all backends. */
+function gradientOf(ours: GradConfig, theirs: GradConfig | undefined): GradConfig {
+  if (theirs === undefined) return ours;
+  return {
+    ...ours,
+    gradFunc: (dy, saved, attrs) => (getBackend() === BACKEND ? ours : theirs).gradFunc(dy, saved, attrs),
   };
 }

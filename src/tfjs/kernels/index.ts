@@ -1,9 +1,12 @@
 import { batchMatMul } from "./batch-mat-mul.js";
+import { einsum } from "./einsum.js";
+import { fusedBatchNorm } from "./fused-batch-norm.js";
 import { fusedMatMul } from "./fused-mat-mul.js";
 import { gatherV2 } from "./gather.js";
 import { identity } from "./identity.js";
 import type { TfKernel } from "./kernel.js";
 import { mean, sum } from "./reduce.js";
+import { tile } from "./tile.js";
 import { transpose } from "./transpose.js";
 import { unsortedSegmentSum } from "./unsorted-segment-sum.js";
 
@@ -12,11 +15,14 @@ export { KernelContext } from "./kernel.js";
 /** Every kernel of TensorFlow.js that Lanewise takes over. */
 export const KERNELS: readonly TfKernel[] = [
   batchMatMul,
+  einsum,
+  fusedBatchNorm,
   fusedMatMul,
   gatherV2,
   identity,
   mean,
   sum,
+  tile,
   transpose,
   unsortedSegmentSum,
 ];

@@ -1,6 +1,7 @@
-import type { TensorInfo } from "@tensorflow/tfjs-core";
+import type { GradConfig, TensorInfo } from "@tensorflow/tfjs-core";
 import { type CoreKernels, coreFamily } from "../../backend/families/core.js";
 import { type EmbeddingKernels, embeddingFamily } from "../../backend/families/embedding.js";
+import { type NormKernels, normFamily } from "../../backend/families/norm.js";
 import { type ReduceKernels, reduceFamily } from "../../backend/families/reduce.js";
 import type { WasmHeap } from "../wasm-heap.js";
 
@@ -13,6 +14,8 @@ export interface TfKernel {
   readonly name: string;
   /** The result; undefined leaves the call to TensorFlow.js, for another type of elements or another shape. */
   run(inputs: Inputs, attrs: object, context: KernelContext): TensorInfo | undefined;
+  /** A gradient in place of TensorFlow.js's, or where it has none; by operations of TensorFlow.js. */
+  readonly gradient?: Omit<GradConfig, "kernelName">;
 }
 
 /** What the kernels of one backend share: its heap and Lanewise's kernels in it. */
@@ -21,6 +24,7 @@ export class KernelContext {
   readonly core: CoreKernels;
   readonly reduce: ReduceKernels;
   readonly embedding: EmbeddingKernels;
+  readonly norm: NormKernels;
 
   /** @throws BackendError where a family of kernels cannot be compiled */
   constructor(heap: WasmHeap) {
@@ -29,6 +33,7 @@ export class KernelContext {
     this.core = core.kernels(coreFamily);
     this.reduce = core.kernels(reduceFamily);
     this.embedding = core.kernels(embeddingFamily);
+    this.norm = core.kernels(normFamily);
   }
 }
 
