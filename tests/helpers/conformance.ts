@@ -4,6 +4,7 @@ import { instantiateSync } from "@assemblyscript/loader";
 import { describe, expect, it } from "vitest";
 import { AttachedHeap } from "../../src/backend/arena.js";
 import type { LinearMemory } from "../../src/backend/backend.js";
+import type { ConvKernels } from "../../src/backend/families/conv.js";
 import { type CoreKernels, coreFamily } from "../../src/backend/families/core.js";
 import type { NetworkKernels } from "../../src/backend/families/nn.js";
 import type { KernelFamily } from "../../src/backend/family.js";
@@ -31,7 +32,8 @@ const added = families.filter((family) => family !== (coreFamily as KernelFamily
 
 /** All kernels there are; exp and log are exported only for the tests of their accuracy. */
 export type AllKernels = CoreKernels &
-  NetworkKernels & {
+  NetworkKernels &
+  ConvKernels & {
     exp_f32(count: number, xPtr: number, yPtr: number): void;
     log_f32(count: number, xPtr: number, yPtr: number): void;
   };
@@ -146,8 +148,11 @@ export type Operands = Record<string, Float32Array | Int32Array>;
 /** A call on some backend's kernels, given the address of each operand and, under `scratch`, of its scratch. */
 export type KernelCall = (kernels: AllKernels, ptr: Record<string, number>) => unknown;
 
-/** Bytes of scratch that a backend's call needs; what is left in it is not compared. */
-export type ScratchBytes = (kernels: AllKernels) => number;
+/**
+ * Bytes of scratch that a backend's call needs; what is left in it is not compared, nor an operand `window`, in which
+ * kernels work to find this number.
+ */
+export type ScratchBytes = (kernels: AllKernels, ptr: Record<string, number>) => number;
 
 /** What a call left behind. */
 export interface Outcome {
@@ -166,25 +171,31 @@ const GUARD_BITS = 0x7fc0dead | 0; // a NaN no kernel produces
  */
 export function runKernel(name: string, operands: Operands, call: KernelCall, scratchBytes?: ScratchBytes): Outcome {
   const { memory, kernels } = createBackend(name);
-  const scratch = new Uint8Array(scratchBytes?.(kernels) ?? 0);
   const ptr: Record<string, number> = {};
   let end = BASE;
-  for (const [key, values] of Object.entries({ ...operands, scratch })) {
-    ptr[key] = end + GUARD_BYTES + 4;
-    end = ptr[key] + values.byteLength + GUARD_BYTES;
-    end = Math.ceil(end / 64) * 64;
-  }
-  if (!memory.grow(end)) throw new Error(`cannot grow to ${end} bytes`);
-  new Int32Array(memory.buffer, BASE).fill(GUARD_BITS);
-  const bytes = () => new Uint8Array(memory.buffer);
+  /** An address for so many bytes, and room for guard bands around them; the memory is as large as needed so far. */
+  const place = (byteLength: number) => {
+    const at = end + GUARD_BYTES + 4;
+    const start = end;
+    end = Math.ceil((at + byteLength + GUARD_BYTES) / 64) * 64;
+    if (!memory.grow(end)) throw new Error(`cannot grow to ${end} bytes`);
+    new Int32Array(memory.buffer, start, (end - start) / 4).fill(GUARD_BITS);
+    return at;
+  };
   for (const [key, values] of Object.entries(operands)) {
-    bytes().set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), ptr[key]!);
+    ptr[key] = place(values.byteLength);
+    const bytes = new Uint8Array(memory.buffer, ptr[key], values.byteLength);
+    bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   }
+  const scratch = new Uint8Array(scratchBytes?.(kernels, ptr) ?? 0);
+  ptr["scratch"] = place(scratch.byteLength);
+  new Int32Array(memory.buffer, end).fill(GUARD_BITS);
   const result = call(kernels, ptr);
   const after: Operands = {};
   for (const [key, values] of Object.entries(operands)) {
-    const copy = bytes().slice(ptr[key]!, ptr[key]! + values.byteLength);
-    after[key] = values instanceof Int32Array ? new Int32Array(copy.buffer) : new Float32Array(copy.buffer);
+    const copy = new Uint8Array(memory.buffer).slice(ptr[key]!, ptr[key]! + values.byteLength);
+    if (key !== "window")
+      after[key] = values instanceof Int32Array ? new Int32Array(copy.buffer) : new Float32Array(copy.buffer);
     new Int32Array(memory.buffer, ptr[key]!, values.length).fill(GUARD_BITS);
   }
   new Int32Array(memory.buffer, ptr["scratch"]!, scratch.byteLength / 4).fill(GUARD_BITS);
