@@ -42,6 +42,33 @@ declare module "@tensorflow/tfjs-core" {
   export function unregisterGradient(kernelName: string): void;
   export function ready(): Promise<void>;
   export namespace backend_util {
+    type ExplicitPadding = [[number, number], [number, number], [number, number], [number, number]];
+    interface Conv2DInfo {
+      batchSize: number;
+      inHeight: number;
+      inWidth: number;
+      inChannels: number;
+      outHeight: number;
+      outWidth: number;
+      outChannels: number;
+      strideHeight: number;
+      strideWidth: number;
+      dilationHeight: number;
+      dilationWidth: number;
+      filterHeight: number;
+      filterWidth: number;
+      padInfo: { top: number; left: number };
+      outShape: [number, number, number, number];
+    }
+    function computeConv2DInfo(
+      inShape: [number, number, number, number],
+      filterShape: [number, number, number, number],
+      strides: number | [number, number],
+      dilations: number | [number, number],
+      pad: "same" | "valid" | number | ExplicitPadding,
+      roundingMode?: "floor" | "round" | "ceil",
+      depthwise?: boolean,
+    ): Conv2DInfo;
     function decodeEinsumEquation(
       equation: string,
       numTensors: number,

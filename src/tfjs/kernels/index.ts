@@ -1,4 +1,5 @@
 import { batchMatMul } from "./batch-mat-mul.js";
+import { conv2D, conv2DBackpropFilter, conv2DBackpropInput, fusedConv2D } from "./conv2d.js";
 import { einsum } from "./einsum.js";
 import { fusedBatchNorm } from "./fused-batch-norm.js";
 import { fusedMatMul } from "./fused-mat-mul.js";
@@ -15,8 +16,12 @@ export { KernelContext } from "./kernel.js";
 /** Every kernel of TensorFlow.js that Lanewise takes over. */
 export const KERNELS: readonly TfKernel[] = [
   batchMatMul,
+  conv2D,
+  conv2DBackpropFilter,
+  conv2DBackpropInput,
   einsum,
   fusedBatchNorm,
+  fusedConv2D,
   fusedMatMul,
   gatherV2,
   identity,

@@ -1,9 +1,11 @@
 import type { GradConfig, TensorInfo } from "@tensorflow/tfjs-core";
+import { type ConvKernels, convFamily } from "../../backend/families/conv.js";
 import { type CoreKernels, coreFamily } from "../../backend/families/core.js";
 import { type EmbeddingKernels, embeddingFamily } from "../../backend/families/embedding.js";
 import { type NormKernels, normFamily } from "../../backend/families/norm.js";
 import { type ReduceKernels, reduceFamily } from "../../backend/families/reduce.js";
 import type { WasmHeap } from "../wasm-heap.js";
+import { Windows } from "./window.js";
 
 /** Tensors by the names that TensorFlow.js's kernel gives them; what is optional may be absent or null. */
 export type Inputs = { readonly [name: string]: TensorInfo | null | undefined };
@@ -21,7 +23,9 @@ export interface TfKernel {
 /** What the kernels of one backend share: its heap and Lanewise's kernels in it. */
 export class KernelContext {
   readonly heap: WasmHeap;
+  readonly windows: Windows;
   readonly core: CoreKernels;
+  readonly conv: ConvKernels;
   readonly reduce: ReduceKernels;
   readonly embedding: EmbeddingKernels;
   readonly norm: NormKernels;
@@ -30,7 +34,9 @@ export class KernelContext {
   constructor(heap: WasmHeap) {
     const { core } = heap;
     this.heap = heap;
+    this.windows = new Windows(core);
     this.core = core.kernels(coreFamily);
+    this.conv = core.kernels(convFamily);
     this.reduce = core.kernels(reduceFamily);
     this.embedding = core.kernels(embeddingFamily);
     this.norm = core.kernels(normFamily);

@@ -1,0 +1,145 @@
+import type { TensorInfo } from "@tensorflow/tfjs-core";
+import { type FusedAttributes, fused } from "./fused.js";
+import { isFloat32, type KernelContext, sizeOf, type TfKernel } from "./kernel.js";
+import type { PlannedWindow, WindowAttributes } from "./window.js";
+
+type ScratchKernel =
+  | "conv2d_scratch_bytes"
+  | "conv2d_backward_input_scratch_bytes"
+  | "conv2d_backward_weight_scratch_bytes";
+
+/** Address of the scratch that a kernel needs for a window. */
+function scratchFor(kernel: ScratchKernel, window: PlannedWindow, { heap, conv }: KernelContext): number {
+  let bytes = window.scratchBytes.get(kernel);
+  if (bytes === undefined) {
+    bytes = conv[kernel](window.ptr);
+    window.scratchBytes.set(kernel, bytes);
+  }
+  return heap.core.scratch(bytes);
+}
+
+/** Runs an operation over NHWC images on NCHW ones, whose axes are exchanged before and after. */
+function channelsLast(
+  x: TensorInfo,
+  { dataFormat }: WindowAttributes,
+  { heap }: KernelContext,
+  operation: (x: TensorInfo) => TensorInfo | undefined,
+): TensorInfo | undefined {
+  if (dataFormat !== "NCHW") return operation(x);
+  const images = heap.call("Transpose", { x }, { perm: [0, 2, 3, 1] });
+  const y = operation(images);
+  heap.dispose(images);
+  if (y === undefined) return undefined;
+  const result = heap.call("Transpose", { x: y }, { perm: [0, 3, 1, 2] });
+  heap.dispose(y);
+  return result;
+}
+
+/** y = activation(x ∗ filter + bias) over NHWC images. */
+function forward(
+  x: TensorInfo,
+  filter: TensorInfo,
+  attrs: WindowAttributes,
+  biasPtr: number,
+  activation: number,
+  context: KernelContext,
+): TensorInfo | undefined {
+  const window = context.windows.convolution(x.shape, filter.shape, attrs, false);
+  const rows = window.batch * window.outHeight;
+  if (isEmpty(window, filter)) return undefined;
+  const { heap, conv } = context;
+  const y = heap.output([...window.outShape]);
+  const scratch = scratchFor("conv2d_scratch_bytes", window, context);
+  const [from, weight, to] = [heap.address(x), heap.address(filter), heap.address(y)];
+  conv.conv2d_f32(window.ptr, 0, rows, from, weight, biasPtr, activation, to, scratch);
+  return y;
+}
+
+const isEmpty = ({ outShape, batch, inHeight, inWidth }: PlannedWindow, filter: TensorInfo): boolean =>
+  sizeOf(outShape) * batch * inHeight * inWidth * sizeOf(filter.shape) === 0;
+
+/** Convolution of images, as a product that reads the pixels in place. */
+export const conv2D: TfKernel = {
+  name: "Conv2D",
+  run({ x, filter }, attrs, context) {
+    if (!isFloat32(x) || !isFloat32(filter)) return undefined;
+    const window = attrs as WindowAttributes;
+    return channelsLast(x, window, context, (images) => forward(images, filter, window, 0, 0, context));
+  },
+};
+
+/** Convolution, bias and activation in one. */
+export const fusedConv2D: TfKernel = {
+  name: "FusedConv2D",
+  run(inputs, attrs, context) {
+    const { x, filter } = inputs;
+    if (!isFloat32(x) || !isFloat32(filter)) return undefined;
+    const window = attrs as WindowAttributes & FusedAttributes;
+    // A bias of another shape than a vector, and prelu's slopes, would have to be exchanged too.
+    const isPlain = inputs["bias"] == null || inputs["bias"].shape.length === 1;
+    if (window.dataFormat === "NCHW" && (!isPlain || window.activation === "prelu")) return undefined;
+    return channelsLast(x, window, context, (images) =>
+      fused(inputs, window, filter.shape[3]!, context, (biasPtr, activation) =>
+        forward(images, filter, window, biasPtr, activation, context),
+      ),
+    );
+  },
+};
+
+/** Gradient by the images, and with that transposed convolution. TensorFlow.js's runs six scalar loops. */
+export const conv2DBackpropInput: TfKernel = {
+  name: "Conv2DBackpropInput",
+  run({ dy, filter }, attrs, context) {
+    if (!isFloat32(dy) || !isFloat32(filter)) return undefined;
+    const { inputShape, ...window } = attrs as WindowAttributes & { inputShape: number[] };
+    const isFirst = window.dataFormat === "NCHW";
+    const shape = isFirst ? [0, 2, 3, 1].map((axis) => inputShape[axis]!) : inputShape;
+    return channelsLast(dy, window, context, (images) => {
+      const planned = context.windows.convolution(shape, filter.shape, { ...window, dilations: 1 }, false);
+      if (isEmpty(planned, filter)) return undefined;
+      const { heap, conv } = context;
+      const dx = heap.output(shape.slice());
+      const scratch = scratchFor("conv2d_backward_input_scratch_bytes", planned, context);
+      const rows = planned.batch * planned.inHeight;
+      const [from, weight, to] = [heap.address(images), heap.address(filter), heap.address(dx)];
+      conv.conv2d_backward_input_f32(planned.ptr, 0, rows, from, weight, 0, 0, to, scratch);
+      return dx;
+    });
+  },
+};
+
+/** Gradient by the filter, which the wasm backend lacks. */
+export const conv2DBackpropFilter: TfKernel = {
+  name: "Conv2DBackpropFilter",
+  run({ x, dy }, attrs, context) {
+    if (!isFloat32(x) || !isFloat32(dy)) return undefined;
+    const { filterShape, ...window } = attrs as WindowAttributes & { filterShape: number[] };
+    if (window.dataFormat === "NCHW") {
+      const { heap } = context;
+      const [images, gradients] = [x, dy].map((tensor) =>
+        heap.call("Transpose", { x: tensor }, { perm: [0, 2, 3, 1] }),
+      );
+      const dw = filterGradient(images!, gradients!, filterShape, window, context);
+      for (const tensor of [images!, gradients!]) heap.dispose(tensor);
+      return dw;
+    }
+    return filterGradient(x, dy, filterShape, window, context);
+  },
+};
+
+function filterGradient(
+  x: TensorInfo,
+  dy: TensorInfo,
+  filterShape: number[],
+  attrs: WindowAttributes,
+  context: KernelContext,
+): TensorInfo | undefined {
+  const window = context.windows.convolution(x.shape, filterShape, { ...attrs, dilations: 1 }, false);
+  const { heap, conv } = context;
+  const dw = heap.output(filterShape.slice());
+  const scratch = scratchFor("conv2d_backward_weight_scratch_bytes", window, context);
+  const rows = sizeOf(filterShape, 0, 3);
+  const [from, by, to] = [heap.address(x), heap.address(dy), heap.address(dw)];
+  conv.conv2d_backward_weight_f32(window.ptr, 0, rows, from, by, to, scratch);
+  return dw;
+}
