@@ -18,14 +18,14 @@ function scratchFor(kernel: ScratchKernel, window: PlannedWindow, { heap, conv }
   return heap.core.scratch(bytes);
 }
 
-/** Runs an operation over NHWC images on NCHW ones, whose axes are exchanged before and after. */
+/** Runs an operation over NHWC images; NCHW ones have their axes exchanged before and after. */
 function channelsLast(
   x: TensorInfo,
-  { dataFormat }: WindowAttributes,
+  attrs: WindowAttributes,
   { heap }: KernelContext,
   operation: (x: TensorInfo) => TensorInfo | undefined,
 ): TensorInfo | undefined {
-  if (dataFormat !== "NCHW") return operation(x);
+  if (attrs.dataFormat !== "NCHW") return operation(x);
   const images = heap.call("Transpose", { x }, { perm: [0, 2, 3, 1] });
   const y = operation(images);
   heap.dispose(images);
@@ -55,6 +55,10 @@ function forward(
   return y;
 }
 
+/** TensorFlow.js lets conv2dTranspose have images of another size than the convolution's result. */
+const isOutput = ({ shape }: TensorInfo, { outShape }: PlannedWindow): boolean =>
+  outShape.every((size, axis) => size === shape[axis]);
+
 const isEmpty = ({ outShape, batch, inHeight, inWidth }: PlannedWindow, filter: TensorInfo): boolean =>
   sizeOf(outShape) * batch * inHeight * inWidth * sizeOf(filter.shape) === 0;
 
@@ -75,16 +79,22 @@ export const fusedConv2D: TfKernel = {
     const { x, filter } = inputs;
     if (!isFloat32(x) || !isFloat32(filter)) return undefined;
     const window = attrs as WindowAttributes & FusedAttributes;
-    // A bias of another shape than a vector, and prelu's slopes, would have to be exchanged too.
-    const isPlain = inputs["bias"] == null || inputs["bias"].shape.length === 1;
-    if (window.dataFormat === "NCHW" && (!isPlain || window.activation === "prelu")) return undefined;
-    return channelsLast(x, window, context, (images) =>
-      fused(inputs, window, filter.shape[3]!, context, (biasPtr, activation) =>
+    const columns = filter.shape[3]!;
+    const last = (images: TensorInfo) =>
+      fused(inputs, window, columns, context, (biasPtr, activation) =>
         forward(images, filter, window, biasPtr, activation, context),
-      ),
+      );
+    // A vector belongs to the channels, wherever they are; anything else is broadcast as it is.
+    if (window.dataFormat !== "NCHW" || isVector(inputs["preluActivationWeights"])) {
+      return channelsLast(x, window, context, last);
+    }
+    return fused(inputs, window, columns, context, (biasPtr, activation) =>
+      channelsLast(x, window, context, (images) => forward(images, filter, window, biasPtr, activation, context)),
     );
   },
 };
+
+const isVector = (tensor: TensorInfo | null | undefined): boolean => tensor?.shape.length === 1;
 
 /** Gradient by the images, and with that transposed convolution. TensorFlow.js's runs six scalar loops. */
 export const conv2DBackpropInput: TfKernel = {
@@ -96,7 +106,7 @@ export const conv2DBackpropInput: TfKernel = {
     const shape = isFirst ? [0, 2, 3, 1].map((axis) => inputShape[axis]!) : inputShape;
     return channelsLast(dy, window, context, (images) => {
       const planned = context.windows.convolution(shape, filter.shape, { ...window, dilations: 1 }, false);
-      if (isEmpty(planned, filter)) return undefined;
+      if (isEmpty(planned, filter) || !isOutput(images, planned)) return undefined;
       const { heap, conv } = context;
       const dx = heap.output(shape.slice());
       const scratch = scratchFor("conv2d_backward_input_scratch_bytes", planned, context);
@@ -135,6 +145,7 @@ function filterGradient(
   context: KernelContext,
 ): TensorInfo | undefined {
   const window = context.windows.convolution(x.shape, filterShape, { ...attrs, dilations: 1 }, false);
+  if (!isOutput(dy, window)) return undefined;
   const { heap, conv } = context;
   const dw = heap.output(filterShape.slice());
   const scratch = scratchFor("conv2d_backward_weight_scratch_bytes", window, context);

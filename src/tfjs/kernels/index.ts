@@ -6,6 +6,7 @@ import { fusedMatMul } from "./fused-mat-mul.js";
 import { gatherV2 } from "./gather.js";
 import { identity } from "./identity.js";
 import type { TfKernel } from "./kernel.js";
+import { prelu } from "./prelu.js";
 import { mean, sum } from "./reduce.js";
 import { tile } from "./tile.js";
 import { transpose } from "./transpose.js";
@@ -26,6 +27,7 @@ export const KERNELS: readonly TfKernel[] = [
   gatherV2,
   identity,
   mean,
+  prelu,
   sum,
   tile,
   transpose,

@@ -33,13 +33,15 @@ export class Windows {
     this.#core = core;
   }
 
-  /** The window of a convolution of x [batch, height, width, channels] with a filter. */
+  /** The window of a convolution of x [batch, height, width, channels] with a filter; `dataFormat` is that of `pad`. */
   convolution(
     x: readonly number[],
     filter: readonly number[],
-    { strides, pad, dilations = 1, dimRoundingMode }: WindowAttributes,
+    { strides, pad: given, dilations = 1, dataFormat, dimRoundingMode }: WindowAttributes,
     isDepthwise: boolean,
   ): PlannedWindow {
+    const isFirst = dataFormat === "NCHW" && Array.isArray(given);
+    const pad = isFirst ? ([given[0], given[2], given[3], given[1]] as backend_util.ExplicitPadding) : given;
     const key = `${isDepthwise},${x},${filter},${strides},${pad},${dilations},${dimRoundingMode}`;
     const known = this.#planned.get(key);
     if (known !== undefined) return known;
