@@ -45,9 +45,11 @@ function forward(
   context: KernelContext,
 ): TensorInfo | undefined {
   const window = context.windows.convolution(x.shape, filter.shape, attrs, false);
-  const rows = window.batch * window.outHeight;
-  if (isEmpty(window, filter)) return undefined;
   const { heap, conv } = context;
+  // With a number for `pad` TensorFlow.js takes every window for a square, and may find no room for it.
+  if (sizeOf(window.outShape) === 0) return heap.output([...window.outShape]);
+  if (isEmpty(window, filter)) return undefined;
+  const rows = window.batch * window.outHeight;
   const y = heap.output([...window.outShape]);
   const scratch = scratchFor("conv2d_scratch_bytes", window, context);
   const [from, weight, to] = [heap.address(x), heap.address(filter), heap.address(y)];
