@@ -85,3 +85,8 @@ export function backwardColumns(a: Axis, w: Window, residue: i32): void {
 @inline export function isInside(a: Axis): bool {
   return a.offset >= 0 && a.offset + span(a, a.count) <= a.size;
 }
+
+/** The first element of the grid that is written to y or behind. */
+export function gridAt(a: Axis, y: i32): i32 {
+  return y <= a.outFirst ? 0 : min((y - a.outFirst + a.outStep - 1) / a.outStep, a.count);
+}

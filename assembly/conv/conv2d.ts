@@ -1,5 +1,5 @@
 import { activation_f32 } from "../nn/activation";
-import { backwardColumns, backwardRows, forwardColumns, forwardRows } from "./axis";
+import { backwardColumns, backwardRows, forwardColumns, forwardRows, gridAt } from "./axis";
 import { PLAIN } from "./patches";
 import { begin, flush, layOutProduct, Product, productAt, run } from "./product";
 import { check, Window, WINDOW_BYTES, windowAt } from "./window";
@@ -44,18 +44,10 @@ function setBackward(p: Product, w: Window, rowResidue: i32, columnResidue: i32)
 function runRows(p: Product, height: i32, first: u32, count: u32): void {
   const rows = p.patches.rows;
   const end = first + count;
-  for (let b = first / height; b * height < end; b++) {
-    const from = max(<i32>(first - b * height), 0);
-    const to = min(<i32>(end - b * height), height);
-    run(p, b, gridAt(rows.outFirst, rows.outStep, from), gridAt(rows.outFirst, rows.outStep, to));
+  for (let b = <i32>first / height; <u32>(b * height) < end; b++) {
+    run(p, b, gridAt(rows, <i32>first - b * height), gridAt(rows, <i32>end - b * height));
   }
   flush(p);
-}
-
-/** The first element of the grid that is written to y or behind. */
-// @ts-ignore: decorator
-@inline function gridAt(outFirst: i32, outStep: i32, y: i32): i32 {
-  return y <= outFirst ? 0 : (y - outFirst + outStep - 1) / outStep;
 }
 
 /**

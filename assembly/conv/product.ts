@@ -67,7 +67,7 @@ export function layOutProduct(p: Product, scratch: usize): usize {
   const copyBytes = layOut(patches, patches.channels);
   const isRow = columns.tapStep == 1 && p.groups == 1;
   p.run = isRow ? <usize>columns.taps * p.depth : p.depth;
-  const segments: usize = isRow && taps ? rows.taps : taps;
+  const segments: usize = isRow && taps ? <usize>rows.taps : taps;
   p.steps = taps * p.depth;
   p.zeros = scratch + HEAD_BYTES;
   p.segments = p.zeros + FIXED_BYTES;

@@ -81,11 +81,11 @@ export const TABLE_ROW: usize = 8;
   let s50 = mr > 4 ? v128.load(at) : s00;
   let s51 = mr > 4 && nv > 1 ? v128.load(at, 16) : s00;
 
-  const a1 = isPacked ? 0 : placeOf<Rows>(1, last, aRow);
-  const a2 = isPacked ? 0 : placeOf<Rows>(2, last, aRow);
-  const a3 = isPacked ? 0 : placeOf<Rows>(3, last, aRow);
-  const a4 = isPacked ? 0 : placeOf<Rows>(4, last, aRow);
-  const a5 = isPacked ? 0 : placeOf<Rows>(5, last, aRow);
+  const a1: usize = isPacked ? 0 : placeOf<Rows>(1, last, aRow);
+  const a2: usize = isPacked ? 0 : placeOf<Rows>(2, last, aRow);
+  const a3: usize = isPacked ? 0 : placeOf<Rows>(3, last, aRow);
+  const a4: usize = isPacked ? 0 : placeOf<Rows>(4, last, aRow);
+  const a5: usize = isPacked ? 0 : placeOf<Rows>(5, last, aRow);
   if (k) {
     // Addresses grow before they are used: a sum needs no widening to 64 bits, as a loop's variable does.
     a -= aStep;

@@ -1,10 +1,11 @@
-import { expect, it } from "vitest";
+import { it } from "vitest";
 import { ACTIVATION } from "../../src/backend/backend.js";
 import { activate } from "../../src/backend/js/nn/activation.js";
 import type { Window } from "../../src/backend/window.js";
 import { expectSameBits } from "../helpers/bits.js";
 import { conform, describeConformance, type Operands } from "../helpers/conformance.js";
-import { randomSource, randomValues, SPECIAL_VALUES } from "../helpers/random.js";
+import { randomValues, smallIntegers, specialValues } from "../helpers/random.js";
+import { expectSums, Sums } from "../helpers/sums.js";
 import { eachTap, type WindowCase, windowOf, windowWords } from "../helpers/window.js";
 
 interface Case extends WindowCase {
@@ -56,60 +57,32 @@ function run(c: Case): { w: Window; before: Operands; after: Operands } {
   return { w, before, after: operands };
 }
 
-/** y, dx and dw in float64 by the definition, and for each element Σ|a·b| and the number of products. */
-function reference(w: Window, { x, weight, dy }: Operands) {
-  const sizes = length(w);
-  const result = (count: number) => ({ sum: new Float64Array(count), magnitude: new Float64Array(count), terms: 0 });
-  const y = result(sizes.y);
-  const dx = result(sizes.x);
-  const dw = result(sizes.weight);
-  const add = (to: typeof y, at: number, product: number) => {
-    to.sum[at]! += product;
-    to.magnitude[at]! += Math.abs(product);
-  };
+/** y, dx and dw in float64 by the definition. */
+function reference(w: Window, { x, weight, dy }: Operands): Record<string, Sums> {
   const depth = w.inChannels / w.groups;
   const columns = w.outChannels / w.groups;
+  const taps = w.kernelHeight * w.kernelWidth;
+  const y = new Sums(length(w).y, taps * depth);
+  const dx = new Sums(length(w).x, taps * columns);
+  const dw = new Sums(length(w).weight, w.batch * w.outHeight * w.outWidth);
   eachTap(w, (b, oy, ox, ky, kx, pixel) => {
     for (let n = 0; n < w.outChannels; n++) {
       const yAt = ((b * w.outHeight + oy) * w.outWidth + ox) * w.outChannels + n;
       for (let c = 0; c < depth; c++) {
         const xAt = pixel * w.inChannels + Math.floor(n / columns) * depth + c;
         const wAt = ((ky * w.kernelWidth + kx) * depth + c) * w.outChannels + n;
-        add(y, yAt, x![xAt]! * weight![wAt]!);
-        add(dx, xAt, dy![yAt]! * weight![wAt]!);
-        add(dw, wAt, x![xAt]! * dy![yAt]!);
+        y.add(yAt, x![xAt]! * weight![wAt]!);
+        dx.add(xAt, dy![yAt]! * weight![wAt]!);
+        dw.add(wAt, x![xAt]! * dy![yAt]!);
       }
     }
   });
-  const taps = w.kernelHeight * w.kernelWidth;
-  y.terms = taps * depth;
-  dx.terms = taps * columns;
-  dw.terms = w.batch * w.outHeight * w.outWidth;
   return { y, dx, dw };
 }
 
-/** y, dx and dw are within the bound of a sum in order, or equal where `isExact`. */
 function expectRight(c: Case, isExact = false): void {
   const { w, before, after } = run(c);
-  for (const [key, { sum, magnitude, terms }] of Object.entries(reference(w, before))) {
-    const unit = (terms + 1) * 2 ** -24;
-    for (let i = 0; i < sum.length; i++) {
-      const bound = isExact ? 0 : (unit / (1 - unit)) * magnitude[i]!;
-      const error = Math.abs(after[key]![i]! - sum[i]!);
-      if (!(error <= bound)) expect.fail(`${JSON.stringify(c)}: ${key}[${i}] is ${after[key]![i]}, not ${sum[i]}`);
-    }
-  }
-}
-
-/** Integers so small that every product and sum is exact in float32. */
-function smallIntegers(length: number, seed: number): Float32Array {
-  return randomValues(length, seed, 8).map(Math.trunc);
-}
-
-function specialValues(length: number, seed: number): Float32Array {
-  const next = randomSource(seed);
-  const special = () => SPECIAL_VALUES[Math.floor(next() * SPECIAL_VALUES.length)]!;
-  return randomValues(length, seed).map((x) => (next() < 0.03 ? special() : x));
+  expectSums(JSON.stringify(c), reference(w, before), after, isExact);
 }
 
 const SHAPES: Case[] = [

@@ -6,7 +6,7 @@ import type { Views } from "../views.js";
 const f = Math.fround;
 
 /** Adds the bias to a pixel's sums, and applies the activation. */
-function finish(x: Float32Array, at: number, count: number, bias: number, activation: number): void {
+export function finish(x: Float32Array, at: number, count: number, bias: number, activation: number): void {
   for (let n = 0; n < count; n++) {
     const sum = bias === 0 ? x[at + n]! : f(x[at + n]! + x[bias + n]!);
     x[at + n] = activate(activation, sum);
@@ -14,7 +14,7 @@ function finish(x: Float32Array, at: number, count: number, bias: number, activa
 }
 
 /** The first element of the pixel of image b at (y, x), or −1 outside. */
-function pixelAt(b: number, y: number, x: number, height: number, width: number, channels: number): number {
+export function pixelAt(b: number, y: number, x: number, height: number, width: number, channels: number): number {
   if (y < 0 || y >= height || x < 0 || x >= width) return -1;
   return ((b * height + y) * width + x) * channels;
 }
