@@ -31,7 +31,7 @@ export function meanSquaredError(): Loss {
     absorbs: undefined,
     answers: "none",
     compute: (kernels, rows, columns, output, targets, _, grad) =>
-      kernels.mean_squared_error_f32(rows * columns, output, targets, grad),
+      kernels.mean_squared_error_f32(rows, columns, output, targets, 0, grad),
   };
 }
 
@@ -52,7 +52,7 @@ export function softmaxCrossEntropy(): Loss {
     absorbs: undefined,
     answers: "rows",
     compute: (kernels, rows, columns, output, targets, targetsAreIndices, grad) =>
-      kernels.softmax_cross_entropy_f32(rows, columns, output, targets, targetsAreIndices, grad),
+      kernels.softmax_cross_entropy_f32(rows, columns, output, targets, targetsAreIndices, 0, grad),
   };
 }
 
@@ -67,7 +67,7 @@ export function binaryCrossEntropy(): Loss {
     absorbs: "sigmoid",
     answers: "elements",
     compute: (kernels, rows, columns, output, targets, _, grad) =>
-      kernels.binary_cross_entropy_f32(rows * columns, output, targets, grad),
+      kernels.binary_cross_entropy_f32(rows, columns, output, targets, 0, grad),
   };
 }
 
@@ -87,6 +87,6 @@ export function huber(delta = 1): Loss {
     absorbs: undefined,
     answers: "none",
     compute: (kernels, rows, columns, output, targets, _, grad) =>
-      kernels.huber_f32(rows * columns, output, targets, grad, delta),
+      kernels.huber_f32(rows, columns, output, targets, 0, grad, delta),
   };
 }
