@@ -1,22 +1,7 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { type FusedAttributes, fused } from "./fused.js";
 import { isFloat32, type KernelContext, sizeOf, type TfKernel } from "./kernel.js";
-import type { PlannedWindow, WindowAttributes } from "./window.js";
-
-type ScratchKernel =
-  | "conv2d_scratch_bytes"
-  | "conv2d_backward_input_scratch_bytes"
-  | "conv2d_backward_weight_scratch_bytes";
-
-/** Address of the scratch that a kernel needs for a window. */
-function scratchFor(kernel: ScratchKernel, window: PlannedWindow, { heap, conv }: KernelContext): number {
-  let bytes = window.scratchBytes.get(kernel);
-  if (bytes === undefined) {
-    bytes = conv[kernel](window.ptr);
-    window.scratchBytes.set(kernel, bytes);
-  }
-  return heap.core.scratch(bytes);
-}
+import { isEmpty, isOutput, scratchFor, type WindowAttributes } from "./window.js";
 
 /** Runs an operation over NHWC images; NCHW ones have their axes exchanged before and after. */
 function channelsLast(
@@ -56,13 +41,6 @@ function forward(
   conv.conv2d_f32(window.ptr, 0, rows, from, weight, biasPtr, activation, to, scratch);
   return y;
 }
-
-/** TensorFlow.js lets conv2dTranspose have images of another size than the convolution's result. */
-const isOutput = ({ shape }: TensorInfo, { outShape }: PlannedWindow): boolean =>
-  outShape.every((size, axis) => size === shape[axis]);
-
-const isEmpty = ({ outShape, batch, inHeight, inWidth }: PlannedWindow, filter: TensorInfo): boolean =>
-  sizeOf(outShape) * batch * inHeight * inWidth * sizeOf(filter.shape) === 0;
 
 /** Convolution of images, as a product that reads the pixels in place. */
 export const conv2D: TfKernel = {

@@ -20,7 +20,8 @@ export const gatherV2: TfKernel = {
     const y = heap.output(shape, x.dtype);
     const outer = sizeOf(x.shape, 0, at);
     const inner = sizeOf(x.shape, at + 1);
-    embedding.gather_f32(outer, count, inner, rows, indicesPtr, 1, heap.address(x), heap.address(y));
+    const [from, to] = [heap.address(x), heap.address(y)];
+    embedding.gather_f32(outer, count, inner, rows, indicesPtr, 1, from, to, count * inner);
     return y;
   },
 };

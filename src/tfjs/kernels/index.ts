@@ -1,5 +1,11 @@
 import { batchMatMul } from "./batch-mat-mul.js";
 import { conv2D, conv2DBackpropFilter, conv2DBackpropInput, fusedConv2D } from "./conv2d.js";
+import {
+  depthwiseConv2dNative,
+  depthwiseConv2dNativeBackpropFilter,
+  depthwiseConv2dNativeBackpropInput,
+  fusedDepthwiseConv2D,
+} from "./depthwise-conv2d.js";
 import { einsum } from "./einsum.js";
 import { fusedBatchNorm } from "./fused-batch-norm.js";
 import { fusedMatMul } from "./fused-mat-mul.js";
@@ -20,6 +26,10 @@ export const KERNELS: readonly TfKernel[] = [
   conv2D,
   conv2DBackpropFilter,
   conv2DBackpropInput,
+  depthwiseConv2dNative,
+  depthwiseConv2dNativeBackpropFilter,
+  depthwiseConv2dNativeBackpropInput,
+  fusedDepthwiseConv2D,
   einsum,
   fusedBatchNorm,
   fusedConv2D,

@@ -1,13 +1,15 @@
-import { backend_util } from "@tensorflow/tfjs-core";
+import { backend_util, type TensorInfo } from "@tensorflow/tfjs-core";
 import type { LinearMemory } from "../../backend/backend.js";
+import type { ConvKernels } from "../../backend/families/conv.js";
 import { WINDOW_BYTES, type Window, writeWindow } from "../../backend/window.js";
 import type { Core } from "../../core.js";
+import { type KernelContext, sizeOf } from "./kernel.js";
 
 /** What TensorFlow.js says of a convolution or a pooling. */
 export interface WindowAttributes {
   readonly strides: number | [number, number];
   readonly pad: "valid" | "same" | number | backend_util.ExplicitPadding;
-  readonly dilations?: number | [number, number];
+  readonly dilations?: number | [number, number] | null;
   readonly dataFormat?: "NHWC" | "NCHW";
   readonly dimRoundingMode?: "floor" | "round" | "ceil";
 }
@@ -37,7 +39,7 @@ export class Windows {
   convolution(
     x: readonly number[],
     filter: readonly number[],
-    { strides, pad: given, dilations = 1, dataFormat, dimRoundingMode }: WindowAttributes,
+    { strides, pad: given, dilations, dataFormat, dimRoundingMode }: WindowAttributes,
     isDepthwise: boolean,
   ): PlannedWindow {
     const isFirst = dataFormat === "NCHW" && Array.isArray(given);
@@ -49,7 +51,7 @@ export class Windows {
       x as [number, number, number, number],
       filter as [number, number, number, number],
       strides,
-      dilations,
+      dilations ?? 1,
       pad,
       dimRoundingMode,
       isDepthwise,
@@ -89,3 +91,26 @@ export class Windows {
 }
 
 const wordsOf = ({ buffer }: LinearMemory): Int32Array => new Int32Array(buffer);
+
+/** The kernels that say how much scratch others need. */
+type ScratchKernel = Extract<keyof ConvKernels, `${string}_scratch_bytes`>;
+
+/** Address of the scratch that a kernel needs for a window. */
+export function scratchFor(kernel: ScratchKernel, window: PlannedWindow, { heap, conv }: KernelContext): number {
+  let bytes = window.scratchBytes.get(kernel);
+  if (bytes === undefined) {
+    bytes = conv[kernel](window.ptr);
+    window.scratchBytes.set(kernel, bytes);
+  }
+  return heap.core.scratch(bytes);
+}
+
+/** Whether a tensor has the shape of the window's result; TensorFlow.js lets conv2dTranspose have others. */
+export function isOutput({ shape }: TensorInfo, { outShape }: PlannedWindow): boolean {
+  return outShape.every((size, axis) => size === shape[axis]);
+}
+
+/** Whether an operand or the result has no elements. */
+export function isEmpty({ outShape, batch, inHeight, inWidth }: PlannedWindow, filter: TensorInfo): boolean {
+  return sizeOf(outShape) * batch * inHeight * inWidth * sizeOf(filter.shape) === 0;
+}
