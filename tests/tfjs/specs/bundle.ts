@@ -47,6 +47,6 @@ export async function bundleSpecs(): Promise<string> {
 /** Runs the bundled specs in a process of their own. */
 export function runSpecs(script: string, mode: Mode): Outcomes {
   const results = `${OUT}${mode}.json`;
-  execFileSync(process.execPath, [script, mode, results, WASM], { stdio: ["ignore", "ignore", "inherit"] });
+  execFileSync(process.execPath, [script, mode, results, WASM], { stdio: ["ignore", "ignore", "pipe"] });
   return JSON.parse(readFileSync(results, "utf8"));
 }

@@ -9,7 +9,7 @@ const outcomes: Record<string, string> = {};
 
 jasmineEnv.configure({
   random: false,
-  specFilter: (spec) => mode !== "optimizers" || /^\w*Optimizer /.test(spec.getFullName()),
+  specFilter: (spec) => mode !== "optimizers" || /^\w*[oO]ptimizer /.test(spec.getFullName()),
 });
 jasmineEnv.addReporter({
   specDone({ fullName, status, failedExpectations }) {
