@@ -7,9 +7,44 @@ export { type BufferSpec, Layer, type LayerConfig, type ParameterSpec } from "./
 export { type ActivationLayer, type ActivationName, activation, relu, sigmoid, tanh } from "./layers/activation.js";
 export { type AddLayer, add } from "./layers/add.js";
 export { type ConcatLayer, concat } from "./layers/concat.js";
+export {
+  type Conv1dOptions,
+  type Conv2dOptions,
+  type ConvLayer,
+  conv1d,
+  conv2d,
+} from "./layers/conv.js";
+export { type Conv2dTransposeLayer, type Conv2dTransposeOptions, conv2dTranspose } from "./layers/conv2d-transpose.js";
 export { type DenseLayer, type DenseOptions, dense } from "./layers/dense.js";
+export {
+  type DepthwiseConv2dLayer,
+  type DepthwiseConv2dOptions,
+  depthwiseConv2d,
+} from "./layers/depthwise-conv2d.js";
 export { type DropoutLayer, dropout } from "./layers/dropout.js";
+export type { KernelOptions } from "./layers/kernel-layer.js";
+export {
+  averagePool1d,
+  averagePool2d,
+  type GlobalPoolLayer,
+  globalAveragePool1d,
+  globalAveragePool2d,
+  globalMaxPool1d,
+  globalMaxPool2d,
+  maxPool1d,
+  maxPool2d,
+  type Pool1dOptions,
+  type Pool2dOptions,
+  type PoolLayer,
+} from "./layers/pool.js";
 export { flatten, type ReshapeLayer, reshape } from "./layers/reshape.js";
+export {
+  type SeparableConv2dLayer,
+  type SeparableConv2dOptions,
+  separableConv2d,
+} from "./layers/separable-conv2d.js";
+export { type Upsample2dLayer, type Upsample2dOptions, upsample2d } from "./layers/upsample2d.js";
+export type { Padding, Padding1d, Size } from "./layers/window-options.js";
 export { binaryCrossEntropy } from "./losses/binary-cross-entropy.js";
 export { huber } from "./losses/huber.js";
 export type { Loss, Targets } from "./losses/loss.js";

@@ -12,6 +12,7 @@ import type { EmbeddingKernels } from "../../src/backend/families/embedding.js";
 import type { LossKernels } from "../../src/backend/families/loss.js";
 import type { NetworkKernels } from "../../src/backend/families/nn.js";
 import type { NormKernels } from "../../src/backend/families/norm.js";
+import type { PoolKernels } from "../../src/backend/families/pool.js";
 import type { ReduceKernels } from "../../src/backend/families/reduce.js";
 import type { KernelFamily } from "../../src/backend/family.js";
 import { exp, log } from "../../src/backend/js/math.js";
@@ -45,6 +46,7 @@ export type AllKernels = CoreKernels &
   EmbeddingKernels &
   LossKernels &
   NormKernels &
+  PoolKernels &
   ReduceKernels & {
     exp_f32(count: number, xPtr: number, yPtr: number): void;
     log_f32(count: number, xPtr: number, yPtr: number): void;
