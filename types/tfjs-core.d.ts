@@ -69,6 +69,14 @@ declare module "@tensorflow/tfjs-core" {
       roundingMode?: "floor" | "round" | "ceil",
       depthwise?: boolean,
     ): Conv2DInfo;
+    function computePool2DInfo(
+      inShape: [number, number, number, number],
+      filterSize: number | [number, number],
+      strides: number | [number, number],
+      dilations: number | [number, number],
+      pad: "same" | "valid" | number | ExplicitPadding,
+      roundingMode?: "floor" | "round" | "ceil",
+    ): Conv2DInfo;
     function decodeEinsumEquation(
       equation: string,
       numTensors: number,

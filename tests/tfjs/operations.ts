@@ -234,6 +234,53 @@ export const OPERATIONS: readonly Operation[] = [
     },
   },
   {
+    name: "maxPool and avgPool",
+    plan(draw) {
+      const window: [number, number] = [draw(1, 4), draw(1, 4)];
+      const strides: [number, number] = [draw(1, 3), draw(1, 3)];
+      const image = [draw(1, 3), window[0] + draw(0, 8), window[1] + draw(0, 8), draw(1, 20)];
+      const pad = (["valid", "same"] as const)[draw(0, 1)]!;
+      const pool = draw(0, 1) === 0 ? tf.maxPool : tf.avgPool;
+      return { shapes: [image], run: (x) => pool(x as tf.Tensor4D, window, strides, pad) };
+    },
+  },
+  {
+    name: "depthwiseConv2d",
+    plan(draw) {
+      const [kernel, channels, multiplier] = [[draw(1, 4), draw(1, 4)], draw(1, 18), draw(1, 3)] as const;
+      const stride = draw(1, 3);
+      const image = [draw(1, 3), kernel[0]! + draw(0, 8), kernel[1]! + draw(0, 8), channels];
+      const pad = (["valid", "same"] as const)[draw(0, 1)]!;
+      return {
+        shapes: [image, [...kernel, channels, multiplier]],
+        run: (x, w) => tf.depthwiseConv2d(x as tf.Tensor4D, w as tf.Tensor4D, stride, pad),
+      };
+    },
+  },
+  {
+    name: "fused depthwiseConv2d",
+    plan(draw) {
+      const [kernel, channels, multiplier] = [draw(1, 4), draw(1, 9), draw(1, 2)];
+      const image = [draw(1, 3), kernel + draw(4, 9), kernel + draw(4, 9), channels];
+      const activation = (["linear", "relu", "relu6", "elu", "sigmoid"] as const)[draw(0, 4)]!;
+      const dilations = draw(1, 2);
+      return {
+        shapes: [image, [kernel, kernel, channels, multiplier], [channels * multiplier]],
+        run: (x, filter, bias) =>
+          tf.fused.depthwiseConv2d({
+            x: x as tf.Tensor4D,
+            filter: filter as tf.Tensor4D,
+            bias: bias!,
+            strides: 1,
+            pad: "same",
+            dilations,
+            activation,
+          }),
+        hasNoGradient: dilations > 1, // of dilated windows
+      };
+    },
+  },
+  {
     name: "conv2dTranspose",
     plan(draw) {
       const [kernel, channels, filters, stride] = [draw(1, 4), draw(1, 5), draw(1, 9), draw(1, 3)];

@@ -12,6 +12,7 @@ import { fusedMatMul } from "./fused-mat-mul.js";
 import { gatherV2 } from "./gather.js";
 import { identity } from "./identity.js";
 import type { TfKernel } from "./kernel.js";
+import { avgPool, avgPoolGrad, maxPool, maxPoolGrad } from "./pool.js";
 import { prelu } from "./prelu.js";
 import { mean, sum } from "./reduce.js";
 import { tile } from "./tile.js";
@@ -22,6 +23,8 @@ export { KernelContext } from "./kernel.js";
 
 /** Every kernel of TensorFlow.js that Lanewise takes over. */
 export const KERNELS: readonly TfKernel[] = [
+  avgPool,
+  avgPoolGrad,
   batchMatMul,
   conv2D,
   conv2DBackpropFilter,
@@ -36,6 +39,8 @@ export const KERNELS: readonly TfKernel[] = [
   fusedMatMul,
   gatherV2,
   identity,
+  maxPool,
+  maxPoolGrad,
   mean,
   prelu,
   sum,

@@ -3,6 +3,7 @@ import { type ConvKernels, convFamily } from "../../backend/families/conv.js";
 import { type CoreKernels, coreFamily } from "../../backend/families/core.js";
 import { type EmbeddingKernels, embeddingFamily } from "../../backend/families/embedding.js";
 import { type NormKernels, normFamily } from "../../backend/families/norm.js";
+import { type PoolKernels, poolFamily } from "../../backend/families/pool.js";
 import { type ReduceKernels, reduceFamily } from "../../backend/families/reduce.js";
 import type { WasmHeap } from "../wasm-heap.js";
 import { Windows } from "./window.js";
@@ -29,6 +30,7 @@ export class KernelContext {
   readonly reduce: ReduceKernels;
   readonly embedding: EmbeddingKernels;
   readonly norm: NormKernels;
+  readonly pool: PoolKernels;
 
   /** @throws BackendError where a family of kernels cannot be compiled */
   constructor(heap: WasmHeap) {
@@ -40,6 +42,7 @@ export class KernelContext {
     this.reduce = core.kernels(reduceFamily);
     this.embedding = core.kernels(embeddingFamily);
     this.norm = core.kernels(normFamily);
+    this.pool = core.kernels(poolFamily);
   }
 }
 

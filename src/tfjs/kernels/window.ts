@@ -44,7 +44,7 @@ export class Windows {
   ): PlannedWindow {
     const isFirst = dataFormat === "NCHW" && Array.isArray(given);
     const pad = isFirst ? ([given[0], given[2], given[3], given[1]] as backend_util.ExplicitPadding) : given;
-    const key = `${isDepthwise},${x},${filter},${strides},${pad},${dilations},${dimRoundingMode}`;
+    const key = `${isDepthwise ? "depthwise" : "conv"},${x},${filter},${strides},${pad},${dilations},${dimRoundingMode}`;
     const known = this.#planned.get(key);
     if (known !== undefined) return known;
     const info = backend_util.computeConv2DInfo(
@@ -57,6 +57,18 @@ export class Windows {
       isDepthwise,
     );
     return this.#add(key, info, isDepthwise ? info.inChannels : info.inChannels / filter[2]!);
+  }
+
+  /** The window of a pooling of x [batch, height, width, channels]. */
+  pooling(
+    x: readonly number[],
+    { filterSize, strides, pad, dimRoundingMode }: WindowAttributes & { filterSize: number | [number, number] },
+  ): PlannedWindow {
+    const key = `pool,${x},${filterSize},${strides},${pad},${dimRoundingMode}`;
+    const known = this.#planned.get(key);
+    if (known !== undefined) return known;
+    const shape = x as [number, number, number, number];
+    return this.#add(key, backend_util.computePool2DInfo(shape, filterSize, strides, 1, pad, dimRoundingMode), 1);
   }
 
   #add(key: string, info: backend_util.Conv2DInfo, groups: number): PlannedWindow {
