@@ -121,6 +121,8 @@ declare module "@tensorflow/tfjs-core" {
   }
   interface Engine {
     readonly registeredVariables: { [name: string]: Variable };
+    readonly state: { readonly gradientDepth: number };
+    runKernel(kernelName: string, inputs: NamedTensorMap, attrs?: NamedAttrMap): Tensor | Tensor[];
     makeTensorFromTensorInfo(info: TensorInfo, backend?: KernelBackend): Tensor;
   }
   export function backend(): KernelBackend;

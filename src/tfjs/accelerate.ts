@@ -1,5 +1,6 @@
 import {
   backend,
+  engine,
   type GradConfig,
   getBackend,
   getGradient,
@@ -13,7 +14,7 @@ import {
 } from "@tensorflow/tfjs-core";
 import { checkKeys, unexpected } from "../checks.js";
 import { BackendError } from "../errors.js";
-import type { Inputs, KernelContext, TfKernel } from "./kernels/kernel.js";
+import type { Inputs, KernelContext, TfGradient, TfKernel } from "./kernels/kernel.js";
 import { heapOf, type WasmHeap } from "./wasm-heap.js";
 
 /** Options of `accelerate`. */
@@ -107,11 +108,11 @@ function register(
     registerKernel(configOf(kernel, theirs, contextOf));
     return { name: kernel.name, theirs };
   });
-  const gradients = registered.flatMap(({ name, gradient }) => {
+  const gradients = registered.flatMap(({ gradient }) => {
     if (gradient === undefined) return [];
-    const theirs = getGradient(name);
-    registerGradient(gradientOf({ kernelName: name, ...gradient }, theirs));
-    return [{ name, theirs }];
+    const theirs = getGradient(gradient.of);
+    registerGradient(gradientConfigOf(gradient, theirs));
+    return [{ name: gradient.of, theirs }];
   });
   return {
     replaced: replacements.filter(({ theirs }) => theirs !== undefined).map(({ name }) => name),
@@ -156,11 +157,17 @@ function configOf(
   };
 }
 
-/** Ours on the wasm backend; the registry of gradients is one for all backends. */
-function gradientOf(ours: GradConfig, theirs: GradConfig | undefined): GradConfig {
-  if (theirs === undefined) return ours;
+/**
+ * Ours on the wasm backend: the registry of gradients is one for all. While a tape records a gradient, for a gradient of
+ * the gradient, it is theirs, which consists of operations that have one.
+ */
+function gradientConfigOf({ of, ...ours }: TfGradient, theirs: GradConfig | undefined): GradConfig {
+  if (theirs === undefined) return { kernelName: of, ...ours };
   return {
-    ...ours,
-    gradFunc: (dy, saved, attrs) => (getBackend() === BACKEND ? ours : theirs).gradFunc(dy, saved, attrs),
+    ...theirs,
+    gradFunc(dy, saved, attrs) {
+      const isOurs = getBackend() === BACKEND && engine().state.gradientDepth === 0;
+      return (isOurs ? ours : theirs).gradFunc(dy, saved, attrs);
+    },
   };
 }

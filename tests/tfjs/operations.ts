@@ -128,6 +128,32 @@ export const OPERATIONS: readonly Operation[] = [
     },
   },
   {
+    name: "activations",
+    plan(draw) {
+      const shape = Array.from({ length: draw(1, 4) }, () => draw(1, 9));
+      const run = [tf.relu, tf.tanh, tf.sigmoid, tf.softmax][draw(0, 3)]!;
+      return { shapes: [shape], run: (x) => run(x!) };
+    },
+  },
+  {
+    name: "clipByValue",
+    plan(draw) {
+      const shape = Array.from({ length: draw(0, 3) }, () => draw(1, 9));
+      const low = -draw(0, 2);
+      // Integers, so that some are bounds.
+      return { shapes: [shape], run: (x) => tf.clipByValue(tf.add(x!, tf.round(tf.mul(x!, 3))).sub(x!), low, 2) };
+    },
+  },
+  {
+    name: "gradients of gradients",
+    plan(draw) {
+      const shape = [draw(1, 5), draw(1, 5)];
+      const f = [tf.relu, tf.tanh, tf.sigmoid, tf.softmax, (x: tf.Tensor) => tf.tile(x, [2, 1])][draw(0, 4)]!;
+      const gradient = tf.grad((x: tf.Tensor) => tf.square(f(x)));
+      return { shapes: [shape], run: (x) => gradient(x!) };
+    },
+  },
+  {
     name: "prelu",
     plan(draw) {
       const shape = Array.from({ length: draw(1, 4) }, () => draw(1, 5));

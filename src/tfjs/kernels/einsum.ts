@@ -28,6 +28,7 @@ export const einsum: TfKernel = {
     );
   },
   gradient: {
+    of: "Einsum",
     saveAllInputs: true,
     gradFunc(dy, saved, attrs) {
       const { equation } = attrs as unknown as { equation: string };

@@ -32,7 +32,7 @@ export const fusedBatchNorm: TfKernel = {
     return y;
   },
   gradient: {
-    inputsToSave: ["x", "mean", "variance", "scale"],
+    of: "FusedBatchNorm",
     gradFunc(gradient, saved, attrs) {
       const { varianceEpsilon } = attrs as unknown as { varianceEpsilon: number };
       const [x, mean, variance, scale] = saved as [Tensor, Tensor, Tensor, Tensor | undefined];

@@ -1,3 +1,4 @@
+import { clipByValueGrad, reluGrad, sigmoidGrad, softmaxGrad, tanh, tanhGrad } from "./activation-gradients.js";
 import { batchMatMul } from "./batch-mat-mul.js";
 import { conv2D, conv2DBackpropFilter, conv2DBackpropInput, fusedConv2D } from "./conv2d.js";
 import {
@@ -47,4 +48,10 @@ export const KERNELS: readonly TfKernel[] = [
   tile,
   transpose,
   unsortedSegmentSum,
+  clipByValueGrad,
+  reluGrad,
+  sigmoidGrad,
+  softmaxGrad,
+  tanh,
+  tanhGrad,
 ];

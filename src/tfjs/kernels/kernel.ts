@@ -1,7 +1,9 @@
 import type { GradConfig, TensorInfo } from "@tensorflow/tfjs-core";
+import { type ActivationKernels, activationFamily } from "../../backend/families/activation.js";
 import { type ConvKernels, convFamily } from "../../backend/families/conv.js";
 import { type CoreKernels, coreFamily } from "../../backend/families/core.js";
 import { type EmbeddingKernels, embeddingFamily } from "../../backend/families/embedding.js";
+import { type NetworkKernels, nnFamily } from "../../backend/families/nn.js";
 import { type NormKernels, normFamily } from "../../backend/families/norm.js";
 import { type PoolKernels, poolFamily } from "../../backend/families/pool.js";
 import { type ReduceKernels, reduceFamily } from "../../backend/families/reduce.js";
@@ -17,8 +19,16 @@ export interface TfKernel {
   readonly name: string;
   /** The result; undefined leaves the call to TensorFlow.js, for another type of elements or another shape. */
   run(inputs: Inputs, attrs: object, context: KernelContext): TensorInfo | undefined;
-  /** A gradient in place of TensorFlow.js's, or where it has none; by operations of TensorFlow.js. */
-  readonly gradient?: Omit<GradConfig, "kernelName">;
+  readonly gradient?: TfGradient;
+}
+
+/**
+ * A gradient in place of TensorFlow.js's, or where it has none. It gets what TensorFlow.js's saves; one of its own says
+ * what that is.
+ */
+export interface TfGradient extends Omit<GradConfig, "kernelName"> {
+  /** The kernel whose gradient it is. */
+  readonly of: string;
 }
 
 /** What the kernels of one backend share: its heap and Lanewise's kernels in it. */
@@ -29,6 +39,8 @@ export class KernelContext {
   readonly conv: ConvKernels;
   readonly reduce: ReduceKernels;
   readonly embedding: EmbeddingKernels;
+  readonly nn: NetworkKernels;
+  readonly activation: ActivationKernels;
   readonly norm: NormKernels;
   readonly pool: PoolKernels;
 
@@ -41,6 +53,8 @@ export class KernelContext {
     this.conv = core.kernels(convFamily);
     this.reduce = core.kernels(reduceFamily);
     this.embedding = core.kernels(embeddingFamily);
+    this.nn = core.kernels(nnFamily);
+    this.activation = core.kernels(activationFamily);
     this.norm = core.kernels(normFamily);
     this.pool = core.kernels(poolFamily);
   }

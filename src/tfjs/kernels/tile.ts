@@ -27,7 +27,7 @@ export const tile: TfKernel = {
     return y ?? heap.share(x, shape);
   },
   gradient: {
-    inputsToSave: ["x"],
+    of: "Tile",
     gradFunc(dy, [x], attrs) {
       const { reps } = attrs as unknown as { reps: readonly number[] };
       const { shape } = x!;
