@@ -77,6 +77,7 @@ declare module "@tensorflow/tfjs-core" {
       pad: "same" | "valid" | number | ExplicitPadding,
       roundingMode?: "floor" | "round" | "ceil",
     ): Conv2DInfo;
+    function prepareSplitSize(x: Tensor, numOrSizeSplits: number | number[], axis?: number): number[];
     function decodeEinsumEquation(
       equation: string,
       numTensors: number,

@@ -95,6 +95,24 @@ export const OPERATIONS: readonly Operation[] = [
     },
   },
   {
+    name: "concat, split, stack and unstack",
+    plan(draw) {
+      // From 2: the gradient of unstacking a single slice fails on every backend.
+      const shape = Array.from({ length: draw(1, 4) }, () => draw(2, 5));
+      const axis = draw(0, shape.length - 1);
+      const other = shape.with(axis, draw(1, 5));
+      const signed = draw(0, 1) === 0 ? axis : axis - shape.length;
+      const steps = [shape[axis]!, other[axis]!];
+      const run = [
+        (a: tf.Tensor, b: tf.Tensor) => tf.concat([a, b, a], signed),
+        (a: tf.Tensor, b: tf.Tensor) => tf.split(tf.concat([a, b], axis), steps, signed)[1]!,
+        (a: tf.Tensor, b: tf.Tensor) => tf.add(tf.stack(tf.unstack(a, axis), axis), tf.sum(b)),
+        (a: tf.Tensor, b: tf.Tensor) => tf.stack([a, tf.mul(a, 2)], axis).add(tf.mean(b)),
+      ][draw(0, 3)]!;
+      return { shapes: [shape, other], run: (a, b) => run(a!, b!) };
+    },
+  },
+  {
     name: "tile",
     plan(draw) {
       const shape = Array.from({ length: draw(1, 4) }, () => draw(1, 4));

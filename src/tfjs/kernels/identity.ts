@@ -11,3 +11,13 @@ export const identity: TfKernel = {
     return heap.share(x, x.shape);
   },
 };
+
+/** The elements as another type; of the same type they are shared, where TensorFlow.js copies them. */
+export const cast: TfKernel = {
+  name: "Cast",
+  run({ x }, attrs, { heap }) {
+    const { dtype } = attrs as { dtype: string };
+    if (x == null || x.dtype !== dtype || x.dtype === "string" || x.dtype === "complex64") return undefined;
+    return heap.share(x, x.shape);
+  },
+};

@@ -1,5 +1,6 @@
 import { clipByValueGrad, reluGrad, sigmoidGrad, softmaxGrad, tanh, tanhGrad } from "./activation-gradients.js";
 import { batchMatMul } from "./batch-mat-mul.js";
+import { concat, splitV, unpack } from "./concat.js";
 import { conv2D, conv2DBackpropFilter, conv2DBackpropInput, fusedConv2D } from "./conv2d.js";
 import {
   depthwiseConv2dNative,
@@ -11,7 +12,7 @@ import { einsum } from "./einsum.js";
 import { fusedBatchNorm } from "./fused-batch-norm.js";
 import { fusedMatMul } from "./fused-mat-mul.js";
 import { gatherV2 } from "./gather.js";
-import { identity } from "./identity.js";
+import { cast, identity } from "./identity.js";
 import type { TfKernel } from "./kernel.js";
 import { avgPool, avgPoolGrad, maxPool, maxPoolGrad } from "./pool.js";
 import { prelu } from "./prelu.js";
@@ -27,16 +28,19 @@ export const KERNELS: readonly TfKernel[] = [
   avgPool,
   avgPoolGrad,
   batchMatMul,
+  cast,
+  clipByValueGrad,
+  concat,
   conv2D,
   conv2DBackpropFilter,
   conv2DBackpropInput,
   depthwiseConv2dNative,
   depthwiseConv2dNativeBackpropFilter,
   depthwiseConv2dNativeBackpropInput,
-  fusedDepthwiseConv2D,
   einsum,
   fusedBatchNorm,
   fusedConv2D,
+  fusedDepthwiseConv2D,
   fusedMatMul,
   gatherV2,
   identity,
@@ -44,14 +48,15 @@ export const KERNELS: readonly TfKernel[] = [
   maxPoolGrad,
   mean,
   prelu,
-  sum,
-  tile,
-  transpose,
-  unsortedSegmentSum,
-  clipByValueGrad,
   reluGrad,
   sigmoidGrad,
   softmaxGrad,
+  splitV,
+  sum,
   tanh,
   tanhGrad,
+  tile,
+  transpose,
+  unpack,
+  unsortedSegmentSum,
 ];

@@ -18,7 +18,7 @@ export interface TfKernel {
   /** TensorFlow.js's name. */
   readonly name: string;
   /** The result; undefined leaves the call to TensorFlow.js, for another type of elements or another shape. */
-  run(inputs: Inputs, attrs: object, context: KernelContext): TensorInfo | undefined;
+  run(inputs: Inputs, attrs: object, context: KernelContext): TensorInfo | TensorInfo[] | undefined;
   readonly gradient?: TfGradient;
 }
 
