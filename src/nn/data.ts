@@ -1,7 +1,8 @@
-import { isNumericArray, unexpected } from "../checks.js";
+import { detached, isDetached, isNumericArray, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { type Shape, sizeOf, Tensor } from "../tensor.js";
+import type { Loss } from "./losses/loss.js";
 
 /** Rows of numbers: a tensor [rows, ...shape], or an array of as many numbers, row after row. */
 export type Batch = Tensor | ArrayLike<number>;
@@ -29,6 +30,7 @@ export function readRows(name: string, source: Batch, core: Core, row: RowShape)
   if (!isNumericArray(source)) {
     throw unexpected(name, source, "a Tensor or an array of numbers");
   }
+  if (isDetached(source)) throw detached(name);
   if (Array.isArray(source)) {
     const bad = source.findIndex((value) => typeof value !== "number");
     if (bad >= 0)
@@ -47,6 +49,14 @@ export function readRows(name: string, source: Batch, core: Core, row: RowShape)
 export function viewAddress(core: Core, source: ArrayLike<number>): number | undefined {
   if (!(source instanceof Float32Array) || source.buffer !== core.linearMemory.buffer) return undefined;
   return source.byteOffset;
+}
+
+/** The same rows as a tensor if they are a view of the core's memory, which would be lost when memory grows. */
+export function withoutView(core: Core, batch: Batch, { shape, size }: RowShape): Batch {
+  const address = batch instanceof Tensor ? undefined : viewAddress(core, batch);
+  return address === undefined
+    ? batch
+    : Tensor.viewOf(core, [(batch as Float32Array).length / size, ...shape], address);
 }
 
 /** How the targets of an output can be given. */
@@ -69,7 +79,7 @@ export function readTargets(
   core: Core,
   rows: number,
   { values, indices }: TargetShape,
-  acceptsIndices: boolean,
+  { acceptsIndices, checkTargets }: Pick<Loss, "acceptsIndices" | "checkTargets">,
 ): boolean {
   const size = targets instanceof Tensor ? targets.size : (targets as ArrayLike<number> | undefined)?.length;
   const columns = values.size / indices.size;
@@ -91,5 +101,6 @@ export function readTargets(
       : `${answers * columns} values`;
     throw new ShapeError(`${name} has ${size} elements for ${rows} rows of x, expected ${expected}`);
   }
+  checkTargets?.(name, targets instanceof Tensor ? targets.data : targets, columns);
   return false;
 }

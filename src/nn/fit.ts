@@ -1,8 +1,7 @@
 import { checkBoolean, checkInteger, checkKeys, unexpected } from "../checks.js";
-import type { Core } from "../core.js";
 import { ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
-import { type Batch, viewAddress } from "./data.js";
+import type { Batch } from "./data.js";
 import type { ModelPlan } from "./model-plan.js";
 import type { CheckedBatch, Dataset, Evaluation, ModelOptimizer, Trainer } from "./trainer.js";
 import type { RunArgument } from "./value.js";
@@ -152,9 +151,9 @@ function prepare(fit: Fit, trainer: Trainer<ModelOptimizer>, data: Dataset, opti
   }
   const batch = trainer.checkData("data", data, options.sampleWeights);
   if (batch.rows === 0) throw new ShapeError("data.x has no rows, expected at least one");
-  if (validation !== undefined) trainer.checkData("validation", validation);
+  const checked = validation && trainer.checkData("validation", validation);
   trainer.begin(fit);
-  const settings = { epochs, batchSize, shuffle, validation, signal, onProgress };
+  const settings = { epochs, batchSize, shuffle, validation: checked, signal, onProgress };
   return () => train(fit, trainer, batch, settings);
 }
 
@@ -162,7 +161,7 @@ interface Settings {
   readonly epochs: number;
   readonly batchSize: number;
   readonly shuffle: boolean;
-  readonly validation: Dataset | undefined;
+  readonly validation: CheckedBatch | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: FitOptions["onProgress"] | undefined;
 }
@@ -204,7 +203,9 @@ async function* train(
       }
       const loss = lossSum / rows;
       const report = { epoch, epochs, loss };
-      yield validation === undefined ? report : { ...report, validation: trainer.evaluate(validation.x, validation.y) };
+      yield validation === undefined
+        ? report
+        : { ...report, validation: trainer.evaluate(partsOf(validation.xs), partsOf(validation.ys)) };
     }
   } finally {
     trainer.end(fit);
@@ -225,26 +226,27 @@ interface Gathering {
 }
 
 function gatherings(trainer: Trainer<ModelOptimizer>, { xs, ys, weights, kind }: CheckedBatch): Gathering[] {
-  const { core, inputTensors } = trainer.model;
+  const { inputTensors } = trainer.model;
   const inputs = xs.map((x, i): Gathering => {
-    const source = sourceOf(core, x, inputTensors[i]!.size);
+    const source = sourceOf(x, inputTensors[i]!.size);
     return { source, into: (workspace) => workspace.input(i), argument: (plan) => plan.inputs[i]! };
   });
   const targets = ys.map((y, i): Gathering => {
-    const source = sourceOf(core, y, trainer.targetWidth(i, kind));
+    const source = sourceOf(y, trainer.targetRow(i, kind).size);
     return { source, into: (workspace) => workspace.target(i), argument: (plan) => plan.targets[i]! };
   });
   if (weights === undefined) return [...inputs, ...targets];
-  const source = sourceOf(core, weights, 1);
+  const source = sourceOf(weights, 1);
   return [...inputs, ...targets, { source, into: (workspace) => workspace.weights, argument: (plan) => plan.weights }];
 }
 
-function sourceOf(core: Core, batch: Batch, width: number): Source {
-  if (batch instanceof Tensor) return { width, values: () => batch.data };
-  const address = viewAddress(core, batch);
-  if (address === undefined) return { width, values: () => batch };
-  const { length } = batch;
-  return { width, values: () => new Float32Array(core.linearMemory.buffer, address, length) };
+/** One batch as it is, several as an array. */
+function partsOf(batches: readonly Batch[]): Batch | readonly Batch[] {
+  return batches.length === 1 ? batches[0]! : batches;
+}
+
+function sourceOf(batch: Batch, width: number): Source {
+  return { width, values: batch instanceof Tensor ? () => batch.data : () => batch };
 }
 
 /** Copies the chosen rows of a source to the start of `into`. */

@@ -6,7 +6,15 @@ import type { OptimizerDescription } from "../optim/optimizer.js";
 import type { OptimizerState } from "../optim/state.js";
 import { Random } from "../random.js";
 import { Tensor } from "../tensor.js";
-import { type Batch, readRows, readTargets, type TargetShape, targetShapeOf } from "./data.js";
+import {
+  type Batch,
+  type RowShape,
+  readRows,
+  readTargets,
+  type TargetShape,
+  targetShapeOf,
+  withoutView,
+} from "./data.js";
 import { Fit, type FitOptions } from "./fit.js";
 import type { Gradients } from "./gradients.js";
 import type { Loss } from "./losses/loss.js";
@@ -217,7 +225,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
         plan.set(input, this.#workspace.inputAddress(i, xs[i]!, first, count));
       }
       for (const [i, target] of targets.entries()) {
-        const width = this.targetWidth(i, kind);
+        const width = this.targetRow(i, kind).size;
         plan.set(target, this.#workspace.targetAddress(i, ys[i]!, first, count, width));
       }
       if (weights !== undefined) plan.set(found.weights, this.#workspace.weightsAddress(weights, first, count));
@@ -307,7 +315,11 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
     checkKeys(name, data, ["x", "y"]);
     const batch = newBatch();
     this.#readBatch(`${name}.`, data.x, data.y, sampleWeights, batch);
-    return batch;
+    const { core, inputTensors } = this.model;
+    const xs = batch.xs.map((x, i) => withoutView(core, x, inputTensors[i]!));
+    const ys = batch.ys.map((y, i) => withoutView(core, y, this.targetRow(i, batch.kind)));
+    const weights = batch.weights && withoutView(core, batch.weights, WEIGHT);
+    return { ...batch, xs, ys, weights };
   }
 
   /** Checks inputs and targets, and notes them in `into`. */
@@ -323,9 +335,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
       const targets = isSingle ? (y as Batch) : (y as readonly Batch[])[i]!;
       const name = isSingle ? (prefix === "" ? "y" : `${prefix}y`) : `${prefix}y[${i}]`;
       into.ys[i] = targets;
-      const { acceptsIndices } = losses[i]!;
-      if (readTargets(name, targets, model.core, into.rows, this.#targetShapes[i]!, acceptsIndices))
-        into.kind |= 1 << i;
+      if (readTargets(name, targets, model.core, into.rows, this.#targetShapes[i]!, losses[i]!)) into.kind |= 1 << i;
     }
     into.weights = weights;
     if (weights === undefined) return;
@@ -333,10 +343,10 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
     into.kind |= WEIGHTED;
   }
 
-  /** Elements in a row of targets. @internal */
-  targetWidth(output: number, kind: number): number {
+  /** A row of targets. @internal */
+  targetRow(output: number, kind: number): RowShape {
     const { values, indices } = this.#targetShapes[output]!;
-    return kind & (1 << output) ? indices.size : values.size;
+    return kind & (1 << output) ? indices : values;
   }
 
   /** The plan of a training step for so many rows, and where its batch goes. @internal */
@@ -378,7 +388,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
     const { plan, inputs, targets } = found;
     for (let i = 0; i < inputs.length; i++) plan.set(inputs[i]!, workspace.inputAddress(i, xs[i]!, 0, rows));
     for (let i = 0; i < targets.length; i++) {
-      plan.set(targets[i]!, workspace.targetAddress(i, ys[i]!, 0, rows, this.targetWidth(i, kind)));
+      plan.set(targets[i]!, workspace.targetAddress(i, ys[i]!, 0, rows, this.targetRow(i, kind).size));
     }
     if (weights !== undefined) plan.set(found.weights, workspace.weightsAddress(weights, 0, rows));
     return this.#run(plan, options);

@@ -93,8 +93,8 @@ function run(c: ImageCase): Operands {
  */
 const ROUNDED = ["average", "bilinear"];
 
-describe.each(["images-pytorch", "images-tfjs"])("golden %s", (name) => {
-  const file = new URL(`vectors/${name}.json`, import.meta.url);
+describe.each(["pytorch", "tfjs"])("images of %s", (name) => {
+  const file = new URL(`vectors/images/${name}.json`, import.meta.url);
   const { cases } = JSON.parse(readFileSync(file, "utf8")) as { cases: ImageCase[] };
 
   it.each(cases.map((c, i) => [i, c.kind, c] as const))("%i: %s", (_, __, c) => {

@@ -13,6 +13,7 @@ import type { LossKernels } from "../../src/backend/families/loss.js";
 import type { NetworkKernels } from "../../src/backend/families/nn.js";
 import type { NormKernels } from "../../src/backend/families/norm.js";
 import type { PoolKernels } from "../../src/backend/families/pool.js";
+import type { RecurrentKernels } from "../../src/backend/families/recurrent.js";
 import type { ReduceKernels } from "../../src/backend/families/reduce.js";
 import type { KernelFamily } from "../../src/backend/family.js";
 import { exp, log } from "../../src/backend/js/math.js";
@@ -47,6 +48,7 @@ export type AllKernels = CoreKernels &
   LossKernels &
   NormKernels &
   PoolKernels &
+  RecurrentKernels &
   ReduceKernels & {
     exp_f32(count: number, xPtr: number, yPtr: number): void;
     log_f32(count: number, xPtr: number, yPtr: number): void;
@@ -137,7 +139,13 @@ async function startEagerly(count: number): Promise<TestBackend> {
   });
   const core = instances[0]!;
   const one = core.exports as unknown as CoreKernels;
-  const table = new AttachedHeap({ allocate: () => 64, free: () => {} }); // below everything that runKernel lays out
+  // Two places by turns, below everything that runKernel lays out.
+  let isUpper = false;
+  const allocate = () => {
+    isUpper = !isUpper;
+    return isUpper ? 32768 : 64;
+  };
+  const table = new AttachedHeap({ allocate, free: () => {} });
   const options = { eager: true };
   const started = await startThreads(count, { kernels: one, memory }, core.module, memory.handle, table, options);
   expect(started.reason).toBe(`${count} threads`);

@@ -243,3 +243,48 @@ export async function fitLayer({ inputShape, ids, build }: LayerCase): Promise<F
   memory.push(grown());
   return { losses, weights, memory };
 }
+
+/** What `distance` must be below after twenty steps. */
+export const TOLERANCE = 2e-5;
+
+/** Largest difference of losses, predictions and weights, relative to numbers above 1. */
+export function distance(actual: Fitted, expected: Fitted): number {
+  let most = 0;
+  for (const part of ["losses", "weights"] as const) {
+    if (actual[part].length !== expected[part].length) return Number.POSITIVE_INFINITY;
+    expected[part].forEach((value, i) => {
+      const difference = Math.abs(actual[part][i]! - value) / Math.max(1, Math.abs(value));
+      most = Math.max(most, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference);
+    });
+  }
+  return most;
+}
+
+/** Layers that differ on the present backend from the cpu backend, with their distances. */
+export async function compareLayers(names: readonly string[]): Promise<{ compared: number; failures: string[] }> {
+  const backend = tf.getBackend();
+  const layers = LAYERS.filter(({ name }) => names.includes(name));
+  const failures: string[] = [];
+  for (const layer of layers) {
+    await tf.setBackend("cpu");
+    const expected = await fitLayer(layer);
+    await tf.setBackend(backend);
+    const far = distance(await fitLayer(layer), expected);
+    if (!(far < TOLERANCE)) failures.push(`${layer.name}: ${far}`);
+  }
+  return { compared: layers.length, failures };
+}
+
+/** A layer for each family of kernels. */
+export const FEW_LAYERS: readonly string[] = [
+  "dense",
+  "conv2d twice",
+  "separableConv2d",
+  "maxPooling2d of windows below 0",
+  "averagePooling2d",
+  "batchNormalization of images",
+  "layerNormalization",
+  "embedding",
+  "lstm",
+  "attention by dot and softmax",
+];

@@ -1,6 +1,6 @@
 // Convolutions, pooling and resizing of TensorFlow.js's cpu backend, with their gradients.
 import "@tensorflow/tfjs-backend-cpu";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 
 await tf.setBackend("cpu");
@@ -158,6 +158,7 @@ for (const kind of ["nearest", "bilinear"]) {
   }
 }
 
-const directory = process.env.GOLDEN_VECTORS ?? new URL("../vectors", import.meta.url).pathname;
+const directory = `${process.env.GOLDEN_VECTORS ?? new URL("../vectors", import.meta.url).pathname}/images`;
+mkdirSync(directory, { recursive: true });
 const content = { framework: "TensorFlow.js", version: tf.version_core, cases };
-writeFileSync(`${directory}/images-tfjs.json`, `${JSON.stringify(content, null, 1)}\n`);
+writeFileSync(`${directory}/tfjs.json`, `${JSON.stringify(content, null, 1)}\n`);

@@ -135,4 +135,4 @@ cases = [
         for i, size in enumerate(SIZES)
     ],
 ]
-write("images-pytorch", {"framework": "PyTorch", "version": torch.__version__, "cases": cases})
+write("images/pytorch", {"framework": "PyTorch", "version": torch.__version__, "cases": cases})
