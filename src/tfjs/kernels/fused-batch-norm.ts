@@ -28,6 +28,7 @@ export const fusedBatchNorm: TfKernel = {
       heap.address(mean),
       heap.address(variance),
       heap.address(y),
+      0,
     );
     return y;
   },
