@@ -17,7 +17,8 @@ export function product(
   activation: number,
   context: KernelContext,
 ): TensorInfo | undefined {
-  const [rankA, rankB] = [a.shape.length, b.shape.length];
+  const rankA = a.shape.length;
+  const rankB = b.shape.length;
   const m = a.shape[rankA - (transposeA ? 1 : 2)]!;
   const k = a.shape[rankA - (transposeA ? 2 : 1)]!;
   const n = b.shape[rankB - (transposeB ? 2 : 1)]!;
@@ -26,7 +27,8 @@ export function product(
   if (shape === undefined) return undefined;
   let batch = 1;
   for (const size of shape) batch *= size;
-  const [batchA, batchB] = [outerSize(a.shape), outerSize(b.shape)];
+  const batchA = outerSize(a.shape);
+  const batchB = outerSize(b.shape);
   shape.push(m, n);
   const out = context.heap.output(shape);
   const aPtr = context.heap.address(a);
@@ -39,37 +41,32 @@ export function product(
   const scratch = context.heap.core.scratch(core.gemm_scratch_bytes(rows, n, k, +transposeA, +transposeB, 0));
   const lda = transposeA ? m : k;
   const ldb = transposeB ? k : n;
-  const gemm = (count: number, height: number, aAt: number, bAt: number, cAt: number): void =>
+  const strideA = batchA === 1 ? 0 : m * k;
+  const strideB = batchB === 1 ? 0 : k * n;
+  if (merged || ((batchA === 1 || batchA === batch) && (batchB === 1 || batchB === batch))) {
+    const count = merged ? 1 : batch;
+    // biome-ignore format: the arguments of BLAS, an operand a line
     core.gemm_f32(
-      count,
-      height,
-      n,
-      k,
-      1,
-      aAt,
-      batchA === 1 ? 0 : m * k,
-      lda,
-      +transposeA,
-      bAt,
-      batchB === 1 ? 0 : k * n,
-      ldb,
-      +transposeB,
-      0,
-      cAt,
-      m * n,
-      n,
-      bias,
-      activation,
-      scratch,
+      count, rows, n, k, 1,
+      aPtr, strideA, lda, +transposeA,
+      bPtr, strideB, ldb, +transposeB,
+      0, cPtr, m * n, n,
+      bias, activation, scratch,
     );
-  if (merged) gemm(1, rows, aPtr, bPtr, cPtr);
-  else if ((batchA === 1 || batchA === batch) && (batchB === 1 || batchB === batch)) gemm(batch, m, aPtr, bPtr, cPtr);
-  else {
-    // Axes of 1 beside others: each product has its own pair of matrices.
-    for (let i = 0; i < batch; i++) {
-      const [aAt, bAt] = [sourceOf(i, shape, a.shape), sourceOf(i, shape, b.shape)];
-      gemm(1, m, aPtr + 4 * m * k * aAt, bPtr + 4 * k * n * bAt, cPtr + 4 * m * n * i);
-    }
+    return out;
+  }
+  // Axes of 1 beside others: each product has its own pair of matrices.
+  for (let i = 0; i < batch; i++) {
+    const aAt = aPtr + 4 * m * k * sourceOf(i, shape, a.shape);
+    const bAt = bPtr + 4 * k * n * sourceOf(i, shape, b.shape);
+    // biome-ignore format: as above
+    core.gemm_f32(
+      1, m, n, k, 1,
+      aAt, 0, lda, +transposeA,
+      bAt, 0, ldb, +transposeB,
+      0, cPtr + 4 * m * n * i, m * n, n,
+      bias, activation, scratch,
+    );
   }
   return out;
 }
