@@ -77,6 +77,20 @@ declare module "@tensorflow/tfjs-core" {
       pad: "same" | "valid" | number | ExplicitPadding,
       roundingMode?: "floor" | "round" | "ceil",
     ): Conv2DInfo;
+    interface Conv3DInfo extends Omit<Conv2DInfo, "padInfo" | "outShape"> {
+      inDepth: number;
+      outDepth: number;
+      filterDepth: number;
+      strideDepth: number;
+      padInfo: { front: number; top: number; bottom: number; left: number; right: number };
+    }
+    function computeConv3DInfo(
+      inShape: [number, number, number, number, number],
+      filterShape: [number, number, number, number, number],
+      strides: number | [number, number, number],
+      dilations: number | [number, number, number],
+      pad: "same" | "valid",
+    ): Conv3DInfo;
     function prepareSplitSize(x: Tensor, numOrSizeSplits: number | number[], axis?: number): number[];
     function decodeEinsumEquation(
       equation: string,

@@ -59,6 +59,12 @@ export const LAYERS: readonly LayerCase[] = [
   ),
   sequence("conv1d", () => layers.conv1d({ filters: 6, kernelSize: 3, activation: "relu" })),
   image("conv2dTranspose", () => layers.conv2dTranspose({ filters: 4, kernelSize: 3, strides: 2 })),
+  behind(
+    "conv3d twice",
+    [4, 5, 4, 2],
+    () => layers.conv3d({ filters: 3, kernelSize: 2, activation: "relu" }),
+    () => layers.conv3d({ filters: 4, kernelSize: 2 }),
+  ),
   image("depthwiseConv2d", () => layers.depthwiseConv2d({ kernelSize: 3, depthMultiplier: 2 })),
   behind(
     "depthwiseConv2d behind conv2d",

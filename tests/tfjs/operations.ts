@@ -278,6 +278,19 @@ export const OPERATIONS: readonly Operation[] = [
     },
   },
   {
+    name: "conv3d",
+    plan(draw) {
+      const [kernel, channels, filters] = [[draw(1, 3), draw(1, 3), draw(1, 3)], draw(1, 4), draw(1, 5)] as const;
+      const volume = [draw(1, 2), ...kernel.map((size) => size + draw(0, 4)), channels];
+      const stride = draw(1, 2);
+      const pad = (["valid", "same"] as const)[draw(0, 1)]!;
+      return {
+        shapes: [volume, [...kernel, channels, filters]],
+        run: (x, w) => tf.conv3d(x as tf.Tensor5D, w as tf.Tensor5D, stride, pad),
+      };
+    },
+  },
+  {
     name: "maxPool and avgPool",
     plan(draw) {
       const window: [number, number] = [draw(1, 4), draw(1, 4)];

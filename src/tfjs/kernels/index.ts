@@ -2,6 +2,7 @@ import { clipByValueGrad, reluGrad, sigmoidGrad, softmaxGrad, tanh, tanhGrad } f
 import { batchMatMul } from "./batch-mat-mul.js";
 import { concat, splitV, unpack } from "./concat.js";
 import { conv2D, conv2DBackpropFilter, conv2DBackpropInput, fusedConv2D } from "./conv2d.js";
+import { conv3DBackpropFilterV2, conv3DBackpropInputV2 } from "./conv3d.js";
 import {
   depthwiseConv2dNative,
   depthwiseConv2dNativeBackpropFilter,
@@ -34,6 +35,8 @@ export const KERNELS: readonly TfKernel[] = [
   conv2D,
   conv2DBackpropFilter,
   conv2DBackpropInput,
+  conv3DBackpropFilterV2,
+  conv3DBackpropInputV2,
   depthwiseConv2dNative,
   depthwiseConv2dNativeBackpropFilter,
   depthwiseConv2dNativeBackpropInput,
