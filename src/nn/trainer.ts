@@ -2,7 +2,7 @@ import { nnFamily } from "../backend/families/nn.js";
 import { checkBoolean, checkFinite, checkInteger, checkKeys, describe, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { CheckpointError, DisposedError, OptionError, ShapeError } from "../errors.js";
-import type { OptimizerDescription } from "../optim/optimizer.js";
+import type { OptimizerDescription } from "../optim/options.js";
 import type { OptimizerState } from "../optim/state.js";
 import { Random } from "../random.js";
 import { Tensor } from "../tensor.js";

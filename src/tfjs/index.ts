@@ -6,7 +6,7 @@ import { LanewiseMomentum, LanewiseSGD } from "./optimizers/sgd.js";
 
 export type { AdamOptions } from "../optim/adam.js";
 export type { DialectName } from "../optim/dialects.js";
-export type { Schedule } from "../optim/optimizer.js";
+export type { Schedule } from "../optim/options.js";
 export type { RMSPropOptions } from "../optim/rmsprop.js";
 export type { SGDOptions } from "../optim/sgd.js";
 export { type AccelerateOptions, type Acceleration, accelerate } from "./accelerate.js";

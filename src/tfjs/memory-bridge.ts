@@ -55,17 +55,17 @@ class Windows implements MemoryBridge {
   }
 
   close(window: Tensor): void {
-    window.ptr = 0; // the memory there is not ours
+    window.moveTo(0); // the memory there is not ours
   }
 
   readGradient(gradient: TfTensor, window: Tensor): void {
-    window.ptr = this.#heap.address(gradient);
+    window.moveTo(this.#heap.address(gradient));
   }
 
   readVariable(source: Variable, window: Tensor): void {
     // Clones share their data, and so may a gradient: who changes it takes a copy.
     if (this.#heap.sharers(source) > 1) assign(source, source.dataSync() as Float32Array);
-    window.ptr = this.#heap.address(source);
+    window.moveTo(this.#heap.address(source));
   }
 
   writeVariable(target: Variable): void {

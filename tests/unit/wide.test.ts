@@ -7,7 +7,8 @@ import { describe, expect, it } from "vitest";
 import { bytesFor } from "../../src/backend/wasm/instantiate.js";
 import { proveWide } from "../../src/backend/wasm/wide/prove.js";
 import { compileWide } from "../../src/backend/wasm/wide/revectorize.js";
-import { fill, warmUpCore } from "../../src/backend/wasm/wide/warm-up.js";
+import { warmUpCore } from "../../src/backend/wasm/wide/warm-up.js";
+import { fill } from "../../src/backend/wasm/wide/warm-up-steps.js";
 import { createCore, createCoreSync, matmul, RMSProp, SGD } from "../../src/entry/inline.js";
 import { canWiden } from "../helpers/conformance.js";
 

@@ -1,6 +1,6 @@
 import { backend } from "@tensorflow/tfjs-core";
 import { OptionError } from "../../errors.js";
-import type { Schedule } from "../../optim/optimizer.js";
+import type { Schedule } from "../../optim/options.js";
 
 /** A learning rate as the first of TensorFlow.js's arguments. */
 export type Rate = number | Schedule;

@@ -11,13 +11,8 @@ import {
 import { describe, unexpected } from "../../checks.js";
 import type { Core } from "../../core.js";
 import { CheckpointError, DisposedError, NonFiniteError, OptionError, ShapeError } from "../../errors.js";
-import {
-  checkLearningRate,
-  type GroupOptions,
-  type Optimizer,
-  type Schedule,
-  type StepOptions,
-} from "../../optim/optimizer.js";
+import type { Optimizer } from "../../optim/optimizer.js";
+import { checkLearningRate, type GroupOptions, type Schedule, type StepOptions } from "../../optim/options.js";
 import type { ParameterState, StateName } from "../../optim/state.js";
 import type { Tensor } from "../../tensor.js";
 import { assign, currentBridge, type MemoryBridge } from "../memory-bridge.js";
@@ -114,8 +109,8 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     // Checks the options, and says what they amount to.
     const trial = kind.make(this.#bridge.core, { trial: new Float32Array(1) }, this.#options);
     this.#options.learningRate ??= trial.learningRate;
-    const states = Object.keys(trial.peek("trial").states) as StateName[];
-    this.#needed = states.filter((state) => state !== SUM.state);
+    const { iterations: _, ...states } = trial.peek("trial");
+    this.#needed = Object.keys(states) as StateName[];
     trial.dispose();
     this.iterations_ = 0;
     this.#iter = asVariable(tensor(Int32Array.of(0), [], "int32"));
@@ -377,10 +372,10 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     name: string,
     { variable: { shape }, parameter }: Entry,
   ): Weight[] {
-    const { states } = inner.peek(name);
-    return this.#columns
-      .filter(({ state, always }) => states[state] !== undefined || always)
-      .map((column) => weightOf(bridge, name, column, shape, parameter.data));
+    const states = inner.peek(name);
+    const isThere = ({ state, always }: Column): boolean =>
+      states[state] !== undefined || always === true || (state === SUM.state && this.#accumulationSteps > 1);
+    return this.#columns.filter(isThere).map((column) => weightOf(bridge, name, column, shape, parameter.data));
   }
 }
 

@@ -1,6 +1,7 @@
 import type { CoreKernels } from "../../families/core.js";
 import { AT_ONCE, compileBy, MARKS, sideOf } from "./revectorize.js";
-import { product, SCRATCH, SIZE, warmUpCore } from "./warm-up.js";
+import { product, SIZE, warmUpCore } from "./warm-up.js";
+import { SCRATCH } from "./warm-up-steps.js";
 
 /** The least gain that counts: what is measured below is steady to a few percent. */
 const LEAST_GAIN = 1.15;
