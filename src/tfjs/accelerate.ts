@@ -60,12 +60,12 @@ export async function accelerate(options: AccelerateOptions = {}): Promise<Accel
   if (getBackend() !== BACKEND) {
     throw new BackendError(`the backend is "${getBackend()}", expected "wasm": call tf.setBackend("wasm") first`);
   }
-  const { KERNELS, KernelContext } = await import("./kernels/index.js");
+  const { KERNELS, KernelContext, LEFT } = await import("./kernels/index.js");
   const unknown = except.find((name) => !KERNELS.some((kernel) => kernel.name === name));
   if (unknown !== undefined) {
     throw unexpected("except", unknown, `names among ${KERNELS.map(({ name }) => `"${name}"`).join(", ")}`);
   }
-  current ??= register(KERNELS, except, contexts(KernelContext));
+  current ??= register(KERNELS, LEFT, except, contexts(KernelContext));
   return current;
 }
 
@@ -92,11 +92,12 @@ function contexts(Context: new (heap: WasmHeap) => KernelContext): (backend: obj
 
 function register(
   kernels: readonly TfKernel[],
+  others: Acceleration["left"],
   except: readonly string[],
   contextOf: (backend: object) => KernelContext | string,
 ): Acceleration {
   const context = contextOf(backend());
-  const left: { [kernel: string]: string } = {};
+  const left: { [kernel: string]: string } = { ...others };
   const registered = kernels.filter(({ name }) => {
     if (except.includes(name)) left[name] = "it is among options.except";
     else if (typeof context === "string") left[name] = context;

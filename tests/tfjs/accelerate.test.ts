@@ -23,7 +23,8 @@ describe("accelerate", () => {
     const gradients = ["Tile", "Einsum", "FusedBatchNorm"].map(tf.getGradient);
     acceleration = await accelerate();
     const { replaced, added, left } = acceleration;
-    expect(left).toEqual({});
+    expect(left["Softmax"]).toBe("TensorFlow.js's own is as fast");
+    for (const name of [...replaced, ...added]) expect(left[name]).toBeUndefined();
     expect(replaced).toEqual(expect.arrayContaining(["BatchMatMul", "_FusedMatMul", "Conv2D", "GatherV2", "Sum"]));
     expect(added).toEqual(expect.arrayContaining(["Conv2DBackpropFilter", "UnsortedSegmentSum", "Einsum"]));
     for (const name of replaced) expect(kernelOf(name)).not.toBe(before.get(name)!.kernelFunc);
@@ -63,7 +64,10 @@ describe("accelerate", () => {
   it("leaves the kernels that are named", async () => {
     const before = registered();
     acceleration = await accelerate({ except: ["Sum", "Einsum"] });
-    expect(acceleration.left).toEqual({ Sum: "it is among options.except", Einsum: "it is among options.except" });
+    expect(acceleration.left).toMatchObject({
+      Sum: "it is among options.except",
+      Einsum: "it is among options.except",
+    });
     expect(acceleration.replaced).not.toContain("Sum");
     expect(kernelOf("Sum")).toBe(before.get("Sum")!.kernelFunc);
     expect(kernelOf("Einsum")).toBeUndefined();

@@ -63,3 +63,16 @@ export const KERNELS: readonly TfKernel[] = [
   unpack,
   unsortedSegmentSum,
 ];
+
+/** Kernels of the wasm backend, or lacking there, that Lanewise leaves as they are, and why. */
+export const LEFT: { readonly [kernel: string]: string } = {
+  Softmax: "TensorFlow.js's own is as fast",
+  LogSoftmax: "no operation of TensorFlow.js calls it",
+  ...reason("complex numbers", ["Complex", "ComplexAbs", "FFT", "IFFT", "Imag", "Real"]),
+  ...reason("ragged tensors", ["RaggedGather", "RaggedRange", "RaggedTensorToTensor"]),
+  ...reason("strings", ["StaticRegexReplace"]),
+};
+
+function reason(elements: string, kernels: readonly string[]): { [kernel: string]: string } {
+  return Object.fromEntries(kernels.map((kernel) => [kernel, `Lanewise has no ${elements}`]));
+}
