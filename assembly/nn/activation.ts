@@ -27,7 +27,7 @@ const CACHED_COUNT: usize = 65536;
 // @ts-ignore: decorator
 @inline function map(kind: i32, count: usize, x: usize, y: usize): void {
   const end = x + (count << 2);
-  for (const last = x + ((count >> 3) << 5); x < last; x += 32, y += 32) {
+  for (const last = x + ((count >> 3) << 5); x != last; x += 32, y += 32) {
     const x0 = v128.load(x);
     const x1 = v128.load(x, 16);
     const y0 = activate<v128>(kind, x0);
@@ -35,7 +35,7 @@ const CACHED_COUNT: usize = 65536;
     v128.store(y, y0);
     v128.store(y, y1, 16);
   }
-  for (; x < end; x += 4, y += 4) store<f32>(y, activate<f32>(kind, load<f32>(x)));
+  for (; x != end; x += 4, y += 4) store<f32>(y, activate<f32>(kind, load<f32>(x)));
 }
 
 /**

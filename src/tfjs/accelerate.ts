@@ -60,7 +60,7 @@ export async function accelerate(options: AccelerateOptions = {}): Promise<Accel
   if (getBackend() !== BACKEND) {
     throw new BackendError(`the backend is "${getBackend()}", expected "wasm": call tf.setBackend("wasm") first`);
   }
-  const { KERNELS, KernelContext, LEFT } = await import("./kernels/index.js");
+  const { KERNELS, KernelContext, LEFT } = await import("./kernels/tfjs-kernels.js");
   const unknown = except.find((name) => !KERNELS.some((kernel) => kernel.name === name));
   if (unknown !== undefined) {
     throw unexpected("except", unknown, `names among ${KERNELS.map(({ name }) => `"${name}"`).join(", ")}`);

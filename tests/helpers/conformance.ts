@@ -143,7 +143,7 @@ async function startEagerly(count: number): Promise<TestBackend> {
   let isUpper = false;
   const allocate = () => {
     isUpper = !isUpper;
-    return isUpper ? 32768 : 64;
+    return isUpper ? BASE / 2 : 64;
   };
   const table = new AttachedHeap({ allocate, free: () => {} });
   const options = { eager: true };
