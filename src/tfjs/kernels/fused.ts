@@ -1,6 +1,7 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { ACTIVATION, type Activation } from "../../backend/backend.js";
-import { type Inputs, isFloat32, type KernelContext } from "./kernel.js";
+import type { Inputs, KernelContext } from "./kernel.js";
+import { isFloat32 } from "./shapes.js";
 
 /** What TensorFlow.js's fused kernels say beside their operation. */
 export interface FusedAttributes {
