@@ -1,5 +1,5 @@
 // What travels to a user: minified and brotli-compressed. What createCore loads on demand is counted for itself.
-const onDemand = ["./on-demand.js", "../threads/start.js"];
+const onDemand = ["./lazy.js", "../threads/start.js"];
 const withoutOnDemand = (config) => ({ ...config, external: onDemand });
 const inline = { path: "dist/entry/inline.js", modifyEsbuildConfig: withoutOnDemand };
 
@@ -12,7 +12,7 @@ export default [
   },
   { name: "lanewise, everything", ...inline, limit: "26.25 KiB" },
   { name: "lanewise/js, everything", ...inline, path: "dist/entry/js.js", limit: "18.5 KiB" },
-  { name: "relaxed and wide, on demand", path: "dist/backend/wasm/on-demand.js", limit: "12 KiB" },
+  { name: "relaxed and wide, on demand", path: "dist/backend/wasm/lazy.js", limit: "12 KiB" },
   { name: "threads, on demand", path: "dist/backend/threads/start.js", limit: "5 KiB" },
   { name: "lanewise/checkpoint, everything", path: "dist/checkpoint/index.js", limit: "7.5 KiB" },
   {

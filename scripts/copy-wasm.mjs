@@ -1,12 +1,16 @@
 // Puts the binaries beside the JavaScript, for `lanewise/wasm/*.wasm`; those of the core also for a shared memory.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { SHARED_IMPORT, UNSHARED_IMPORT } from "../dist/backend/wasm/instantiate.js";
 
+/** Binaries that exist inside the JavaScript only, or for tests only. */
+const UNPUBLISHED = /^(debug|elementary|(.+-)?wide)\.wasm$/;
+
 mkdirSync("dist/wasm", { recursive: true });
-for (const name of ["simd", "relaxed", "nn"]) {
-  const wasm = readFileSync(`build/wasm/${name}.wasm`);
-  writeFileSync(`dist/wasm/${name}.wasm`, wasm);
-  if (name === "nn") continue;
+for (const file of readdirSync("build/wasm")) {
+  if (!file.endsWith(".wasm") || UNPUBLISHED.test(file)) continue;
+  const wasm = readFileSync(`build/wasm/${file}`);
+  writeFileSync(`dist/wasm/${file}`, wasm);
+  if (file !== "simd.wasm" && file !== "relaxed.wasm") continue;
   const shared = wasm.toString("hex").replace(UNSHARED_IMPORT, SHARED_IMPORT);
-  writeFileSync(`dist/wasm/${name}-threads.wasm`, Buffer.from(shared, "hex"));
+  writeFileSync(`dist/wasm/${file.replace(".", "-threads.")}`, Buffer.from(shared, "hex"));
 }

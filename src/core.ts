@@ -1,4 +1,6 @@
-import type { Backend, Kernels, LinearMemory } from "./backend/backend.js";
+import type { LinearMemory, LoadedFamily } from "./backend/backend.js";
+import { coreFamily } from "./backend/families/core.js";
+import type { KernelFamily } from "./backend/family.js";
 import { type Features, probeFeatures } from "./backend/probe.js";
 import {
   type MemoryOptions,
@@ -9,7 +11,7 @@ import {
 } from "./backend/select.js";
 import type { Threads } from "./backend/threads/start.js";
 import { checkBoolean, checkChoice, checkInteger, checkKeys, unexpected } from "./checks.js";
-import { DisposedError, OptionError } from "./errors.js";
+import { BackendError, DisposedError, OptionError } from "./errors.js";
 import { type Shape, sizeOf, Tensor, type TensorSource } from "./tensor.js";
 
 /** How a core is made; every option may be left out. */
@@ -59,6 +61,7 @@ export class Core {
   #threads: Threads | undefined;
   #reason: string;
   #scratch = { ptr: 0, bytes: 0 };
+  readonly #kernels = new Map<string, unknown>();
 
   /** Use `createCore`. @internal */
   constructor(backend: Selected, features: Features, threads?: Threads) {
@@ -68,6 +71,7 @@ export class Core {
     this.#threads = threads;
     this.features = { ...features, wide: backend.variant.endsWith("wide") };
     this.#backend = backend;
+    this.#kernels.set(coreFamily.name, threads === undefined ? backend.kernels : threads.kernels);
   }
 
   /** Why this backend and not a faster one, and how many threads compute. */
@@ -82,20 +86,35 @@ export class Core {
     };
   }
 
-  /** @internal */
-  get kernels(): Kernels {
-    const { kernels } = this.#live();
-    return this.#threads === undefined ? kernels : this.#threads.kernels;
+  /**
+   * The kernels of a family on this core's backend and threads, made when they are first asked for.
+   *
+   * @throws BackendError where the family's binary cannot be compiled, DisposedError
+   * @internal
+   */
+  kernels<K>(family: KernelFamily<K>): K {
+    const backend = this.#live();
+    const kernels = this.#kernels.get(family.name);
+    return kernels === undefined ? this.#load(backend, family) : (kernels as K);
+  }
+
+  #load<K>(backend: Selected, family: KernelFamily<K>): K {
+    let loaded: LoadedFamily<K>;
+    try {
+      loaded = backend.load(family);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new BackendError(`the "${family.name}" kernels cannot be compiled here: ${why}`, { cause });
+    }
+    const { module } = loaded;
+    const kernels = this.#threads && module ? this.#threads.share(family, loaded.kernels, module) : loaded.kernels;
+    this.#kernels.set(family.name, kernels);
+    return kernels;
   }
 
   /** @internal */
   get linearMemory(): LinearMemory {
     return this.#live().memory;
-  }
-
-  /** Another binary over the same memory; absent on the JavaScript backend. @internal */
-  get load(): Backend["load"] {
-    return this.#live().load;
   }
 
   /**
@@ -126,6 +145,7 @@ export class Core {
     this.#threads?.dispose();
     this.#reason = this.reason;
     this.#threads = undefined;
+    this.#kernels.clear();
     this.#backend?.allocator.freeAll();
     this.#backend = undefined;
   }

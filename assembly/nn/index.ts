@@ -1,5 +1,6 @@
 // The ABI of the network binary, which `lanewise/nn` brings.
 
+export { add_f32, scale_f32 } from "../reduce/binary";
 export { activation_f32, activation_backward_f32 } from "./activation";
 export { dropout_f32 } from "./dropout";
 export {

@@ -1,8 +1,10 @@
 import { BackendError } from "../errors.js";
 import { type Allocator, Arena, AttachedHeap } from "./arena.js";
-import type { Backend, Exercise, Kernels } from "./backend.js";
-import { createJsKernels } from "./js/kernels.js";
+import type { Backend } from "./backend.js";
+import { type CoreKernels, coreFamily } from "./families/core.js";
+import type { KernelFamily } from "./family.js";
 import { JsMemory } from "./js/memory.js";
+import { Views } from "./js/views.js";
 import type { Features } from "./probe.js";
 import { selfTest } from "./self-test.js";
 import { WasmMemory } from "./wasm/memory.js";
@@ -13,9 +15,9 @@ export type WasmVariant = "simd" | "relaxed" | "wide" | "relaxed-wide";
 /** A core binary at work. */
 export interface Instantiated {
   readonly module: WebAssembly.Module;
-  readonly kernels: Kernels;
-  /** Compiles any other binary for the same memory and width; `exercise` runs what is to be widened. */
-  compile(hex: string, exercise: Exercise): WebAssembly.Module;
+  readonly kernels: CoreKernels;
+  /** Compiles the binary of a family for the same memory and width. */
+  compile<K>(family: KernelFamily<K>): WebAssembly.Module;
   /** What its reason adds. */
   readonly note?: string;
 }
@@ -91,8 +93,11 @@ export function* selectBackend(
         const { module, kernels, compile, note } = yield { variant, memory: handle };
         selfTest(kernels, memory, allocator);
         const passed = `${variant} passed its self-test${note === undefined ? "" : `, ${note}`}`;
-        const load = (hex: string, exercise: Exercise) =>
-          new WebAssembly.Instance(compile(hex, exercise), { env: { memory: handle } }).exports;
+        const load = <K>(family: KernelFamily<K>) => {
+          const compiled = compile(family);
+          const { exports } = new WebAssembly.Instance(compiled, { env: { memory: handle } });
+          return { kernels: exports as K, module: compiled };
+        };
         const reason = [...refusals, passed, ...last].join("; ");
         return { name: "wasm", variant, reason, kernels, memory, allocator, load, wasm: { module, memory: handle } };
       } catch (error) {
@@ -105,12 +110,13 @@ export function* selectBackend(
   if (needsWasm) throw new BackendError(`${needsWasm} needs Wasm, which cannot run here: ${refusals.join("; ")}`);
   if (options.threads > 1) refusals.push("one thread: only Wasm is shared");
   const memory = new JsMemory(...sizes(options.memory as MemorySize));
-  const kernels = createJsKernels(memory);
+  const views = new Views(memory);
   return {
     name: "js",
     variant: "scalar-js",
     reason: refusals.join("; "),
-    kernels,
+    kernels: coreFamily.js(views),
+    load: (family) => ({ kernels: family.js(views) }),
     memory,
     allocator: new Arena(memory),
   };

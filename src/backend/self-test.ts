@@ -1,5 +1,6 @@
 import type { Allocator } from "./arena.js";
-import { ACTIVATION, type Kernels, type LinearMemory } from "./backend.js";
+import { ACTIVATION, type LinearMemory } from "./backend.js";
+import type { CoreKernels } from "./families/core.js";
 
 /** Odd sizes, so that full tiles and remainders both run. */
 const M = 5;
@@ -10,7 +11,7 @@ const K = 7;
  * Runs a small product on `kernels` and throws unless it is right. The numbers are small integers: every sum is exact,
  * so no rounding, fused or not, excuses a difference.
  */
-export function selfTest(kernels: Kernels, memory: LinearMemory, allocator: Allocator): void {
+export function selfTest(kernels: CoreKernels, memory: LinearMemory, allocator: Allocator): void {
   const words = M * K + K * N + M * N;
   const ptr = allocator.allocate(words * 4 + kernels.gemm_scratch_bytes(M, N, K, 0, 0, 0));
   const x = new Float32Array(memory.buffer, ptr, words);

@@ -1,4 +1,4 @@
-import { inlinedWasm } from "../backend/wasm/inlined.js";
+import { embeddedWasm } from "../backend/wasm/embedded.js";
 import { type Core, type CoreOptions, createCoreFrom, createCoreSyncFrom } from "../core.js";
 
 export * from "../index.js";
@@ -12,10 +12,10 @@ export * from "../index.js";
  * console.log(core.backend, core.variant, core.reason);
  */
 export function createCore(options?: CoreOptions): Promise<Core> {
-  return createCoreFrom(inlinedWasm, options);
+  return createCoreFrom(embeddedWasm, options);
 }
 
 /** The same, where synchronous compilation is allowed: everywhere but on old browsers' main threads. */
 export function createCoreSync(options?: CoreOptions): Core {
-  return createCoreSyncFrom(inlinedWasm, options);
+  return createCoreSyncFrom(embeddedWasm, options);
 }

@@ -1,14 +1,14 @@
-import { type SuppliedWasm, suppliedWasm } from "../backend/wasm/supplied.js";
+import { type UserWasm, userWasm } from "../backend/wasm/user-wasm.js";
 import { type Core, type CoreOptions, createCoreFrom, createCoreSyncFrom } from "../core.js";
 import { OptionError } from "../errors.js";
 
-export type { SuppliedWasm } from "../backend/wasm/supplied.js";
+export type { UserWasm } from "../backend/wasm/user-wasm.js";
 export * from "../index.js";
 
 /** Options of this entry point's `createCore`. */
 export interface SlimCoreOptions extends CoreOptions {
   /** `lanewise/wasm/simd.wasm`: a Module, its bytes, a Response, a URL to fetch, or a promise of one of them. */
-  wasm: SuppliedWasm | PromiseLike<SuppliedWasm>;
+  wasm: UserWasm | PromiseLike<UserWasm>;
 }
 
 /**
@@ -22,13 +22,13 @@ export interface SlimCoreOptions extends CoreOptions {
  */
 export async function createCore(options: SlimCoreOptions): Promise<Core> {
   const { wasm, ...rest } = withWasm(options);
-  return createCoreFrom(suppliedWasm(wasm), rest);
+  return createCoreFrom(userWasm(wasm), rest);
 }
 
 /** The same, synchronously: `wasm` is a Module or its bytes. */
 export function createCoreSync(options: SlimCoreOptions): Core {
   const { wasm, ...rest } = withWasm(options);
-  return createCoreSyncFrom(suppliedWasm(wasm), rest);
+  return createCoreSyncFrom(userWasm(wasm), rest);
 }
 
 function withWasm(options: SlimCoreOptions): SlimCoreOptions {

@@ -1,4 +1,5 @@
 import { ACTIVATION, type Activation } from "../backend/backend.js";
+import { coreFamily } from "../backend/families/core.js";
 import { checkBoolean, checkChoice, checkKeys, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
@@ -105,33 +106,35 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = NO_OPTIONS
   const c = out ?? core.tensor(productShape(aRank, bRank, batch, m, n));
   let scratch: number;
   try {
-    scratch = core.scratch(core.kernels.gemm_scratch_bytes(rows, n, k, +flipA, +flipB, beta));
+    scratch = core.scratch(core.kernels(coreFamily).gemm_scratch_bytes(rows, n, k, +flipA, +flipB, beta));
   } catch (error) {
     if (out === undefined) c.dispose();
     throw error;
   }
-  core.kernels.gemm_f32(
-    merge ? 1 : batch,
-    rows,
-    n,
-    k,
-    alpha,
-    a.ptr,
-    aBatch === 1 ? 0 : m * k,
-    aColumns,
-    +flipA,
-    b.ptr,
-    bBatch === 1 ? 0 : k * n,
-    bColumns,
-    +flipB,
-    beta,
-    c.ptr,
-    m * n,
-    n,
-    bias === undefined ? 0 : bias.ptr,
-    ACTIVATION[activation],
-    scratch,
-  );
+  core
+    .kernels(coreFamily)
+    .gemm_f32(
+      merge ? 1 : batch,
+      rows,
+      n,
+      k,
+      alpha,
+      a.ptr,
+      aBatch === 1 ? 0 : m * k,
+      aColumns,
+      +flipA,
+      b.ptr,
+      bBatch === 1 ? 0 : k * n,
+      bColumns,
+      +flipB,
+      beta,
+      c.ptr,
+      m * n,
+      n,
+      bias === undefined ? 0 : bias.ptr,
+      ACTIVATION[activation],
+      scratch,
+    );
   return c;
 }
 

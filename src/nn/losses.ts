@@ -1,4 +1,4 @@
-import type { NetworkKernels } from "../backend/backend.js";
+import type { NetworkKernels } from "../backend/families/nn.js";
 import { checkFinite } from "../checks.js";
 import { OptionError } from "../errors.js";
 

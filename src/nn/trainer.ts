@@ -1,4 +1,4 @@
-import type { NetworkKernels } from "../backend/backend.js";
+import { type NetworkKernels, nnFamily } from "../backend/families/nn.js";
 import { checkBoolean, checkInteger, checkKeys, describe, unexpected } from "../checks.js";
 import { CheckpointError, DisposedError, OptionError, ShapeError } from "../errors.js";
 import type { OptimizerDescription } from "../optim/optimizer.js";
@@ -6,7 +6,6 @@ import type { OptimizerState } from "../optim/state.js";
 import { Random } from "../random.js";
 import { Tensor } from "../tensor.js";
 import { type Batch, readRows, readTargets, type TargetLayout } from "./data.js";
-import { networkKernels } from "./kernels.js";
 import type { Loss } from "./losses.js";
 import { Sequential } from "./sequential.js";
 import { Workspace } from "./workspace.js";
@@ -128,7 +127,7 @@ export class Trainer {
     checkInteger("seed", seed, 0, 2 ** 32 - 1);
     this.model = model;
     this.#loss = loss;
-    this.#network = networkKernels(model.core);
+    this.#network = model.core.kernels(nnFamily);
     this.#random = new Random(seed);
     this.#stepSeed = this.#random.int32();
     const last = model.stages.at(-1)!;

@@ -1,8 +1,9 @@
-import { ACTIVATION, type Activation, type NetworkKernels } from "../backend/backend.js";
+import { ACTIVATION, type Activation } from "../backend/backend.js";
+import { coreFamily } from "../backend/families/core.js";
+import { type NetworkKernels, nnFamily } from "../backend/families/nn.js";
 import type { Core } from "../core.js";
 import { Tensor } from "../tensor.js";
 import type { Batch } from "./data.js";
-import { networkKernels } from "./kernels.js";
 import type { Sequential } from "./sequential.js";
 
 /** What one or two layers come down to: one or two kernels forward, a few backward. `width` is that of its output. */
@@ -79,7 +80,7 @@ export class Workspace {
   constructor(model: Sequential, capacity: number, training: boolean) {
     const { core, stages, inputs } = model;
     this.#core = core;
-    this.#network = networkKernels(core);
+    this.#network = core.kernels(nnFamily);
     this.#stages = stages;
     this.#inputs = inputs;
     this.#training = training;
@@ -189,31 +190,36 @@ export class Workspace {
     ): Call => {
       const lda = transposeA ? m : k;
       const ldb = transposeB ? k : n;
-      scratchBytes = Math.max(scratchBytes, core.kernels.gemm_scratch_bytes(m, n, k, transposeA, transposeB, 0));
+      scratchBytes = Math.max(
+        scratchBytes,
+        core.kernels(coreFamily).gemm_scratch_bytes(m, n, k, transposeA, transposeB, 0),
+      );
       return () => {
         const biasPtr = bias === undefined ? 0 : bias.ptr;
-        core.kernels.gemm_f32(
-          1,
-          m,
-          n,
-          k,
-          1,
-          a.ptr,
-          0,
-          lda,
-          transposeA,
-          b.ptr,
-          0,
-          ldb,
-          transposeB,
-          0,
-          c.ptr,
-          0,
-          n,
-          biasPtr,
-          activation,
-          batch.scratchPtr,
-        );
+        core
+          .kernels(coreFamily)
+          .gemm_f32(
+            1,
+            m,
+            n,
+            k,
+            1,
+            a.ptr,
+            0,
+            lda,
+            transposeA,
+            b.ptr,
+            0,
+            ldb,
+            transposeB,
+            0,
+            c.ptr,
+            0,
+            n,
+            biasPtr,
+            activation,
+            batch.scratchPtr,
+          );
       };
     };
     const dropOut = (x: Block, y: Block, { width, stream, threshold, scale }: Extract<Stage, { kind: "dropout" }>) => {

@@ -1,4 +1,4 @@
-import type { Kernels } from "../backend/backend.js";
+import { type CoreKernels, coreFamily } from "../backend/families/core.js";
 import { MODE_CLIP_GLOBAL_NORM, MODE_CLIP_NORM, MODE_MEASURE } from "../backend/segments.js";
 import { checkChoice, checkFinite, checkInteger, checkKeys, checkNumber, unexpected } from "../checks.js";
 import { Core } from "../core.js";
@@ -91,7 +91,7 @@ export interface Method<Options extends GroupOptions> {
   /** The name of its class, which minifiers would change. */
   readonly name: string;
   /** Calls its kernel. */
-  run(kernels: Kernels, segmentsPtr: number, segmentCount: number, checkFinite: number): number;
+  run(kernels: CoreKernels, segmentsPtr: number, segmentCount: number, checkFinite: number): number;
   /** Options besides those of every optimizer. */
   readonly optionKeys: readonly (keyof Options & string)[];
   /** Those of them that cannot be changed between steps. */
@@ -688,7 +688,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       if (gradPtr === 0 && slot.accumulated && !slot.frozen && divisor > 0) gradPtr = sum.ptr;
       table.setGradient(i, gradPtr);
     }
-    this.core.kernels.accumulate_f32(table.ptr, slots.length, divisor);
+    this.core.kernels(coreFamily).accumulate_f32(table.ptr, slots.length, divisor);
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
       slot.gradient = divisor > 0 && slot.accumulated && !slot.frozen ? slot.states[ACCUMULATOR] : undefined;
@@ -724,7 +724,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   /** Calls the kernel; 0, or 1 + the index of a row that it refuses. */
   #run(table: SegmentTable, rowCount: number): number {
     const checkFinite = this.#step.onNonFinite === "propagate" ? 0 : 1;
-    return this.#method.run(this.core.kernels, table.ptr, rowCount, checkFinite);
+    return this.#method.run(this.core.kernels(coreFamily), table.ptr, rowCount, checkFinite);
   }
 }
 

@@ -1,3 +1,4 @@
+import { coreFamily } from "../backend/families/core.js";
 import { checkInteger, isFloat32Array, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
@@ -66,7 +67,7 @@ export class RowTable {
         marks[index] = ++rowCount;
       } else {
         const row = table.writeSum(table.rowCount - 1, width, gradPtr, table.gradientOf(marks[index]! - 1));
-        this.#core.kernels.accumulate_f32(row, 1, 0);
+        this.#core.kernels(coreFamily).accumulate_f32(row, 1, 0);
       }
     }
     for (let i = 0; i < count; i++) marks[indices[i]!] = 0;

@@ -1,5 +1,5 @@
 import { backend, engine, getBackend, type Tensor as TfTensor, tensor, type Variable } from "@tensorflow/tfjs-core";
-import { inlinedWasm } from "../backend/wasm/inlined.js";
+import { embeddedWasm } from "../backend/wasm/embedded.js";
 import { type Core, createCoreSyncFrom } from "../core.js";
 import { Tensor } from "../tensor.js";
 
@@ -76,7 +76,7 @@ class Heap implements Place {
   constructor(backend: WasmBackend, memory: WebAssembly.Memory) {
     const { wasm } = backend;
     this.#backend = backend;
-    this.core = createCoreSyncFrom(inlinedWasm, {
+    this.core = createCoreSyncFrom(embeddedWasm, {
       memory: {
         attach: memory,
         allocate: (bytes) => wasm._malloc(bytes) >>> 0,
@@ -124,7 +124,7 @@ class Copies implements Place {
   readonly path: string;
 
   constructor(reason: string) {
-    ownCore ??= createCoreSyncFrom(inlinedWasm);
+    ownCore ??= createCoreSyncFrom(embeddedWasm);
     this.core = ownCore;
     this.path = `${getBackend()}: ${ownCore.variant} kernels, gradients and variables are copied${reason}`;
   }

@@ -1,6 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { expect, it } from "vitest";
-import { ACTIVATION, type Kernels } from "../../src/backend/backend.js";
+import { ACTIVATION } from "../../src/backend/backend.js";
+import type { CoreKernels } from "../../src/backend/families/core.js";
 import { probeFeatures } from "../../src/backend/probe.js";
 import {
   conform,
@@ -54,7 +55,7 @@ function prepare(c: Case) {
       beta, ptr["c"]!, m * ldc, ldc, bias, activation, ptr["scratch"]!,
     );
   };
-  const scratchBytes = ({ gemm_scratch_bytes }: Pick<Kernels, "gemm_scratch_bytes">) =>
+  const scratchBytes = ({ gemm_scratch_bytes }: Pick<CoreKernels, "gemm_scratch_bytes">) =>
     gemm_scratch_bytes(m, n, k, +transposeA, +transposeB, beta);
   return { before, call, scratchBytes };
 }

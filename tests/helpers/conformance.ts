@@ -1,24 +1,36 @@
+/// <reference types="vite/client" />
 import { readFileSync } from "node:fs";
 import { instantiateSync } from "@assemblyscript/loader";
 import { describe, expect, it } from "vitest";
 import { AttachedHeap } from "../../src/backend/arena.js";
-import type { Exercise, Kernels, LinearMemory, NetworkKernels } from "../../src/backend/backend.js";
-import { createJsKernels } from "../../src/backend/js/kernels.js";
+import type { LinearMemory } from "../../src/backend/backend.js";
+import { type CoreKernels, coreFamily } from "../../src/backend/families/core.js";
+import type { NetworkKernels } from "../../src/backend/families/nn.js";
+import type { KernelFamily } from "../../src/backend/family.js";
 import { exp, log } from "../../src/backend/js/math.js";
 import { JsMemory } from "../../src/backend/js/memory.js";
-import { createJsNetworkKernels } from "../../src/backend/js/nn/kernels.js";
+import { Views } from "../../src/backend/js/views.js";
 import { startThreads } from "../../src/backend/threads/start.js";
+import { binaries as wideFamilies } from "../../src/backend/wasm/binaries/wide-families.js";
 import { bytesFor } from "../../src/backend/wasm/instantiate.js";
+import { compileWideFamily } from "../../src/backend/wasm/lazy.js";
 import { WasmMemory } from "../../src/backend/wasm/memory.js";
-import { compileWide, exerciseCore } from "../../src/backend/wasm/on-demand.js";
-import { exerciseNetwork } from "../../src/nn/kernels.js";
+import { compileWide } from "../../src/backend/wasm/wide/revectorize.js";
+import { warmUpCore } from "../../src/backend/wasm/wide/warm-up.js";
 import { expectSameBits } from "./bits.js";
 
 /** What the README promises of wide mode. */
 export const canWiden = Number.parseInt(process.versions.node, 10) >= 24 && process.arch === "x64";
 
-/** All kernels there are; exp and log stand alone only for the tests of their accuracy. */
-export type AllKernels = Kernels &
+/** Every family that exists, by its file. */
+const modules = import.meta.glob<Record<string, unknown>>("../../src/backend/families/*.ts", { eager: true });
+export const families = Object.values(modules)
+  .flatMap((module) => Object.values(module))
+  .filter((value): value is KernelFamily<object> => typeof (value as KernelFamily<object> | null)?.js === "function");
+const added = families.filter((family) => family !== (coreFamily as KernelFamily<object>));
+
+/** All kernels there are; exp and log are exported only for the tests of their accuracy. */
+export type AllKernels = CoreKernels &
   NetworkKernels & {
     exp_f32(count: number, xPtr: number, yPtr: number): void;
     log_f32(count: number, xPtr: number, yPtr: number): void;
@@ -36,10 +48,11 @@ const BACKENDS: Record<string, () => TestBackend> = {
     const map = (of: (x: number) => number) => (count: number, xPtr: number, yPtr: number) =>
       new Float32Array(memory.buffer, yPtr, count).set(new Float32Array(memory.buffer, xPtr, count).map(of));
     const elementary = { exp_f32: map(exp), log_f32: map(log) };
-    return { memory, kernels: { ...createJsKernels(memory), ...createJsNetworkKernels(memory), ...elementary } };
+    const views = new Views(memory);
+    return { memory, kernels: Object.assign({}, elementary, ...families.map((family) => family.js(views))) };
   },
-  simd: () => instantiate(WasmMemory.create(65536, 2 ** 32), "simd", "nn", "elementary"),
-  wide: () => instantiateWide("wide", "nn", "elementary"),
+  simd: () => instantiate(WasmMemory.create(65536, 2 ** 32), "simd", ...added.map(({ name }) => name), "elementary"),
+  wide: instantiateWide,
   debug: () => instantiate(WasmMemory.create(65536, 2 ** 32), "debug"),
   threads: () => threads,
 };
@@ -52,29 +65,43 @@ const RELAXED_BACKENDS: Record<string, () => TestBackend> = {
 
 function instantiate(memory: WasmMemory, ...binaries: string[]): TestBackend {
   const exports = binaries.map((name) => {
-    return instantiateSync(read(name) as BufferSource, { env: { memory: memory.handle } }).instance.exports;
+    // The loader decodes the messages of the debug binary's assertions.
+    return instantiateSync(compileOnce(name), { env: { memory: memory.handle } }).instance.exports;
   });
   return { memory, kernels: Object.assign({}, ...exports) as AllKernels };
 }
 
-const wideModules = new Map<string, WebAssembly.Module>();
+const compiled = new Map<string, WebAssembly.Module>();
 
-function compileOnce(name: string, memory: WebAssembly.Memory): WebAssembly.Module {
-  const bytes = Uint8Array.from(read(name));
-  const exercise = EXERCISES[name] ?? (() => {});
-  const module = canWiden ? compileWide(bytes, exercise, memory) : new WebAssembly.Module(bytes);
-  wideModules.set(name, module);
+function once(key: string, compile: () => WebAssembly.Module): WebAssembly.Module {
+  let module = compiled.get(key);
+  if (module === undefined) {
+    module = compile();
+    compiled.set(key, module);
+  }
   return module;
 }
 
-const EXERCISES: Record<string, Exercise> = { wide: exerciseCore, nn: exerciseNetwork };
+function compileOnce(name: string): WebAssembly.Module {
+  return once(name, () => new WebAssembly.Module(Uint8Array.from(read(name))));
+}
 
 /** Widened where the runtime can; else the binaries of the wide tile with 128 bits, whose bits are to be the same. */
-function instantiateWide(...binaries: string[]): TestBackend {
+function instantiateWide(): TestBackend {
   const memory = WasmMemory.create(65536, 2 ** 32);
-  const exports = binaries.map((name) => {
-    const module = wideModules.get(name) ?? compileOnce(name, memory.handle);
-    return new WebAssembly.Instance(module, { env: { memory: memory.handle } }).exports;
+  const { handle } = memory;
+  const core = once("core, wide", () => {
+    return canWiden ? compileWide(Uint8Array.from(read("wide")), warmUpCore, handle) : compileOnce("wide");
+  });
+  const others = added.map((family) =>
+    once(`${family.name}, wide`, () => {
+      const hex = wideFamilies[family.name];
+      if (canWiden) return compileWideFamily(family, hex, handle);
+      return compileOnce(hex === undefined ? family.name : `${family.name}-wide`);
+    }),
+  );
+  const exports = [core, ...others, compileOnce("elementary")].map((module) => {
+    return new WebAssembly.Instance(module, { env: { memory: handle } }).exports;
   });
   return { memory, kernels: Object.assign({}, ...exports) as AllKernels };
 }
@@ -88,16 +115,21 @@ const threads = await startEagerly(3);
 
 async function startEagerly(count: number): Promise<TestBackend> {
   const memory = WasmMemory.create(65536, 2 ** 32, true);
-  const imports = { env: { memory: memory.handle } };
-  const [core, ...others] = ["simd", "nn", "elementary"].map((name) => {
-    return instantiateSync(bytesFor(memory.handle, read(name).toString("hex")), imports);
+  const instances = ["simd", ...added.map(({ name }) => name), "elementary"].map((name) => {
+    const module = new WebAssembly.Module(bytesFor(memory.handle, read(name).toString("hex")));
+    return { module, exports: new WebAssembly.Instance(module, { env: { memory: memory.handle } }).exports };
   });
-  const one = core!.instance.exports as unknown as Kernels;
+  const core = instances[0]!;
+  const one = core.exports as unknown as CoreKernels;
   const table = new AttachedHeap({ allocate: () => 64, free: () => {} }); // below everything that runKernel lays out
   const options = { eager: true };
-  const started = await startThreads(count, { kernels: one, memory }, core!.module, memory.handle, table, options);
+  const started = await startThreads(count, { kernels: one, memory }, core.module, memory.handle, table, options);
   expect(started.reason).toBe(`${count} threads`);
-  return { memory, kernels: Object.assign({}, ...others.map(({ instance }) => instance.exports), started.kernels) };
+  const others = added.map((family, i) => {
+    const { module, exports } = instances[i + 1]!;
+    return started.share(family, exports as object, module);
+  });
+  return { memory, kernels: Object.assign({}, ...others, instances.at(-1)!.exports, started.kernels) };
 }
 
 /** One backend with a memory of its own. */

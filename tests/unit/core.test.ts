@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it, vi } from "vitest";
-import type { Kernels } from "../../src/backend/backend.js";
+import type { CoreKernels } from "../../src/backend/families/core.js";
 import { createCoreFrom, createCoreSyncFrom } from "../../src/core.js";
 import { createCore, createCoreSync } from "../../src/entry/inline.js";
 import { createCoreSync as createJsCoreSync } from "../../src/entry/js.js";
@@ -65,7 +65,7 @@ describe("createCore", () => {
   });
 
   it("falls back when a binary computes something else", () => {
-    const kernels = { gemm_scratch_bytes: () => 0, gemm_f32: () => {} } as unknown as Kernels;
+    const kernels = { gemm_scratch_bytes: () => 0, gemm_f32: () => {} } as unknown as CoreKernels;
     const module = undefined as unknown as WebAssembly.Module;
     const wrong = { module, kernels, compile: () => module };
     const core = createCoreSyncFrom({

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { bytesFor } from "../../src/backend/wasm/instantiate.js";
-import { compileWide, exerciseCore, fill, proveWide } from "../../src/backend/wasm/on-demand.js";
+import { proveWide } from "../../src/backend/wasm/wide/prove.js";
+import { compileWide } from "../../src/backend/wasm/wide/revectorize.js";
+import { fill, warmUpCore } from "../../src/backend/wasm/wide/warm-up.js";
 import { createCore, createCoreSync, matmul, RMSProp, SGD } from "../../src/entry/inline.js";
 import { canWiden } from "../helpers/conformance.js";
 
@@ -91,7 +93,7 @@ describe("the run that widens the kernels", () => {
     const module = new WebAssembly.Module(readFileSync(logged));
     rmSync(folder, { recursive: true });
     fill(own);
-    exerciseCore(
+    warmUpCore(
       new WebAssembly.Instance(module, { env: { memory: own, log_execution: (id: number) => seen.add(id) } }).exports,
       own,
     );

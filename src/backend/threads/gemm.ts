@@ -1,10 +1,8 @@
-import type { Kernels } from "../backend.js";
-import { MAX_CHUNKS, ROW, SCRATCH_STEP } from "./board.js";
+import type { CoreKernels } from "../families/core.js";
+import { MAX_CHUNKS, ROW, SCRATCH_STEP } from "./job-queue.js";
 import type { Pool } from "./pool.js";
+import { GAINS_ASLEEP, GAINS_AWAKE, wholeLines } from "./shared-call.js";
 
-/** Multiply-adds from which sharing gains: when workers are awake, and when they must be woken first. */
-const GAINS_AWAKE = 56 ** 3;
-const GAINS_ASLEEP = 160 ** 3;
 /** Chunks of a batch for each thread. Of a single product there is one: each packs anew what it shares with others. */
 const BATCH_CHUNKS = 4;
 /** The least of a chunk, in rows and in columns: tiles have up to as many. */
@@ -12,7 +10,6 @@ const ROWS = 12;
 const COLUMNS = 16;
 /** Where rows are cut: 12 would leave chunks too unequal, for 128 rows by a tenth. */
 const ROW_GRAIN = 4;
-const CACHE_LINE = 64;
 
 // Those of the arguments that differ from chunk to chunk.
 const BATCH = 0;
@@ -51,14 +48,14 @@ function plan(batch: number, m: number, n: number, threads: number): Plan {
  */
 export function threadedGemm(
   pool: Pool,
-  one: Kernels,
+  one: CoreKernels,
   run: (chunks: number) => boolean,
-): Pick<Kernels, "gemm_f32" | "gemm_scratch_bytes"> {
-  const { rows } = pool.board;
+): Pick<CoreKernels, "gemm_f32" | "gemm_scratch_bytes"> {
+  const { rows } = pool.queue;
   const row = new Float64Array(ROW);
 
   function scratchStep(m: number, n: number, k: number, transposeA: number, transposeB: number, beta: number): number {
-    return Math.ceil(one.gemm_scratch_bytes(m, n, k, transposeA, transposeB, beta) / CACHE_LINE) * CACHE_LINE;
+    return wholeLines(one.gemm_scratch_bytes(m, n, k, transposeA, transposeB, beta));
   }
 
   // biome-ignore format: operand by operand, as in the kernel

@@ -1,22 +1,22 @@
 import { BackendError } from "../../errors.js";
 import {
-  BOARD_BYTES,
-  type Board,
-  boardOver,
   CALLER_SLEEPS,
   claim,
   compute,
   DONE,
+  JOB_QUEUE_BYTES,
+  type JobQueue,
+  jobQueueOver,
   KERNEL,
   type Kernel,
-  LETTERS,
+  MESSAGES,
   SLEEPERS,
   TICKET,
   TRAPPED,
   unclaimed,
   watch,
-} from "./board.js";
-import type { Letter } from "./letters.js";
+} from "./job-queue.js";
+import type { WorkerMessage } from "./messages.js";
 import { type Spawn, spawnWorker, type WorkerHandle } from "./spawn.js";
 
 /** What tests change. */
@@ -59,8 +59,8 @@ interface Member {
  * up after a long while, and `run` returns false.
  */
 export class Pool {
-  readonly board: Board;
-  readonly #buffer = new SharedArrayBuffer(BOARD_BYTES);
+  readonly queue: JobQueue;
+  readonly #buffer = new SharedArrayBuffer(JOB_QUEUE_BYTES);
   readonly eager: boolean;
   readonly #memory: WebAssembly.Memory;
   readonly #members: Member[] = [];
@@ -86,8 +86,8 @@ export class Pool {
     this.#memory = memory;
     this.#startMilliseconds = startMilliseconds;
     this.#patience = patienceMilliseconds;
-    this.board = boardOver(this.#buffer);
-    this.#maySleep = maySleep(this.board.words);
+    this.queue = jobQueueOver(this.#buffer);
+    this.#maySleep = maySleep(this.queue.words);
     for (let thread = 1; thread <= workers; thread++) {
       const member: Member = { handle: undefined, ready: false, settle: () => {} };
       this.#members.push(member);
@@ -133,10 +133,10 @@ export class Pool {
   learn(module: WebAssembly.Module, exports: WebAssembly.Exports, kernels: readonly string[]): number {
     const number = this.#binaries.push(kernels.map((name) => exports[name] as Kernel)) - 1;
     this.#members.forEach((member, index) => {
-      const greeting = number === 0 ? { memory: this.#memory, board: this.#buffer, thread: index + 1 } : undefined;
-      const letter: Letter = greeting ? { module, kernels, greeting } : { module, kernels };
+      const greeting = number === 0 ? { memory: this.#memory, queue: this.#buffer, thread: index + 1 } : undefined;
+      const message: WorkerMessage = greeting ? { module, kernels, greeting } : { module, kernels };
       try {
-        member.handle?.post(letter);
+        member.handle?.post(message);
       } catch (error) {
         this.#remove(member, error instanceof Error ? error.message : String(error));
       }
@@ -161,16 +161,16 @@ export class Pool {
   }
 
   /**
-   * Computes `chunks` chunks of a job, whose arguments are in the board's rows, on all threads. False if workers were
+   * Computes `chunks` chunks of a job, whose arguments are in the queue's rows, on all threads. False if workers were
    * given up: what they had claimed is then done in part or not at all.
    *
    * @throws BackendError if a kernel trapped in a worker, or what it threw on the caller
    */
   run(binary: number, kernelIndex: number, chunks: number): boolean {
-    const { words } = this.board;
+    const { words } = this.queue;
     const kernel = this.#binaries[binary]![kernelIndex]!;
     if (this.threads === 1) {
-      for (let chunk = chunks - 1; chunk >= 0; chunk--) compute(kernel, this.board, chunk, 0);
+      for (let chunk = chunks - 1; chunk >= 0; chunk--) compute(kernel, this.queue, chunk, 0);
       return true;
     }
     const trapped = Atomics.load(words, TRAPPED);
@@ -180,10 +180,10 @@ export class Pool {
     let own = 0;
     try {
       for (let ticket = Atomics.load(words, TICKET); unclaimed(ticket) > 0; ticket = Atomics.load(words, TICKET)) {
-        const chunk = claim(this.board, ticket);
+        const chunk = claim(this.queue, ticket);
         if (chunk < 0) continue;
         own++;
-        compute(kernel, this.board, chunk, 0);
+        compute(kernel, this.queue, chunk, 0);
       }
     } catch (error) {
       const withdrawn = unclaimed(this.#publish(0));
@@ -210,7 +210,7 @@ export class Pool {
    * too often, though: on a busy machine they come late, or in the caller's place.
    */
   #isAwake(): boolean {
-    if (Atomics.load(this.board.words, SLEEPERS) === 0) return true;
+    if (Atomics.load(this.queue.words, SLEEPERS) === 0) return true;
     const now = performance.now();
     const isBurst = now - this.#asked < BURST_MILLISECONDS;
     this.#asked = now;
@@ -235,22 +235,22 @@ export class Pool {
 
   /** Shows the workers a new ticket, and returns the one before. */
   #publish(chunks: number): number {
-    const { words } = this.board;
+    const { words } = this.queue;
     this.#generation = (this.#generation + 1) % GENERATIONS;
     const before = Atomics.exchange(words, TICKET, (this.#generation << 8) | chunks);
     if (Atomics.load(words, SLEEPERS) > 0) Atomics.notify(words, TICKET);
     return before;
   }
 
-  /** Calls all workers out of their loop, to read a letter or to end: not every runtime can end one that sleeps. */
+  /** Calls all workers out of their loop, to read a message or to end: not every runtime can end one that sleeps. */
   #callToEventLoop(): void {
-    Atomics.add(this.board.words, LETTERS, 1);
+    Atomics.add(this.queue.words, MESSAGES, 1);
     this.#publish(0);
   }
 
   /** Waits for so many chunks of workers; false if they were given up. */
   #wait(chunks: number, start: number): boolean {
-    const { words } = this.board;
+    const { words } = this.queue;
     this.#done = (this.#done + chunks) | 0;
     let done = Atomics.load(words, DONE);
     if (done === this.#done) return true;
@@ -268,7 +268,7 @@ export class Pool {
 
   /** Sleeps until DONE is no longer `done`, or for so many milliseconds; returns what it is then. */
   #sleep(done: number, milliseconds: number): number {
-    const { words } = this.board;
+    const { words } = this.queue;
     Atomics.store(words, CALLER_SLEEPS, 1);
     Atomics.wait(words, DONE, done, milliseconds);
     Atomics.store(words, CALLER_SLEEPS, 0);

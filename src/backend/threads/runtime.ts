@@ -1,19 +1,19 @@
 import { builtinModule } from "../builtin.js";
-import type { Letter } from "./letters.js";
+import type { WorkerMessage } from "./messages.js";
 
 /** What is used of node:worker_threads. */
 interface WorkerThreads {
   readonly Worker: new (source: string, options: { eval: true; execArgv: string[] }) => NodeWorker;
   /** In a worker: the way to who made it. */
   readonly parentPort?: {
-    on(event: "message", listener: (letter: Letter) => void): void;
+    on(event: "message", listener: (message: WorkerMessage) => void): void;
     postMessage(answer: string): void;
   } | null;
 }
 
 interface NodeWorker {
   on(event: "message" | "error" | "exit", listener: (value: unknown) => void): void;
-  postMessage(letter: Letter): void;
+  postMessage(message: WorkerMessage): void;
   unref(): void;
   terminate(): void;
 }

@@ -1,10 +1,10 @@
 import { source } from "./generated/worker-source.js";
-import type { Letter } from "./letters.js";
+import type { WorkerMessage } from "./messages.js";
 import { workerThreads } from "./runtime.js";
 
 /** A worker in any runtime. */
 export interface WorkerHandle {
-  post(letter: Letter): void;
+  post(message: WorkerMessage): void;
   /** From now on it does not keep the process alive. */
   release(): void;
   terminate(): void;
@@ -28,7 +28,7 @@ export const spawnWorker: Spawn = (listener) => {
     worker.on("error", (error) => listener.ended(String(error)));
     worker.on("exit", (code) => listener.ended(`it ended with code ${code}`));
     return {
-      post: (letter) => worker.postMessage(letter),
+      post: (message) => worker.postMessage(message),
       release: () => worker.unref(),
       terminate: () => worker.terminate(),
     };
@@ -46,7 +46,7 @@ export const spawnWorker: Spawn = (listener) => {
     listener.ended(event.message || "it was not loaded: does the page's CSP lack worker-src blob: ?");
   };
   return {
-    post: (letter) => worker.postMessage(letter),
+    post: (message) => worker.postMessage(message),
     release: () => {},
     terminate: () => worker.terminate(),
   };

@@ -1,5 +1,6 @@
 import type { Allocator } from "../arena.js";
-import type { Kernels, LinearMemory } from "../backend.js";
+import type { LinearMemory } from "../backend.js";
+import type { CoreKernels } from "../families/core.js";
 import {
   SEGMENT_ACCUMULATOR,
   SEGMENT_AVERAGE,
@@ -9,11 +10,11 @@ import {
   SEGMENT_PARAM,
   SEGMENT_STATE,
 } from "../segments.js";
-import { MAX_CHUNKS, ROW } from "./board.js";
+import { MAX_CHUNKS, ROW } from "./job-queue.js";
 import type { Pool } from "./pool.js";
 
 /** The kernel of an optimizer. */
-export type Step = Kernels["rmsprop_f32"];
+export type Step = CoreKernels["rmsprop_f32"];
 
 /** Elements from which sharing gains: when workers are awake, and when they must be woken first. */
 const GAINS_AWAKE = 16384;
@@ -38,11 +39,11 @@ export class StepSplitter {
   readonly #pool: Pool;
   readonly #memory: LinearMemory;
   readonly #allocator: Allocator;
-  readonly #measure: Kernels["measure_f32"];
+  readonly #measure: CoreKernels["measure_f32"];
   #table = { ptr: 0, rows: 0 };
   #u32: Uint32Array = new Uint32Array(0);
 
-  constructor(pool: Pool, memory: LinearMemory, allocator: Allocator, measure: Kernels["measure_f32"]) {
+  constructor(pool: Pool, memory: LinearMemory, allocator: Allocator, measure: CoreKernels["measure_f32"]) {
     this.#pool = pool;
     this.#memory = memory;
     this.#allocator = allocator;
@@ -64,7 +65,7 @@ export class StepSplitter {
   }
 
   /** This accumulation on all threads. */
-  accumulation(one: Kernels["accumulate_f32"], run: (chunks: number) => boolean): Kernels["accumulate_f32"] {
+  accumulation(one: CoreKernels["accumulate_f32"], run: (chunks: number) => boolean): CoreKernels["accumulate_f32"] {
     return (segmentsPtr, segmentCount, divisor) => {
       const elements = this.#elements(segmentsPtr, segmentCount);
       const chunks = this.#chunksFor(segmentCount, elements);
@@ -117,10 +118,10 @@ export class StepSplitter {
     }
   }
 
-  /** Writes the tables of the chunks, and the board's rows, which name them; `last` is the kernel's last argument. */
+  /** Writes the tables of the chunks, and the queue's rows, which name them; `last` is the kernel's last argument. */
   #cut(segmentsPtr: number, segmentCount: number, elements: number, chunks: number, last: number): void {
     const words = this.#words();
-    const { rows } = this.#pool.board;
+    const { rows } = this.#pool.queue;
     let from = segmentsPtr / 4;
     let to = this.#table.ptr / 4;
     const fromEnd = from + segmentCount * WORDS;

@@ -1,22 +1,22 @@
 // What runs in a worker. scripts/build-wasm.mjs bundles it into a string, so that no file has to be hosted or found.
 
 import {
-  type Board,
-  boardOver,
   CALLER_SLEEPS,
   claim,
   compute,
   DONE,
+  type JobQueue,
+  jobQueueOver,
   KERNEL,
   type Kernel,
-  LETTERS,
+  MESSAGES,
   SLEEPERS,
   TICKET,
   TRAPPED,
   unclaimed,
   watch,
-} from "./board.js";
-import type { Letter } from "./letters.js";
+} from "./job-queue.js";
+import type { WorkerMessage } from "./messages.js";
 import { workerThreads } from "./runtime.js";
 
 /** How long a worker that has nothing to do looks out for the next job before it sleeps; see decision 0007. */
@@ -25,22 +25,22 @@ const SPIN_MILLISECONDS = 0.05;
 const port = workerThreads()?.parentPort;
 const post = (answer: string) => (port ?? self).postMessage(answer);
 
-let board: Board;
+let queue: JobQueue;
 let memory: WebAssembly.Memory;
 let thread = 0;
-let letters = 0;
-/** The kernels of each binary, in the order of the letters that brought them; none where it could not be instantiated. */
+let messages = 0;
+/** The kernels of each binary, in the order of the messages that brought them; none where it could not be instantiated. */
 const binaries: Kernel[][] = [];
 
 /** Takes a binary in and answers with an empty string, or with what went wrong. */
-function read(letter: Letter): void {
-  letters++;
+function read(message: WorkerMessage): void {
+  messages++;
   let answer = "";
   try {
-    if (letter.greeting) ({ memory, thread } = letter.greeting);
-    if (letter.greeting) board = boardOver(letter.greeting.board);
-    const { exports } = new WebAssembly.Instance(letter.module, { env: { memory } });
-    binaries.push(letter.kernels.map((name) => exports[name] as Kernel));
+    if (message.greeting) ({ memory, thread } = message.greeting);
+    if (message.greeting) queue = jobQueueOver(message.greeting.queue);
+    const { exports } = new WebAssembly.Instance(message.module, { env: { memory } });
+    binaries.push(message.kernels.map((name) => exports[name] as Kernel));
   } catch (error) {
     binaries.push([]);
     answer = String(error);
@@ -49,16 +49,16 @@ function read(letter: Letter): void {
   serve();
 }
 
-/** Computes chunks until there is another letter to read. */
+/** Computes chunks until there is another message to read. */
 function serve(): void {
-  const { words } = board;
+  const { words } = queue;
   for (;;) {
-    const ticket = Atomics.load(words, TICKET); // before the letters: a letter is followed by a new ticket
-    if (Atomics.load(words, LETTERS) > letters) return;
+    const ticket = Atomics.load(words, TICKET); // before the messages: a message is followed by a new ticket
+    if (Atomics.load(words, MESSAGES) > messages) return;
     const job = Atomics.load(words, KERNEL);
     const kernel = binaries[job >> 8]?.[job & 255];
     if (unclaimed(ticket) > 0 && kernel !== undefined) {
-      const chunk = claim(board, ticket);
+      const chunk = claim(queue, ticket);
       if (chunk >= 0) finish(kernel, chunk);
     } else if (watch(words, TICKET, ticket, SPIN_MILLISECONDS) === ticket) {
       Atomics.add(words, SLEEPERS, 1);
@@ -69,9 +69,9 @@ function serve(): void {
 }
 
 function finish(kernel: Kernel, chunk: number): void {
-  const { words } = board;
+  const { words } = queue;
   try {
-    compute(kernel, board, chunk, thread);
+    compute(kernel, queue, chunk, thread);
   } catch {
     Atomics.add(words, TRAPPED, 1);
   }

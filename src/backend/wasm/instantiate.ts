@@ -1,22 +1,25 @@
-import type { Exercise, Kernels } from "../backend.js";
+import type { CoreKernels } from "../families/core.js";
+import type { KernelFamily } from "../family.js";
 import type { Instantiated } from "../select.js";
 
-/** Compiles bytes; throws where synchronous compilation is not allowed. */
-export type Compile = (bytes: Uint8Array<ArrayBuffer>, exercise: Exercise) => WebAssembly.Module;
+/** Compiles the binary of a family for a memory; throws where synchronous compilation is not allowed. */
+export type CompileFamily = <K>(family: KernelFamily<K>, memory: WebAssembly.Memory) => WebAssembly.Module;
 
-export const compile = (bytes: Uint8Array<ArrayBuffer>) => new WebAssembly.Module(bytes);
+/** Compiles bytes where the family brings them; what the platform has compiled is taken as it is. */
+export const compileFamily: CompileFamily = ({ binary }, memory) =>
+  typeof binary === "string" ? new WebAssembly.Module(bytesFor(memory, binary)) : binary!;
 
-/** A core binary over a memory. Binaries that are loaded later are compiled by the same means. */
+/** A core binary over a memory. Families are compiled when they are first used, by `compile`. */
 export function instantiated(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
-  compileBytes: Compile = compile,
+  compile: CompileFamily = compileFamily,
   instance = new WebAssembly.Instance(module, { env: { memory } }),
 ): Instantiated {
   return {
     module,
-    kernels: instance.exports as unknown as Kernels,
-    compile: (hex, exercise) => compileBytes(bytesFor(memory, hex), exercise),
+    kernels: instance.exports as unknown as CoreKernels,
+    compile: (family) => compile(family, memory),
   };
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
+import { coreFamily } from "../../../src/backend/families/core.js";
 import type { Core } from "../../../src/core.js";
 import { createCoreSync } from "../../../src/entry/inline.js";
 import {
@@ -23,14 +24,14 @@ const gradient = (...values: number[]) => new Float32Array(values);
 /** Replaces a core's kernels by ones that note their calls. */
 function noteCalls(core: Core): string[] {
   const calls: string[] = [];
-  const noting = Object.entries(core.kernels).map(([name, kernel]) => [
+  const noting = Object.entries(core.kernels(coreFamily)).map(([name, kernel]) => [
     name,
     (...args: number[]) => {
       calls.push(name);
       return kernel(...args);
     },
   ]);
-  Object.defineProperty(core, "kernels", { value: Object.fromEntries(noting) });
+  Object.defineProperty(core, "kernels", { value: () => Object.fromEntries(noting) });
   return calls;
 }
 

@@ -3,7 +3,8 @@
 import { expect, it } from "vitest";
 import { Arena } from "../../../src/backend/arena.js";
 import { ACTIVATION } from "../../../src/backend/backend.js";
-import { createJsKernels } from "../../../src/backend/js/kernels.js";
+import { coreFamily } from "../../../src/backend/families/core.js";
+import { Views } from "../../../src/backend/js/views.js";
 import { threadedGemm } from "../../../src/backend/threads/gemm.js";
 import { Pool } from "../../../src/backend/threads/pool.js";
 import { StepSplitter } from "../../../src/backend/threads/step.js";
@@ -11,7 +12,7 @@ import { WasmMemory } from "../../../src/backend/wasm/memory.js";
 import { BackendError } from "../../../src/index.js";
 
 const memory = WasmMemory.create(2 ** 20, 2 ** 20, true);
-const one = createJsKernels(memory);
+const one = coreFamily.js(new Views(memory));
 const pool = new Pool(1, memory.handle, {
   eager: true,
   spawn: () => ({ post() {}, release() {}, terminate() {} }),

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { ROW, SCRATCH_STEP } from "../../../src/backend/threads/board.js";
+import { ROW, SCRATCH_STEP } from "../../../src/backend/threads/job-queue.js";
 import { Pool, type PoolOptions } from "../../../src/backend/threads/pool.js";
 import { type Spawn, spawnWorker, type WorkerHandle } from "../../../src/backend/threads/spawn.js";
 import { BackendError } from "../../../src/index.js";
 
-// Kernels of this test see their thread: the last of their 20 arguments is 4 times its number.
+// CoreKernels of this test see their thread: the last of their 20 arguments is 4 times its number.
 const CHUNK = [0x20, 0]; // get the first argument, the address of the chunk's counter
 const THREAD = [0x20, 19];
 const countAt = (address: number[]) => [...address, ...address, 0x28, 2, 0, 0x41, 1, 0x6a, 0x36, 2, 0]; // += 1
@@ -51,7 +51,7 @@ function makePool(workers: number, options?: PoolOptions) {
         row[0] = 1024 + chunk * 4;
         row[1] = spin;
         row[SCRATCH_STEP] = 4;
-        pool.board.rows.set(row, chunk * ROW);
+        pool.queue.rows.set(row, chunk * ROW);
       }
       return pool.run(binary, 0, chunks);
     };
@@ -105,8 +105,8 @@ describe("a pool of threads", () => {
     let isHolding = false;
     const slow: Spawn = (listener) => {
       const worker = spawnWorker(listener);
-      const post: WorkerHandle["post"] = (letter) => worker.post(letter);
-      return { ...worker, post: (letter) => (isHolding ? held.push(() => post(letter)) : post(letter)) };
+      const post: WorkerHandle["post"] = (message) => worker.post(message);
+      return { ...worker, post: (message) => (isHolding ? held.push(() => post(message)) : post(message)) };
     };
     const { pool, learn, ran, byThread } = makePool(2, { spawn: slow });
     learn();

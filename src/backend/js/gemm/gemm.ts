@@ -1,4 +1,5 @@
-import { ACTIVATION, type Kernels } from "../../backend.js";
+import { ACTIVATION } from "../../backend.js";
+import type { CoreKernels } from "../../families/core.js";
 import { activate } from "../nn/activation.js";
 import type { Views } from "../views.js";
 
@@ -21,7 +22,7 @@ function finish(
 }
 
 /** The twin of assembly/gemm/gemm.ts: the same sums in the same order, a 2 × 4 tile of them at a time. */
-export function gemmKernels(views: Views): Pick<Kernels, "gemm_f32" | "gemm_scratch_bytes"> {
+export function gemmKernels(views: Views): Pick<CoreKernels, "gemm_f32" | "gemm_scratch_bytes"> {
   const tile = new Float32Array(8);
   return {
     gemm_f32(

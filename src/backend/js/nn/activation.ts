@@ -1,4 +1,5 @@
-import { ACTIVATION, type NetworkKernels } from "../../backend.js";
+import { ACTIVATION } from "../../backend.js";
+import type { NetworkKernels } from "../../families/nn.js";
 import { sigmoid, tanh } from "../math.js";
 import type { Views } from "../views.js";
 

@@ -1,4 +1,4 @@
-import type { NetworkKernels } from "../../backend.js";
+import type { NetworkKernels } from "../../families/nn.js";
 import type { Views } from "../views.js";
 
 function mix(x: number, key: number): number {

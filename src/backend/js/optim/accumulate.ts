@@ -1,11 +1,11 @@
-import type { Kernels } from "../../backend.js";
+import type { CoreKernels } from "../../families/core.js";
 import { SEGMENT_ACCUMULATOR, SEGMENT_BYTES, SEGMENT_COUNT, SEGMENT_GRAD } from "../../segments.js";
 import type { Views } from "../views.js";
 
 const ROW = SEGMENT_BYTES / 4;
 
 /** Twin of assembly/optim/accumulate.ts. Stores to a Float32Array round. */
-export function accumulateKernels(views: Views): Pick<Kernels, "accumulate_f32"> {
+export function accumulateKernels(views: Views): Pick<CoreKernels, "accumulate_f32"> {
   return {
     accumulate_f32(segmentsPtr, segmentCount, divisor) {
       const { f32, i32 } = views;

@@ -1,4 +1,4 @@
-import type { Kernels } from "../../backend.js";
+import type { CoreKernels } from "../../families/core.js";
 import {
   GROUP,
   MODE_MEAN_FROM_GRADIENT,
@@ -42,7 +42,7 @@ function descend(
 }
 
 /** Twin of assembly/optim/adam.ts. */
-export function adamKernels(views: Views): Pick<Kernels, "adam_f32"> {
+export function adamKernels(views: Views): Pick<CoreKernels, "adam_f32"> {
   const s = new Float32Array(CHUNK);
   const mean = new Float32Array(CHUNK);
   return {

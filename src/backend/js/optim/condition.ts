@@ -1,6 +1,6 @@
 // Twin of assembly/optim/condition.ts. Stores to a Float32Array round, so only what is inside them needs Math.fround.
 
-import type { Kernels } from "../../backend.js";
+import type { CoreKernels } from "../../families/core.js";
 import {
   GROUP,
   MODE_CLAMP_LAST,
@@ -96,7 +96,7 @@ function clip(f32: Float32Array, row: number, group: number, mode: number, sumOf
 }
 
 /** Twin of the kernel that stands alone. */
-export function measureKernels(views: Views): Pick<Kernels, "measure_f32"> {
+export function measureKernels(views: Views): Pick<CoreKernels, "measure_f32"> {
   return {
     measure_f32: (segmentsPtr, segmentCount, checkFinite) =>
       measure(views, segmentsPtr >>> 2, segmentCount, checkFinite),
@@ -154,7 +154,7 @@ export function indexOf(i32: Int32Array, field: number, start: number): number {
 }
 
 /** What every optimizer's kernel does: measures the gradients, then conditions and updates them chunk by chunk. */
-export function walker(views: Views, update: Update): Kernels["rmsprop_f32"] {
+export function walker(views: Views, update: Update): CoreKernels["rmsprop_f32"] {
   const g = new Float32Array(CHUNK);
   return (segmentsPtr, segmentCount, checkFinite) => {
     const segments = segmentsPtr >>> 2;

@@ -1,4 +1,4 @@
-import type { Kernels } from "../../backend.js";
+import type { CoreKernels } from "../../families/core.js";
 import {
   GROUP,
   MODE_BIAS_CORRECTION,
@@ -138,7 +138,7 @@ function multiply(f32: Float32Array, x: Float32Array, count: number, word: numbe
 }
 
 /** Twin of assembly/optim/rmsprop.ts. Scalars stay in memory until they are used: V8 boxes them as arguments. */
-export function rmspropKernels(views: Views): Pick<Kernels, "rmsprop_f32"> {
+export function rmspropKernels(views: Views): Pick<CoreKernels, "rmsprop_f32"> {
   const s = new Float32Array(CHUNK);
   const u = new Float32Array(CHUNK);
   return {

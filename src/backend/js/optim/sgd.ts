@@ -1,4 +1,4 @@
-import type { Kernels } from "../../backend.js";
+import type { CoreKernels } from "../../families/core.js";
 import {
   GROUP,
   MODE_MOMENTUM,
@@ -40,7 +40,7 @@ function descend(f32: Float32Array, p: number, d: Float32Array, at: number, coun
 }
 
 /** Twin of assembly/optim/sgd.ts. */
-export function sgdKernels(views: Views): Pick<Kernels, "sgd_f32"> {
+export function sgdKernels(views: Views): Pick<CoreKernels, "sgd_f32"> {
   const d = new Float32Array(CHUNK);
   return {
     sgd_f32: walker(views, (f32, i32, row, group, start, count, g, at) => {

@@ -1,12 +1,12 @@
 /** What the pool sends to a worker: a binary to instantiate over the linear memory. The answer is "", or what failed. */
-export interface Letter {
+export interface WorkerMessage {
   readonly module: WebAssembly.Module;
   /** Names of its exports that are kernels; jobs name them by index. */
   readonly kernels: readonly string[];
-  /** Comes with the first letter. */
+  /** Comes with the first message. */
   readonly greeting?: {
     readonly memory: WebAssembly.Memory;
-    readonly board: SharedArrayBuffer;
+    readonly queue: SharedArrayBuffer;
     /** The worker's number; the caller is 0. */
     readonly thread: number;
   };

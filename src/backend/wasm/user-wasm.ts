@@ -2,16 +2,16 @@ import { instantiate, instantiateSync as loadSync } from "@assemblyscript/loader
 import { isNumericArray } from "../../checks.js";
 import { builtinModule } from "../builtin.js";
 import type { Instantiated, WasmSource, WasmVariant } from "../select.js";
-import { bytesFor, compile, instantiated, isShared } from "./instantiate.js";
+import { bytesFor, compileFamily, instantiated, isShared } from "./instantiate.js";
 
 /** A binary as a caller can have it: compiled, as bytes, on its way, or at an address to fetch. */
-export type SuppliedWasm = WebAssembly.Module | BufferSource | Response | URL;
+export type UserWasm = WebAssembly.Module | BufferSource | Response | URL;
 
 /**
  * The core binary that the caller brings; AssemblyScript's loader takes it in any of its forms. A Module of another
  * realm is instantiated directly, because the loader asks for `instanceof`.
  */
-export function suppliedWasm(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>): WasmSource {
+export function userWasm(supplied: UserWasm | PromiseLike<UserWasm>): WasmSource {
   // A second candidate finds what has arrived.
   let arrival: Promise<WebAssembly.Module | BufferSource> | undefined;
   return {
@@ -20,7 +20,7 @@ export function suppliedWasm(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>)
       const source = await arrival;
       if (isA("Module", source)) return checked(instantiated(source as WebAssembly.Module, memory), variant);
       const { module, instance } = await instantiate(fitting(source as BufferSource, memory), { env: { memory } });
-      return checked(instantiated(module, memory, compile, instance), variant);
+      return checked(instantiated(module, memory, compileFamily, instance), variant);
     },
     instantiateSync(variant, memory) {
       if (isA("Module", supplied)) return checked(instantiated(supplied as WebAssembly.Module, memory), variant);
@@ -28,14 +28,14 @@ export function suppliedWasm(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>)
         throw new Error("wasm is not at hand yet: a Response, a URL or a promise needs the asynchronous createCore");
       }
       const { module, instance } = loadSync(fitting(supplied as BufferSource, memory), { env: { memory } });
-      return checked(instantiated(module, memory, compile, instance), variant);
+      return checked(instantiated(module, memory, compileFamily, instance), variant);
     },
     loadThreads: () => import("../threads/start.js"),
   };
 }
 
 /** A Module, or the bytes of one. */
-async function receive(supplied: SuppliedWasm | PromiseLike<SuppliedWasm>): Promise<WebAssembly.Module | BufferSource> {
+async function receive(supplied: UserWasm | PromiseLike<UserWasm>): Promise<WebAssembly.Module | BufferSource> {
   const awaited = await supplied;
   const source = isA("URL", awaited) ? (readFile(awaited as URL) ?? (await fetch(awaited as URL))) : awaited;
   if (!isA("Response", source)) return source as WebAssembly.Module | BufferSource;

@@ -9,8 +9,8 @@
 export const TICKET = 0;
 /** binary << 8 | kernel of the job. */
 export const KERNEL = 1;
-/** Letters sent to the workers: one that has read fewer goes back to its event loop for the next. */
-export const LETTERS = 2;
+/** Messages sent to the workers: one that has read fewer goes back to its event loop for the next. */
+export const MESSAGES = 2;
 /** Chunks that workers have finished since the beginning, modulo 2³². The caller sleeps on this word. */
 export const DONE = 16;
 /** Of these, chunks whose kernel trapped. */
@@ -24,20 +24,20 @@ const WORDS = 64;
 export const MAX_CHUNKS = 64;
 /** float64 words of a row: the arguments of any kernel, then what each thread adds to the last of them. */
 export const ROW = 24;
-const ARGUMENTS = 20;
+export const ARGUMENTS = 20;
 /** The argument that may be the address of scratch, and its step from thread to thread. */
 export const SCRATCH = ARGUMENTS - 1;
 export const SCRATCH_STEP = ARGUMENTS;
 
-export const BOARD_BYTES: number = WORDS * 4 + MAX_CHUNKS * ROW * 8;
+export const JOB_QUEUE_BYTES: number = WORDS * 4 + MAX_CHUNKS * ROW * 8;
 
-/** Views of a board. */
-export interface Board {
+/** Views of a job queue. */
+export interface JobQueue {
   readonly words: Int32Array;
   readonly rows: Float64Array;
 }
 
-export function boardOver(buffer: SharedArrayBuffer): Board {
+export function jobQueueOver(buffer: SharedArrayBuffer): JobQueue {
   return { words: new Int32Array(buffer, 0, WORDS), rows: new Float64Array(buffer, WORDS * 4) };
 }
 
@@ -47,7 +47,7 @@ export function unclaimed(ticket: number): number {
 }
 
 /** Claims the last unclaimed chunk of this ticket; its number, or −1 if the ticket has changed meanwhile. */
-export function claim({ words }: Board, ticket: number): number {
+export function claim({ words }: JobQueue, ticket: number): number {
   const isOurs = Atomics.compareExchange(words, TICKET, ticket, ticket - 1) === ticket;
   return isOurs ? unclaimed(ticket) - 1 : -1;
 }
@@ -59,7 +59,7 @@ export type Kernel = (...args: number[]) => unknown;
  * Computes a claimed chunk. Its row is safe to read: the caller writes rows again only after every chunk is done, and
  * never after it has given a worker up. The arguments are written out because a spread would allocate.
  */
-export function compute(kernel: Kernel, { rows: r }: Board, chunk: number, thread: number): void {
+export function compute(kernel: Kernel, { rows: r }: JobQueue, chunk: number, thread: number): void {
   const i = chunk * ROW;
   // biome-ignore format: one argument after the other
   kernel(

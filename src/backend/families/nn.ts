@@ -1,0 +1,87 @@
+import { ACTIVATION } from "../backend.js";
+import type { KernelFamily } from "../family.js";
+import { activationKernels } from "../js/nn/activation.js";
+import { dropoutKernels } from "../js/nn/dropout.js";
+import { lossKernels } from "../js/nn/loss.js";
+import { sumKernels } from "../js/nn/sum.js";
+import { binary } from "../wasm/binaries/nn.js";
+
+/** Activations, dropout and losses of dense networks. */
+export interface NetworkKernels {
+  /** y = a + b, element by element. `yPtr` may equal `aPtr` or `bPtr`. */
+  add_f32(count: number, aPtr: number, bPtr: number, yPtr: number): void;
+  /** y = factor · x. `yPtr` may equal `xPtr`. */
+  scale_f32(count: number, factor: number, xPtr: number, yPtr: number): void;
+  /** y = activation(x), element by element, for relu, tanh and sigmoid. `yPtr` may equal `xPtr`. */
+  activation_f32(activation: number, count: number, xPtr: number, yPtr: number): void;
+  /**
+   * dx = dy · activation′, from the activation's output y, and sums[j] = Σᵢ dx[i, j], rows in ascending order, unless
+   * `sumsPtr` is 0. `dxPtr` may equal `dyPtr`; for identity it must.
+   */
+  activation_backward_f32(
+    activation: number,
+    rows: number,
+    columns: number,
+    yPtr: number,
+    dyPtr: number,
+    dxPtr: number,
+    sumsPtr: number,
+  ): void;
+  /** y = x · mask / (1 − rate); the mask is a function of seed and element index alone. */
+  dropout_f32(count: number, xPtr: number, yPtr: number, seed: number, threshold: number, scale: number): void;
+
+  /** Mean loss over the rows; writes the gradient of the mean unless `gradPtr` is 0. */
+  softmax_cross_entropy_f32(
+    rows: number,
+    columns: number,
+    logitsPtr: number,
+    targetsPtr: number,
+    targetsAreIndices: number,
+    gradPtr: number,
+  ): number;
+  /** Mean loss over the elements; writes the gradient of the mean unless `gradPtr` is 0. */
+  mean_squared_error_f32(count: number, yPtr: number, targetsPtr: number, gradPtr: number): number;
+  binary_cross_entropy_f32(count: number, logitsPtr: number, targetsPtr: number, gradPtr: number): number;
+  huber_f32(count: number, yPtr: number, targetsPtr: number, gradPtr: number, delta: number): number;
+  /** Rows whose arg max (or, for one column, whose sign) agrees with the target. */
+  count_correct_f32(
+    rows: number,
+    columns: number,
+    yPtr: number,
+    targetsPtr: number,
+    targetsAreIndices: number,
+    threshold: number,
+  ): number;
+}
+
+export const nnFamily: KernelFamily<NetworkKernels> = {
+  name: "nn",
+  binary,
+  js: (views) => ({
+    ...activationKernels(views),
+    ...dropoutKernels(views),
+    ...lossKernels(views),
+    ...sumKernels(views),
+  }),
+  warmUp(kernels) {
+    const [x, y, z, rows, columns] = [64, 65536, 131072, 128, 64];
+    const count = rows * columns;
+    for (const activation of Object.values(ACTIVATION)) {
+      if (activation !== ACTIVATION.identity) kernels.activation_f32(activation, count, x, z);
+      kernels.activation_backward_f32(activation, rows, columns, x, z, z, y);
+    }
+    kernels.add_f32(count, x, y, z);
+    kernels.scale_f32(count, 2, x, z);
+    kernels.dropout_f32(count, x, z, 1, 1 << 30, 2);
+    kernels.softmax_cross_entropy_f32(rows, columns, x, y, 0, z);
+    kernels.mean_squared_error_f32(count, x, y, z);
+    kernels.binary_cross_entropy_f32(count, x, y, z);
+    kernels.huber_f32(count, x, y, z, 1);
+    kernels.count_correct_f32(rows, columns, x, y, 0, 0);
+  },
+  shared: {
+    add_f32: { count: 0, steps: { 1: 4, 2: 4, 3: 4 }, grain: 16, work: (args) => args[0]! },
+    scale_f32: { count: 0, steps: { 2: 4, 3: 4 }, grain: 16, work: (args) => args[0]! },
+    activation_f32: { count: 1, steps: { 2: 4, 3: 4 }, grain: 16, work: (args) => 8 * args[1]! },
+  },
+};

@@ -1,0 +1,50 @@
+import type { Views } from "./js/views.js";
+
+/** A Wasm binary inside the JavaScript: its bytes in hexadecimal, or the module where the platform has compiled it. */
+export type Binary = string | WebAssembly.Module;
+
+/**
+ * A family of kernels: one binary, and the same kernels in JavaScript. `core.kernels(family)` returns those of the
+ * core's backend. A new family is a folder in assembly/, a folder in src/backend/js/ and one file in this folder's
+ * `families/`; nothing else lists it. `K` is the interface of its kernels, in the names of the binary's exports.
+ */
+export interface KernelFamily<K> {
+  /** The folder in assembly/, and the name of the binary. */
+  readonly name: string;
+  /** Absent for the core family, whose binary the entry point brings. */
+  readonly binary?: Binary;
+  /** The kernels in JavaScript: the readable reference and the fallback. */
+  js(views: Views): K;
+  /**
+   * Calls every kernel, along every path that computes with vectors, in a memory of eight pages of its own that is
+   * filled with numbers from byte 1024 on. Wide mode makes V8 widen what has run.
+   */
+  warmUp?(kernels: K, memory: WebAssembly.Memory): void;
+  /** How threads share the kernels' calls. A kernel that is not named here runs on the caller's thread. */
+  readonly shared?: { readonly [Name in keyof K]?: Cut };
+  /** CoreKernels that return the bytes of scratch which others need. Each thread gets as many. */
+  readonly scratchBytes?: readonly (keyof K)[];
+}
+
+/** Arguments of one kernel call, in order. */
+export type KernelArguments = ArrayLike<number>;
+
+/**
+ * How a call is cut into calls of the same kernel, one for each thread. A kernel's units (rows, elements, channels)
+ * must be independent of each other, so that the result does not depend on where cuts are.
+ */
+export interface Cut {
+  /** Index of the argument that counts the units. */
+  readonly count: number;
+  /**
+   * What is added to an argument for each unit that comes before a piece: bytes for an address, 1 for the number of the
+   * first unit. By index of the argument. An address of 0 means "absent" and stays 0.
+   */
+  readonly steps: Readonly<Record<number, number | ((args: KernelArguments) => number)>>;
+  /** Cuts are at multiples of so many units. Default 1. */
+  readonly grain?: number;
+  /** What the whole call costs, in multiply-adds; small calls are not shared. */
+  work(args: KernelArguments): number;
+  /** The argument that is the address of scratch, and the bytes that one thread needs. */
+  readonly scratch?: { readonly argument: number; bytes(args: KernelArguments): number };
+}

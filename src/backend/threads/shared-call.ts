@@ -1,0 +1,69 @@
+import type { Cut } from "../family.js";
+import { ARGUMENTS, type Kernel, MAX_CHUNKS, ROW, SCRATCH_STEP } from "./job-queue.js";
+import type { Pool } from "./pool.js";
+
+/** Multiply-adds from which sharing gains: when workers are awake, and when they must be woken first. */
+export const GAINS_AWAKE = 56 ** 3;
+export const GAINS_ASLEEP = 160 ** 3;
+const CACHE_LINE = 64;
+/** Pieces for each thread: the last ones even out what the first ones left uneven. With scratch there is one. */
+const CHUNKS_PER_THREAD = 2;
+
+/** Whole cache lines: scratch of one thread ends where that of the next begins. */
+export function wholeLines(bytes: number): number {
+  return Math.ceil(bytes / CACHE_LINE) * CACHE_LINE;
+}
+
+/**
+ * A kernel whose calls are cut along one argument and computed on all threads.
+ *
+ * @param one the kernel on the caller's thread
+ * @param run computes so many rows of the queue; false if workers were given up
+ */
+export function sharedCall(pool: Pool, name: string, cut: Cut, one: Kernel, run: (chunks: number) => boolean): Kernel {
+  const { rows } = pool.queue;
+  const args = new Float64Array(ARGUMENTS);
+  const { count, steps, grain = 1, scratch } = cut;
+  const moves = Object.entries(steps).map(([index, step]) => ({ index: Number(index), step }));
+  /** What each move is in this call. */
+  const distances = new Float64Array(moves.length);
+
+  /** Computes the call on all threads; false if it cannot be cut. */
+  function share(): boolean {
+    const units = args[count]!;
+    const most = pool.threads * (scratch === undefined ? CHUNKS_PER_THREAD : 1);
+    const chunks = Math.min(most, Math.floor(units / grain), MAX_CHUNKS);
+    if (chunks < 2) return false;
+    for (let i = 0; i < moves.length; i++) {
+      const { step } = moves[i]!;
+      distances[i] = typeof step === "number" ? step : step(args);
+    }
+    const scratchBytes = scratch === undefined ? 0 : wholeLines(scratch.bytes(args));
+    let start = 0;
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      const at = chunk * ROW;
+      const end = chunk + 1 === chunks ? units : Math.round(((chunk + 1) * units) / chunks / grain) * grain;
+      rows.set(args, at);
+      rows[at + SCRATCH_STEP] = 0;
+      rows[at + count] = end - start;
+      for (let i = 0; i < moves.length; i++) {
+        const { index } = moves[i]!;
+        // The number of the first unit moves from 0 on; an address of 0 is absent.
+        if (args[index] !== 0 || distances[i] === 1) rows[at + index]! += start * distances[i]!;
+      }
+      if (scratch !== undefined) rows[at + scratch.argument]! += chunk * scratchBytes;
+      start = end;
+    }
+    if (!run(chunks)) throw pool.lost(name);
+    return true;
+  }
+
+  // biome-ignore format: the arguments are written out because a rest parameter would allocate
+  return (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t) => {
+    args[0] = a!; args[1] = b!; args[2] = c!; args[3] = d!; args[4] = e!; args[5] = f!; args[6] = g!;
+    args[7] = h!; args[8] = i!; args[9] = j!; args[10] = k!; args[11] = l!; args[12] = m!; args[13] = n!;
+    args[14] = o!; args[15] = p!; args[16] = q!; args[17] = r!; args[18] = s!; args[19] = t!;
+    if (pool.isWorthwhile(cut.work(args), GAINS_AWAKE, GAINS_ASLEEP) && share()) return;
+    one(a!, b!, c!, d!, e!, f!, g!, h!, i!, j!, k!, l!, m!, n!, o!, p!, q!, r!, s!, t!);
+  };
+}
