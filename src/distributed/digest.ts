@@ -49,7 +49,7 @@ export function bytesOf(values: ArrayBufferView): Uint8Array {
 function wordsOf(bytes: Uint8Array): Uint32Array {
   const count = bytes.length >>> 2;
   if (bytes.byteOffset % 4 === 0) return new Uint32Array(bytes.buffer, bytes.byteOffset, count);
-  return new Uint32Array(bytes.slice(0, 4 * count).buffer);
+  return new Uint32Array(new Uint8Array(bytes.subarray(0, 4 * count)).buffer);
 }
 
 function scramble(k: number): number {

@@ -58,7 +58,8 @@ export class Assembler {
   }
 
   /** The message that this packet completes, if it does. */
-  accept(packet: Uint8Array): Uint8Array | undefined {
+  accept(received: Uint8Array): Uint8Array | undefined {
+    const packet = bytesOf(received); // a Node Buffer's slice() would not copy
     const header = packet.length < HEADER_BYTES ? undefined : new Uint32Array(packet.slice(0, HEADER_BYTES).buffer);
     if (header?.[0] !== MAGIC || header[1] !== murmur3(packet.subarray(8), CHECKSUM_SEED)) {
       this.damaged++;
@@ -140,10 +141,5 @@ export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
 
 /** The float32 values in a payload, copied, so that they are aligned. */
 export function valuesOf(payload: Uint8Array): Float32Array {
-  return new Float32Array(payload.slice().buffer, 0, payload.length >>> 2);
-}
-
-/** The bytes of values. */
-export function payloadOf(values: Float32Array): Uint8Array {
-  return bytesOf(values);
+  return new Float32Array(new Uint8Array(payload).buffer, 0, payload.length >>> 2);
 }

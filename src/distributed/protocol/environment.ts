@@ -142,13 +142,21 @@ export interface Work {
    * and a step computed a second time has the same bits.
    */
   readonly pure: boolean;
+  /** Float32 values of a sum. */
+  readonly length: number;
   /** Steps to make in all. */
   readonly target: number;
   /**
    * Computes the sum of a block for the step after `step` steps, as it travels. Calls `done` once, later, with undefined
-   * if `cancelled()` became true.
+   * if `cancelled()` became true; or `failed`, which ends this member's part.
    */
-  compute(step: number, block: Block, cancelled: () => boolean, done: (sum: Uint8Array | undefined) => void): void;
+  compute(
+    step: number,
+    block: Block,
+    cancelled: () => boolean,
+    done: (sum: Uint8Array | undefined) => void,
+    failed: (error: unknown) => void,
+  ): void;
   /** The values of a sum that travelled; undefined if these are none. */
   decode(sum: Uint8Array): Float32Array | undefined;
   /** The sum of all blocks, as it travels. */

@@ -18,6 +18,11 @@ import { Leadership } from "./leadership.js";
 import { Roster } from "./roster.js";
 import { HEAD, parseHead, type Shared } from "./shared.js";
 
+/** Whoever runs the protocol hears of an error before the protocol does, and stops it. */
+const FAILED = (error: unknown): never => {
+  throw error;
+};
+
 /** A sum that this member has computed for the step after its position. */
 interface OwnPart {
   readonly block: Block;
@@ -433,7 +438,7 @@ export class Member {
       this.#parts.set(keyOf(block), part);
       this.#deliver(part);
       this.#computeNext();
-    });
+    }, FAILED);
   }
 
   #deliver(part: OwnPart): void {

@@ -18,6 +18,7 @@ export class SimulatedWork implements Work {
   readonly leaves: number;
   readonly largestBlock: number;
   readonly pure: boolean;
+  readonly length = SIZE;
   readonly #schedule: Schedule;
   readonly #seed: number;
   readonly #spoil: number;

@@ -1,0 +1,10 @@
+export type { Description } from "./description.js";
+export { DivergenceError, GroupError } from "./errors.js";
+export type { Group, GroupEvents, Session, SessionListener, Traffic } from "./group.js";
+export { joinGroup } from "./join.js";
+export type { Position, Work } from "./protocol/environment.js";
+export type { TimingOptions } from "./protocol/timing.js";
+export type { GroupOptions } from "./remote-group.js";
+export { LocalGroup } from "./transports/local.js";
+export type { NatsConnection, NatsStorageOptions } from "./transports/nats.js";
+export type { Block } from "./tree.js";

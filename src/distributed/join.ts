@@ -1,0 +1,23 @@
+import type { Group } from "./group.js";
+import { checkGroupOptions, type GroupOptions, RemoteGroup } from "./remote-group.js";
+import { type NatsConnection, type NatsStorageOptions, natsTransport } from "./transports/nats.js";
+
+/**
+ * Joins a run on a NATS server with JetStream: the members that use the same name of a run on the same account.
+ *
+ * The server keeps the run's register in the key-value bucket `lanewise_<run>`, its checkpoints in the object store of
+ * that name; messages go through the subjects `lanewise.<run>.>`. Needs `@nats-io/kv` and `@nats-io/obj`.
+ *
+ * @param connection from `connect` of `@nats-io/transport-node`, or `wsconnect` of `@nats-io/nats-core`, with
+ *   `maxReconnectAttempts: -1` so that it outlives a restart of the server; it stays open when the group is left
+ * @throws OptionError, GroupError
+ * @example
+ * const group = await joinGroup(await connect({ servers: "nats://127.0.0.1:4222" }), { run: "digits" });
+ */
+export async function joinGroup(
+  connection: NatsConnection,
+  options: GroupOptions & NatsStorageOptions,
+): Promise<Group> {
+  checkGroupOptions(options, ["storage", "replicas"]);
+  return new RemoteGroup(await natsTransport(connection, options.run, options), options);
+}

@@ -1,0 +1,24 @@
+import { connect } from "@nats-io/transport-node";
+import { joinGroup, LocalGroup } from "lanewise/distributed";
+import { SimulatedWork } from "./simulation/work.js";
+const target = Number(process.argv[2] ?? 30);
+const mk = () => new SimulatedWork(7, 16, target, (a) => setImmediate(a));
+const listener = { stepped() {}, resynchronised() {} };
+const local = mk();
+await (await new LocalGroup().open(local as never, { a: 1 }, listener)).finished();
+const run = `smoke${Date.now()}`;
+const t0 = performance.now();
+const ends = await Promise.all([0, 1, 2].map(async () => {
+  const nc = await connect({ servers: "127.0.0.1:14222" });
+  const group = await joinGroup(nc as never, { run });
+  const work = mk();
+  group.on("joined", (m) => console.log(group.id, "joined", m));
+  group.on("leader", (m) => console.log(group.id, "leader", m));
+  const session = await group.open(work as never, { a: 1 }, listener);
+  await session.finished();
+  const traffic = group.traffic;
+  await group.leave();
+  await nc.close();
+  return [work.digest, work.step, traffic];
+}));
+console.log(local.digest, ends, performance.now() - t0);
