@@ -58,9 +58,14 @@ export interface Group {
   leave(): Promise<void>;
   /**
    * Takes part in a run with work of one's own. `DistributedTrainer` and `DiLoCo` call it.
-   * @throws GroupError if the run has another description
+   * @throws GroupError if the run has another description, or with `mustExist` if there is none
    */
-  open(work: Work, description: Description, listener: SessionListener): Promise<Session>;
+  open(
+    work: Work,
+    description: Description,
+    listener: SessionListener,
+    options?: { readonly mustExist?: boolean },
+  ): Promise<Session>;
 }
 
 /** Listeners by name of the event. */

@@ -1,4 +1,13 @@
+export { arrayRows, type RowSource, rangeReader, type StoredField, type StoredRowsOptions, storedRows } from "./data.js";
 export type { Description } from "./description.js";
+export {
+  type DistributedEpoch,
+  DistributedFit,
+  type DistributedFitOptions,
+  type DistributedProgress,
+  DistributedTrainer,
+  type DistributedTrainerOptions,
+} from "./distributed-trainer.js";
 export { DivergenceError, GroupError } from "./errors.js";
 export type { Group, GroupEvents, Session, SessionListener, Traffic } from "./group.js";
 export { joinGroup } from "./join.js";

@@ -74,10 +74,15 @@ export class RemoteGroup implements Group {
     await this.#transport.close();
   }
 
-  async open(work: Work, description: Description, listener: SessionListener): Promise<Session> {
+  async open(
+    work: Work,
+    description: Description,
+    listener: SessionListener,
+    { mustExist = false }: { readonly mustExist?: boolean } = {},
+  ): Promise<Session> {
     if (this.#isClosed) throw new DisposedError("group was used after leave()");
     if (this.#session !== undefined) throw new OptionError("group trains already; join it once for each trainer");
-    await this.#agree(description);
+    await this.#agree(description, mustExist);
     const timing = readTiming(this.#options, work.length);
     const session = new RemoteSession(this, work, startOf(description), timing, listener);
     this.#session = session;
@@ -86,7 +91,7 @@ export class RemoteGroup implements Group {
   }
 
   /** Publishes the run's description, or compares with the one that is there. */
-  async #agree(description: Description): Promise<void> {
+  async #agree(description: Description, mustExist: boolean): Promise<void> {
     const { store } = this.#transport;
     let failure: unknown;
     for (let attempt = 0; attempt < 10; attempt++) {
@@ -96,6 +101,7 @@ export class RemoteGroup implements Group {
           checkSame(this.run, description, JSON.parse(entry.value));
           return;
         }
+        if (mustExist) throw new GroupError(`run "${this.run}" does not exist, expected one to resume`);
         await store.write(DESCRIPTION, canonicalText(description), 0);
       } catch (error) {
         if (error instanceof GroupError) throw error;

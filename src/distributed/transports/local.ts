@@ -1,3 +1,4 @@
+import { OptionError } from "../../errors.js";
 import type { Description } from "../description.js";
 import { startOf } from "../description.js";
 import { type Group, type GroupEvents, Listeners, type Session, type SessionListener } from "../group.js";
@@ -19,15 +20,20 @@ export class LocalGroup implements Group {
   readonly leader = "local";
   readonly traffic = Object.freeze({ bytesSent: 0, bytesReceived: 0, packetsDamaged: 0, sumsDropped: 0, waiting: 0 });
   readonly #listeners = new Listeners();
+  #session: LocalSession | undefined;
 
   on<Name extends keyof GroupEvents>(name: Name, listener: (value: GroupEvents[Name]) => void): () => void {
     return this.#listeners.on(name, listener);
   }
 
-  async leave(): Promise<void> {}
+  async leave(): Promise<void> {
+    await this.#session?.leave();
+  }
 
   async open(work: Work, description: Description, listener: SessionListener): Promise<Session> {
-    return new LocalSession(work, startOf(description), listener);
+    if (this.#session !== undefined) throw new OptionError("group trains already; make one for each trainer");
+    this.#session = new LocalSession(work, startOf(description), listener);
+    return this.#session;
   }
 }
 
@@ -49,6 +55,7 @@ class LocalSession implements Session {
   }
 
   async finished(): Promise<void> {
+    this.#isLeaving = false;
     while (this.#position.step < this.#work.target && !this.#isLeaving) await this.#step();
   }
 
