@@ -1,5 +1,6 @@
 import type { Group } from "./group.js";
-import { checkGroupOptions, type GroupOptions, RemoteGroup } from "./remote-group.js";
+import { checkGroupOptions, createMemberId, type GroupOptions, RemoteGroup } from "./remote-group.js";
+import { type DurableObjectOptions, DurableObjectTransport } from "./transports/durable-object/client.js";
 import { type NatsConnection, type NatsStorageOptions, natsTransport } from "./transports/nats.js";
 
 /**
@@ -19,5 +20,27 @@ export async function joinGroup(
   options: GroupOptions & NatsStorageOptions,
 ): Promise<Group> {
   checkGroupOptions(options, ["storage", "replicas"]);
-  return new RemoteGroup(await natsTransport(connection, options.run, options), options);
+  return new RemoteGroup(await natsTransport(connection, options.run, options), options, createMemberId(options));
+}
+
+/**
+ * Joins a run on a Cloudflare Durable Object of the class `GroupHub`, by WebSocket: for browsers without a NATS server.
+ *
+ * @param url of the Worker that calls `routeToHub`, `wss:` or `ws:`; what it has after `?` is kept, for instance a token
+ * @throws OptionError; GroupError if it cannot be reached
+ * @example
+ * const group = await joinDurableObject("wss://training.example.workers.dev", { run: "digits" });
+ */
+export async function joinDurableObject(
+  url: string | URL,
+  options: GroupOptions & DurableObjectOptions,
+): Promise<Group> {
+  checkGroupOptions(options, ["WebSocket"]);
+  const id = createMemberId(options);
+  const target = new URL(url);
+  target.searchParams.set("run", options.run);
+  target.searchParams.set("member", id);
+  const transport = new DurableObjectTransport(target, options);
+  await transport.connect();
+  return new RemoteGroup(transport, options, id);
 }

@@ -31,6 +31,11 @@ export function checkGroupOptions(options: GroupOptions, others: readonly string
   readTiming(options, 0);
 }
 
+/** A name that no other member has. */
+export function createMemberId({ name = "member" }: GroupOptions): string {
+  return `${name}-${randomWord().toString(16).padStart(8, "0")}`;
+}
+
 /** A group whose members are connected by a transport. */
 export class RemoteGroup implements Group {
   readonly id: string;
@@ -42,10 +47,9 @@ export class RemoteGroup implements Group {
   #session: RemoteSession | undefined;
   #isClosed = false;
 
-  constructor(transport: Transport, options: GroupOptions) {
-    const { run, name = "member" } = options;
-    this.run = run;
-    this.id = `${name}-${randomWord().toString(16).padStart(8, "0")}`;
+  constructor(transport: Transport, options: GroupOptions, id: string) {
+    this.run = options.run;
+    this.id = id;
     this.#transport = transport;
     this.#options = options;
   }
