@@ -34,6 +34,8 @@ export class Tensor {
   /** Address in linear memory, in bytes; 0 once disposed. One over somebody else's block may be moved. @internal */
   ptr: number;
   #view: Float32Array | undefined;
+  /** Whether `dispose` gives the memory back. */
+  #ownsMemory = true;
 
   /** Use `core.tensor`. @internal */
   constructor(core: Core, shape: Shape, ptr: number) {
@@ -41,6 +43,13 @@ export class Tensor {
     this.shape = Object.freeze([...shape]);
     this.size = sizeOf(shape);
     this.ptr = ptr;
+  }
+
+  /** A tensor over a part of somebody else's block, which it does not free. @internal */
+  static viewOf(core: Core, shape: Shape, ptr: number): Tensor {
+    const tensor = new Tensor(core, shape, ptr);
+    tensor.#ownsMemory = false;
+    return tensor;
   }
 
   /**
@@ -91,7 +100,7 @@ export class Tensor {
 
   /** Gives the memory back; a second call does nothing. */
   dispose(): void {
-    if (this.ptr !== 0) this.core.release(this.ptr);
+    if (this.ptr !== 0 && this.#ownsMemory) this.core.release(this.ptr);
     this.ptr = 0;
     this.#view = undefined;
   }

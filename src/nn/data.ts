@@ -1,20 +1,30 @@
 import { isNumericArray, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
-import { Tensor } from "../tensor.js";
+import { type Shape, sizeOf, Tensor } from "../tensor.js";
 
-/** Rows of numbers: a tensor [rows, width], or an array of rows · width numbers, row after row. */
+/** Rows of numbers: a tensor [rows, ...shape], or an array of as many numbers, row after row. */
 export type Batch = Tensor | ArrayLike<number>;
 
-/** The number of rows in `source`; throws unless it is made of rows of this width. */
-export function readRows(name: string, source: Batch, core: Core, width: number): number {
+/** The shape of a row of a batch, and its elements. */
+export interface RowShape {
+  readonly shape: Shape;
+  readonly size: number;
+}
+
+/** The number of rows in `source`; throws unless it is made of rows of this shape. */
+export function readRows(name: string, source: Batch, core: Core, row: RowShape): number {
+  const { shape: rowShape, size: width } = row;
   if (source instanceof Tensor) {
     source.assertLive(name);
     if (source.core !== core) throw new OptionError(`${name} belongs to another core than the model`);
-    const { shape } = source;
-    if (shape.length === 2 && shape[1] === width) return shape[0]!;
-    if (shape.length === 1 && width === 1) return shape[0]!;
-    throw new ShapeError(`${name} has shape [${shape}], expected [rows, ${width}]`);
+    const { shape, size } = source;
+    const isFlat = shape.length === 2 && shape[1] === width;
+    if (isFlat || (shape.length === 1 && width === 1)) return shape[0]!;
+    if (shape.length === rowShape.length + 1 && rowShape.every((length, i) => length === shape[i + 1])) {
+      return size / width;
+    }
+    throw new ShapeError(`${name} has shape [${shape}], expected [${["rows", ...rowShape].join(", ")}]`);
   }
   if (!isNumericArray(source)) {
     throw unexpected(name, source, "a Tensor or an array of numbers");
@@ -30,37 +40,56 @@ export function readRows(name: string, source: Batch, core: Core, width: number)
   return source.length / width;
 }
 
-/** How targets are given: a value for each output, or (`indices`) one class index a row. */
-export interface TargetLayout {
-  readonly indices: boolean;
-  readonly width: number;
+/**
+ * The address of a float32 view of a core's own memory; undefined for any other array. Memory that grows leaves such a
+ * view without elements, but what it was a view of stays where it is.
+ */
+export function viewAddress(core: Core, source: ArrayLike<number>): number | undefined {
+  if (!(source instanceof Float32Array) || source.buffer !== core.linearMemory.buffer) return undefined;
+  return source.byteOffset;
 }
 
-/** Finds out how `targets` are given, and checks their number and, for indices, their values. */
+/** How the targets of an output can be given. */
+export interface TargetShape {
+  /** One value for each output. */
+  readonly values: RowShape;
+  /** One class index for each answer: the shape has no last axis. */
+  readonly indices: RowShape;
+}
+
+export function targetShapeOf(shape: Shape): TargetShape {
+  const indexShape = shape.slice(0, -1);
+  return { values: { shape, size: sizeOf(shape) }, indices: { shape: indexShape, size: sizeOf(indexShape) } };
+}
+
+/** Whether targets are class indices, one for each row, instead of a value for each output; checks them. */
 export function readTargets(
   name: string,
   targets: Batch,
   core: Core,
   rows: number,
-  columns: number,
+  { values, indices }: TargetShape,
   acceptsIndices: boolean,
-  layouts: { values: TargetLayout; indices: TargetLayout },
-): TargetLayout {
+): boolean {
   const size = targets instanceof Tensor ? targets.size : (targets as ArrayLike<number> | undefined)?.length;
-  if (acceptsIndices && size === rows && columns > 1) {
-    readRows(name, targets, core, 1);
-    const values = targets instanceof Tensor ? targets.data : targets;
-    for (let i = 0; i < rows; i++) {
-      const index = values[i]!;
+  const columns = values.size / indices.size;
+  const answers = rows * indices.size;
+  if (acceptsIndices && size === answers && columns > 1) {
+    readRows(name, targets, core, indices);
+    const numbers = targets instanceof Tensor ? targets.data : targets;
+    for (let i = 0; i < answers; i++) {
+      const index = numbers[i]!;
       if (!(Number.isInteger(index) && index >= 0 && index < columns)) {
         throw unexpected(`${name}[${i}]`, index, `a class index from 0 to ${columns - 1}`);
       }
     }
-    return layouts.indices;
+    return true;
   }
-  if (readRows(name, targets, core, columns) !== rows) {
-    const expected = acceptsIndices ? `${rows} class indices or ${rows * columns} values` : `${rows * columns} values`;
+  if (readRows(name, targets, core, values) !== rows) {
+    const expected = acceptsIndices
+      ? `${answers} class indices or ${answers * columns} values`
+      : `${answers * columns} values`;
     throw new ShapeError(`${name} has ${size} elements for ${rows} rows of x, expected ${expected}`);
   }
-  return layouts.values;
+  return false;
 }

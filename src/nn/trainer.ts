@@ -1,13 +1,16 @@
-import { type NetworkKernels, nnFamily } from "../backend/families/nn.js";
-import { checkBoolean, checkInteger, checkKeys, describe, unexpected } from "../checks.js";
+import { nnFamily } from "../backend/families/nn.js";
+import { checkBoolean, checkFinite, checkInteger, checkKeys, describe, unexpected } from "../checks.js";
 import { CheckpointError, DisposedError, OptionError, ShapeError } from "../errors.js";
 import type { OptimizerDescription } from "../optim/optimizer.js";
 import type { OptimizerState } from "../optim/state.js";
 import { Random } from "../random.js";
-import { Tensor } from "../tensor.js";
-import { type Batch, readRows, readTargets, type TargetLayout } from "./data.js";
-import type { Loss } from "./losses.js";
-import { Sequential } from "./sequential.js";
+import type { Tensor } from "../tensor.js";
+import { type Batch, readTargets, type TargetShape, targetShapeOf } from "./data.js";
+import { Fit, type FitOptions } from "./fit.js";
+import type { Gradients } from "./gradients.js";
+import type { Loss } from "./losses/loss.js";
+import { CHUNK_ROWS, Model } from "./model.js";
+import type { ModelPlan, PlanOptions } from "./model-plan.js";
 import { Workspace } from "./workspace.js";
 
 /** What a trainer needs of an optimizer; `RMSProp`, `SGD` and the others are. */
@@ -20,25 +23,26 @@ export interface ModelOptimizer {
   description?(): OptimizerDescription;
 }
 
-/** The optimizer's state, and where the trainer's random numbers stand. */
+/** The optimizer's state, and where the trainer's random numbers are. */
 export interface TrainerState extends OptimizerState {
   /** Five words in hexadecimal. */
   random: string;
 }
 
 /** Options of `Trainer`. */
-export interface TrainerOptions {
-  loss: Loss;
+export interface TrainerOptions<Optimizer extends ModelOptimizer = ModelOptimizer> {
+  /** The loss; for a model of several outputs one for each, whose sum is minimized. */
+  loss: Loss | readonly Loss[];
   /** Makes the optimizer of the model's parameters; the trainer disposes it. */
-  optimizer: (parameters: Readonly<Record<string, Tensor>>) => ModelOptimizer;
+  optimizer: (parameters: Readonly<Record<string, Tensor>>) => Optimizer;
   /** Seed of dropout and of the order of samples in `fit`, an integer from 0 to 2³² − 1; default 0. */
   seed?: number;
 }
 
-/** Inputs and targets, row by row. */
+/** Inputs and targets, row by row; arrays of them for models of several inputs or outputs. */
 export interface Dataset {
-  x: Batch;
-  y: Batch;
+  x: Batch | readonly Batch[];
+  y: Batch | readonly Batch[];
 }
 
 /** The means over a data set. `accuracy` is NaN for losses of regression, where nothing is right or wrong. */
@@ -47,45 +51,29 @@ export interface Evaluation {
   readonly accuracy: number;
 }
 
-/** Where `fit` stands, after a batch. */
-export interface Progress {
-  /** From 1. */
-  readonly epoch: number;
-  readonly epochs: number;
-  /** Batches of this epoch that are done. */
-  readonly batch: number;
-  readonly batches: number;
-  /** Loss of this batch, before its update. */
-  readonly loss: number;
+/** Options of `backward`. */
+export interface BackwardOptions {
+  /** Factor of the gradients, finite; default 1. */
+  scale?: number;
+  /** Add to the gradients instead of overwriting them; default false. */
+  accumulate?: boolean;
+  /** Seed of dropout in this call, an int32; default: that of the trainer's next update. */
+  seed?: number;
 }
 
-/** Options of `fit`. */
-export interface FitOptions {
-  /** Passes over the data; default 1. */
-  epochs?: number;
-  /** Rows a step; the last batch of an epoch may be smaller. Default 32. */
-  batchSize?: number;
-  /** A new order of the samples each epoch; default true. */
-  shuffle?: boolean;
-  /** Evaluated after each epoch. */
-  validation?: Dataset;
-  /** Ends training between two batches; the iteration then throws the signal's reason. */
-  signal?: AbortSignal;
-  onProgress?: (progress: Progress) => void;
+/** A batch that was checked. @internal */
+export interface CheckedBatch {
+  readonly xs: Batch[];
+  readonly ys: Batch[];
+  rows: number;
+  /** For each output a bit, whether its targets are class indices. */
+  kind: number;
 }
 
-/** An epoch that `fit` has finished. */
-export interface Epoch {
-  /** From 1. */
-  readonly epoch: number;
-  readonly epochs: number;
-  /** Mean loss over the samples, each taken before its batch's update. */
-  readonly loss: number;
-  readonly validation?: Evaluation;
-}
-
-/** Milliseconds that `fit` computes before it lets others run. */
-const YIELD_MILLISECONDS = 12;
+/** Outputs that a trainer takes: whether their targets are indices is one bit each of a plan's kind. */
+const MOST_OUTPUTS = 3;
+const EVALUATES = 8;
+const NO_OPTIONS: BackwardOptions = {};
 
 /**
  * Trains a model by gradient descent: forward, backward and update, everything in linear memory.
@@ -97,49 +85,49 @@ const YIELD_MILLISECONDS = 12;
  * });
  * const loss = trainer.step(x, y);
  */
-export class Trainer {
-  readonly model: Sequential;
-  readonly optimizer: ModelOptimizer;
-  readonly #loss: Loss;
-  /** The model's last activation is computed by the loss. */
-  readonly #absorbed: boolean;
-  readonly #network: NetworkKernels;
-  readonly #random: Random;
-  readonly #layouts: { values: TargetLayout; indices: TargetLayout };
-  #workspace: Workspace | undefined;
-  #targets: Tensor | undefined;
+export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
+  readonly model: Model;
+  readonly optimizer: Optimizer;
+  /** One for each output. @internal */
+  readonly losses: readonly Loss[];
+  /** @internal */
+  readonly random: Random;
+  readonly #workspace: Workspace;
+  readonly #targetShapes: readonly TargetShape[];
+  /** The batch of the step that is being made; kept, because a step allocates nothing. */
+  readonly #batch: CheckedBatch = newBatch();
   /** Dropout's seed for the next step; a step that is refused leaves it to the one after. */
   #stepSeed: number;
+  /** The `fit` that is under way. */
+  #fit: Fit | undefined;
   #disposed = false;
 
   /** @throws OptionError, DisposedError, and what the optimizer's constructor throws */
-  constructor(model: Sequential, options: TrainerOptions) {
-    if (!(model instanceof Sequential)) throw unexpected("model", model, "a Sequential");
+  constructor(model: Model, options: TrainerOptions<Optimizer>) {
+    if (!(model instanceof Model)) throw unexpected("model", model, "a Sequential or a Model");
     model.assertLive();
     checkKeys("options", options, ["loss", "optimizer", "seed"]);
-    const { loss, optimizer, seed = 0 } = options;
-    if (typeof loss?.compute !== "function") {
-      throw unexpected("loss", loss, "a loss such as softmaxCrossEntropy()");
-    }
+    const { optimizer, seed = 0 } = options;
+    this.losses = checkLosses(options.loss, model.outputTensors.length);
     if (typeof optimizer !== "function") {
       throw unexpected("optimizer", optimizer, "a function of the parameters");
     }
     checkInteger("seed", seed, 0, 2 ** 32 - 1);
     this.model = model;
-    this.#loss = loss;
-    this.#network = model.core.kernels(nnFamily);
-    this.#random = new Random(seed);
-    this.#stepSeed = this.#random.int32();
-    const last = model.stages.at(-1)!;
-    this.#absorbed = last.kind !== "dropout" && last.activation === loss.absorbs;
-    this.#layouts = {
-      values: { indices: false, width: model.outputs },
-      indices: { indices: true, width: 1 },
-    };
+    this.random = new Random(seed);
+    this.#stepSeed = this.random.int32();
+    this.#targetShapes = model.outputTensors.map(({ shape }) => targetShapeOf(shape));
+    this.#workspace = new Workspace(model, (kind) => this.#planOptions(kind));
     this.optimizer = optimizer(model.parameters);
     if (typeof this.optimizer?.step !== "function" || typeof this.optimizer.dispose !== "function") {
       throw new OptionError(`optimizer returned ${describe(this.optimizer)}, expected an optimizer`);
     }
+  }
+
+  /** The gradients of the parameters, by name, as `backward` has left them; the model's. */
+  get gradients(): Gradients {
+    this.#assertLive();
+    return this.model.gradients;
   }
 
   /**
@@ -147,118 +135,97 @@ export class Trainer {
    *
    * Cost: about 6 flops a weight and row. Nothing is allocated after the first batch of a size, for up to 32 sizes.
    *
-   * @param x [rows, inputs], a tensor (used in place) or an array of rows · inputs numbers (copied)
-   * @param y [rows, outputs], or for `softmaxCrossEntropy` class indices [rows]
+   * @param x a tensor [rows, ...inputShape] (used in place) or an array of as many numbers (copied)
+   * @param y [rows, ...outputShape], or for `softmaxCrossEntropy` class indices [rows]
    * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError, NonFiniteError; parameters and state are then unchanged
    */
-  step(x: Batch, y: Batch): number {
-    this.#assertLive();
-    const { core, inputs, outputs } = this.model;
-    const rows = readRows("x", x, core, inputs);
-    if (rows === 0) throw new ShapeError("x has no rows, expected at least one");
-    const layout = readTargets("y", y, core, rows, outputs, this.#loss.acceptsIndices, this.#layouts);
-    const workspace = this.#reserve(rows);
-    const xPtr = workspace.input(x, 0, rows);
-    let yPtr: number;
-    if (y instanceof Tensor) yPtr = y.ptr;
-    else {
-      this.#targets!.data.set(y);
-      yPtr = this.#targets!.ptr;
-    }
-    return this.#update(workspace, xPtr, yPtr, rows, layout);
+  step(x: Batch | readonly Batch[], y: Batch | readonly Batch[]): number {
+    const loss = this.#backward(x, y, NO_OPTIONS);
+    this.#update();
+    return loss;
+  }
+
+  /**
+   * The forward and backward pass of `step` without the update: overwrites `gradients`, or adds to them. Returns the
+   * mean loss. With `update` afterwards it is a step.
+   *
+   * Numerics: each gradient is multiplied by `scale`, then added to what was there, each operation rounded to float32.
+   *
+   * @throws as `step`; the gradients are then unspecified
+   * @example
+   * trainer.backward(xs[0], ys[0], { scale: 0.5 });
+   * trainer.backward(xs[1], ys[1], { scale: 0.5, accumulate: true });
+   * trainer.update();
+   */
+  backward(x: Batch | readonly Batch[], y: Batch | readonly Batch[], options: BackwardOptions = NO_OPTIONS): number {
+    checkKeys("options", options, ["scale", "accumulate", "seed"]);
+    checkFinite("scale", options.scale ?? 0, Number.NEGATIVE_INFINITY);
+    checkBoolean("accumulate", options.accumulate ?? false);
+    checkInteger("seed", options.seed ?? 0, -(2 ** 31), 2 ** 31 - 1);
+    return this.#backward(x, y, options);
+  }
+
+  /**
+   * One optimizer step with `gradients`.
+   *
+   * @throws what the optimizer throws; the parameters are then unchanged
+   */
+  update(): void {
+    this.#assertIdle("update");
+    this.#update();
   }
 
   /**
    * Mean loss and share of right answers over a data set, without dropout; changes nothing.
    *
    * A right answer is a row whose largest output is the target's (`softmaxCrossEntropy`), or an output on the target's
-   * side of one half (`binaryCrossEntropy`).
+   * side of one half (`binaryCrossEntropy`). For models of several outputs it is that of the first.
    *
    * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError
    */
-  evaluate(x: Batch, y: Batch): Evaluation {
+  evaluate(x: Batch | readonly Batch[], y: Batch | readonly Batch[]): Evaluation {
     this.#assertLive();
-    const { core, inputs, outputs } = this.model;
-    const { answers } = this.#loss;
-    const rows = readRows("x", x, core, inputs);
-    const layout = readTargets("y", y, core, rows, outputs, this.#loss.acceptsIndices, this.#layouts);
-    const targets = y instanceof Tensor ? y : core.tensor([rows, layout.width], y);
+    const batch = newBatch();
+    this.#readBatch("", x, y, batch);
+    const { xs, ys, rows, kind } = batch;
+    const { model } = this;
+    const { answers } = this.losses[0]!;
+    const kernels = model.core.kernels(nnFamily);
+    const columns = answers === "rows" ? model.outputShape.at(-1)! : 1;
+    const answersInRow = answers === "none" ? 0 : model.outputs / columns;
     let lossSum = 0;
     let correct = 0;
-    try {
-      this.model.forEachChunk(x, rows, this.#absorbed, (outputPtr, first, count) => {
-        const targetsPtr = targets.ptr + first * layout.width * 4;
-        lossSum += count * this.#loss.compute(this.#network, count, outputs, outputPtr, targetsPtr, +layout.indices, 0);
-        if (answers === "none") return;
-        const [answerRows, answerColumns] = answers === "rows" ? [count, outputs] : [count * outputs, 1];
-        correct += this.#network.count_correct_f32(
-          answerRows,
-          answerColumns,
-          outputPtr,
-          targetsPtr,
-          +layout.indices,
-          0,
-        );
-      });
-    } finally {
-      if (targets !== y) targets.dispose();
+    for (let first = 0; first < rows; first += CHUNK_ROWS) {
+      const count = Math.min(CHUNK_ROWS, rows - first);
+      const { plan, inputs, targets, outputs } = this.#workspace.planFor(count, kind | EVALUATES);
+      for (const [i, input] of inputs.entries()) {
+        plan.set(input, this.#workspace.inputAddress(i, xs[i]!, first, count));
+      }
+      for (const [i, target] of targets.entries()) {
+        const width = this.targetWidth(i, kind);
+        plan.set(target, this.#workspace.targetAddress(i, ys[i]!, first, count, width));
+      }
+      plan.forward();
+      lossSum += count * plan.loss();
+      if (answersInRow === 0) continue;
+      const y = plan.addressOf(outputs[0]!);
+      const t = targets[0]!.value;
+      correct += kernels.count_correct_f32(count * answersInRow, columns, y, t, kind & 1, 0);
     }
-    const answerCount = answers === "none" ? 0 : answers === "rows" ? rows : rows * outputs;
-    return { loss: lossSum / rows, accuracy: correct / answerCount };
+    return { loss: lossSum / rows, accuracy: correct / (rows * answersInRow) };
   }
 
   /**
-   * Trains for some epochs; yields after each. Between batches others get to run, so a page stays responsive.
+   * Trains for some epochs. What it returns is a promise of the history, an array of what each epoch reported, and can
+   * be iterated instead, an epoch at a time. Between batches others get to run, so a page stays responsive.
    *
-   * @throws ShapeError, OptionError before the first batch; the reason of `signal` when it aborts
+   * @throws ShapeError, OptionError by rejection, before the first batch; the reason of `signal` when it aborts
    * @example
-   * for await (const { epoch, loss } of trainer.fit({ x, y }, { epochs: 5, batchSize: 64 })) console.log(epoch, loss);
+   * const history = await trainer.fit({ x, y }, { epochs: 5, batchSize: 64 });
+   * for await (const { epoch, loss } of trainer.fit({ x, y }, { epochs: 5 })) console.log(epoch, loss);
    */
-  async *fit(data: Dataset, options: FitOptions = {}): AsyncGenerator<Epoch, void, undefined> {
-    this.#assertLive();
-    checkKeys("options", options, ["epochs", "batchSize", "shuffle", "validation", "signal", "onProgress"]);
-    const { epochs = 1, batchSize = 32, shuffle = true, validation, signal, onProgress } = options;
-    checkInteger("epochs", epochs, 0);
-    checkInteger("batchSize", batchSize, 1);
-    checkBoolean("shuffle", shuffle);
-    if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
-      throw unexpected("signal", signal, "an AbortSignal");
-    }
-    if (onProgress !== undefined && typeof onProgress !== "function") {
-      throw unexpected("onProgress", onProgress, "a function");
-    }
-    const { inputs } = this.model;
-    const { rows, layout } = this.#readData("data", data);
-    if (rows === 0) throw new ShapeError("data.x has no rows, expected at least one");
-    if (validation !== undefined) this.#readData("validation", validation);
-    const batches = Math.ceil(rows / batchSize);
-    const order = new Uint32Array(rows);
-    let lastPause = Date.now();
-    for (let epoch = 1; epoch <= epochs; epoch++) {
-      // Each epoch begins from the same order, so that it does not matter in which call of `fit` it is.
-      for (let i = 0; i < rows; i++) order[i] = i;
-      if (shuffle) this.#random.shuffle(order);
-      let lossSum = 0;
-      for (let batch = 0; batch < batches; batch++) {
-        signal?.throwIfAborted();
-        this.#assertLive();
-        const chosen = order.subarray(batch * batchSize, (batch + 1) * batchSize);
-        const workspace = this.#reserve(Math.min(batchSize, rows));
-        gather(data.x, chosen, inputs, workspace.inputBlock);
-        gather(data.y, chosen, layout.width, this.#targets!);
-        const loss = this.#update(workspace, workspace.inputBlock.ptr, this.#targets!.ptr, chosen.length, layout);
-        lossSum += loss * chosen.length;
-        onProgress?.({ epoch, epochs, batch: batch + 1, batches, loss });
-        if (Date.now() - lastPause >= YIELD_MILLISECONDS) {
-          await letOthersRun();
-          lastPause = Date.now();
-        }
-      }
-      const loss = lossSum / rows;
-      yield validation === undefined
-        ? { epoch, epochs, loss }
-        : { epoch, epochs, loss, validation: this.evaluate(validation.x, validation.y) };
-    }
+  fit(data: Dataset, options: FitOptions = {}): Fit {
+    return new Fit(this, data, options);
   }
 
   /**
@@ -271,7 +238,7 @@ export class Trainer {
    */
   state(): TrainerState {
     this.#assertLive();
-    const words = [...this.#random.position, this.#stepSeed >>> 0];
+    const words = [...this.random.position, this.#stepSeed >>> 0];
     const random = words.map((word) => word.toString(16).padStart(8, "0")).join("");
     return { ...this.#stateful().state(), random };
   }
@@ -282,14 +249,14 @@ export class Trainer {
    * @throws CheckpointError if it is none, OptionError, DisposedError; nothing has then changed
    */
   load(state: TrainerState): void {
-    this.#assertLive();
+    this.#assertIdle("load");
     const { random, ...rest } = (state ?? {}) as TrainerState;
     if (typeof random !== "string" || !/^[0-9a-f]{40}$/.test(random)) {
       throw new CheckpointError(`state.random is ${describe(random)}, expected 40 hexadecimal digits`);
     }
     this.#stateful().load(rest);
     const words = Array.from({ length: 5 }, (_, i) => Number.parseInt(random.slice(8 * i, 8 * i + 8), 16));
-    this.#random.position = words.slice(0, 4);
+    this.random.position = words.slice(0, 4);
     this.#stepSeed = words[4]! | 0;
   }
 
@@ -303,7 +270,7 @@ export class Trainer {
 
   #stateful(): Required<ModelOptimizer> {
     const { optimizer } = this;
-    if (optimizer.state && optimizer.load) return optimizer as Required<ModelOptimizer>;
+    if (optimizer.state && optimizer.load) return optimizer as unknown as Required<ModelOptimizer>;
     throw new OptionError("optimizer has no state() and load(), expected one of Lanewise's");
   }
 
@@ -312,12 +279,107 @@ export class Trainer {
     if (this.#disposed) return;
     this.#disposed = true;
     this.optimizer.dispose();
-    this.#workspace?.dispose();
-    this.#targets?.dispose();
+    this.#workspace.dispose();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** Checks a data set; `name` is what messages call it. @internal */
+  checkData(name: string, data: Dataset): CheckedBatch {
+    checkKeys(name, data, ["x", "y"]);
+    const batch = newBatch();
+    this.#readBatch(`${name}.`, data.x, data.y, batch);
+    return batch;
+  }
+
+  /** Checks inputs and targets, and notes them in `into`. */
+  #readBatch(prefix: string, x: Dataset["x"], y: Dataset["y"], into: CheckedBatch): void {
+    const { model, losses } = this;
+    into.rows = model.readInputs(prefix === "" ? "x" : `${prefix}x`, x, into.xs);
+    into.kind = 0;
+    const isSingle = losses.length === 1;
+    if (!isSingle && (!Array.isArray(y) || y.length !== losses.length)) {
+      throw unexpected(`${prefix}y`, y, `an array of ${losses.length} batches`);
+    }
+    for (let i = 0; i < losses.length; i++) {
+      const targets = isSingle ? (y as Batch) : (y as readonly Batch[])[i]!;
+      const name = isSingle ? (prefix === "" ? "y" : `${prefix}y`) : `${prefix}y[${i}]`;
+      into.ys[i] = targets;
+      const { acceptsIndices } = losses[i]!;
+      if (readTargets(name, targets, model.core, into.rows, this.#targetShapes[i]!, acceptsIndices))
+        into.kind |= 1 << i;
+    }
+  }
+
+  /** Elements in a row of targets. @internal */
+  targetWidth(output: number, kind: number): number {
+    const { values, indices } = this.#targetShapes[output]!;
+    return kind & (1 << output) ? indices.size : values.size;
+  }
+
+  /** The plan of a training step for so many rows, and where its batch goes. @internal */
+  planFor(rows: number, kind: number): { found: ModelPlan; workspace: Workspace } {
+    return { found: this.#workspace.planFor(rows, kind), workspace: this.#workspace };
+  }
+
+  /** A step on what `planFor` returned, after its batch was written. @internal */
+  stepOn({ plan }: ModelPlan): number {
+    const loss = this.#run(plan, NO_OPTIONS);
+    this.#update();
+    return loss;
+  }
+
+  /** Begins a `fit`, or throws if there is one already. @internal */
+  begin(fit: Fit): void {
+    this.#assertIdle("fit");
+    this.#fit = fit;
+  }
+
+  /** @internal */
+  end(fit: Fit): void {
+    if (this.#fit === fit) this.#fit = undefined;
+  }
+
+  /** @internal */
+  assertLive(): void {
+    this.#assertLive();
+  }
+
+  #backward(x: Dataset["x"], y: Dataset["y"], options: BackwardOptions): number {
+    this.#assertIdle("step");
+    const batch = this.#batch;
+    this.#readBatch("", x, y, batch);
+    const { xs, ys, rows, kind } = batch;
+    if (rows === 0) throw new ShapeError("x has no rows, expected at least one");
+    const workspace = this.#workspace;
+    const { plan, inputs, targets } = workspace.planFor(rows, kind);
+    for (let i = 0; i < inputs.length; i++) plan.set(inputs[i]!, workspace.inputAddress(i, xs[i]!, 0, rows));
+    for (let i = 0; i < targets.length; i++) {
+      plan.set(targets[i]!, workspace.targetAddress(i, ys[i]!, 0, rows, this.targetWidth(i, kind)));
+    }
+    return this.#run(plan, options);
+  }
+
+  #run(plan: ModelPlan["plan"], { scale = 1, accumulate = false, seed = this.#stepSeed }: BackwardOptions): number {
+    plan.setSeed(seed);
+    plan.forward();
+    const loss = plan.loss();
+    if (scale === 1 && !accumulate) plan.backward();
+    else this.model.gradientBlock.collect(accumulate, scale, () => plan.backward());
+    return loss;
+  }
+
+  #update(): void {
+    this.optimizer.step(this.model.gradients);
+    this.#stepSeed = this.random.int32();
+  }
+
+  #planOptions(kind: number): PlanOptions {
+    const training = (kind & EVALUATES) === 0;
+    const areIndices = this.losses.map((_, i) => (kind & (1 << i)) !== 0);
+    return { training, gradients: training, losses: this.losses, areIndices };
   }
 
   #assertLive(): void {
@@ -325,61 +387,28 @@ export class Trainer {
     this.model.assertLive();
   }
 
-  /** Checks a data set; `name` is what messages call it. */
-  #readData(name: string, data: Dataset): { rows: number; layout: TargetLayout } {
-    checkKeys(name, data, ["x", "y"]);
-    const { core, inputs, outputs } = this.model;
-    const rows = readRows(`${name}.x`, data.x, core, inputs);
-    const { acceptsIndices } = this.#loss;
-    return { rows, layout: readTargets(`${name}.y`, data.y, core, rows, outputs, acceptsIndices, this.#layouts) };
+  /** Two things that change the parameters by turns would make the bits depend on the clock. */
+  #assertIdle(what: string): void {
+    this.#assertLive();
+    if (this.#fit === undefined) return;
+    throw new OptionError(`${what} was called while a fit of this trainer is under way, expected it to end first`);
   }
+}
 
-  /** Buffers for at least `rows` rows. */
-  #reserve(rows: number): Workspace {
-    const current = this.#workspace;
-    if (current !== undefined && rows <= current.capacity) return current;
-    const workspace = new Workspace(this.model, rows, true);
-    let targets: Tensor;
-    try {
-      targets = this.model.core.tensor([rows, this.model.outputs]);
-    } catch (error) {
-      workspace.dispose();
-      throw error;
+function newBatch(): CheckedBatch {
+  return { xs: [], ys: [], rows: 0, kind: 0 };
+}
+
+function checkLosses(loss: unknown, outputs: number): readonly Loss[] {
+  const losses: unknown[] = Array.isArray(loss) ? loss : [loss];
+  for (const [i, each] of losses.entries()) {
+    if (typeof (each as Loss | undefined)?.plan !== "function") {
+      throw unexpected(Array.isArray(loss) ? `loss[${i}]` : "loss", each, "a loss such as softmaxCrossEntropy()");
     }
-    current?.dispose();
-    this.#targets?.dispose();
-    this.#targets = targets;
-    this.#workspace = workspace;
-    return workspace;
   }
-
-  #update(workspace: Workspace, xPtr: number, yPtr: number, rows: number, layout: TargetLayout): number {
-    const { outputs } = this.model;
-    const outputPtr = workspace.forward(xPtr, rows, this.#absorbed, this.#stepSeed);
-    const gradPtr = workspace.outputGradientPtr;
-    const loss = this.#loss.compute(this.#network, rows, outputs, outputPtr, yPtr, +layout.indices, gradPtr);
-    workspace.backward();
-    this.optimizer.step(workspace.gradients);
-    this.#stepSeed = this.#random.int32();
-    return loss;
-  }
-}
-
-/** Copies the chosen rows of `source` to the start of `into`. */
-function gather(source: Batch, chosen: Uint32Array, width: number, into: Tensor): void {
-  const from = source instanceof Tensor ? source.data : source;
-  const to = into.data;
-  let at = 0;
-  for (let i = 0; i < chosen.length; i++) {
-    const start = chosen[i]! * width;
-    for (let j = 0; j < width; j++) to[at++] = from[start + j]!;
-  }
-}
-
-/** Ends this turn of the event loop where there is one. */
-function letOthersRun(): Promise<void> {
-  return new Promise((resolve) => {
-    if (typeof setTimeout === "function") setTimeout(resolve, 0);
-    else resolve();
-  });
+  if (losses.length !== outputs)
+    throw new OptionError(`loss has ${losses.length} entries, expected ${outputs}: one for each output`);
+  if (outputs > MOST_OUTPUTS)
+    throw new OptionError(`model has ${outputs} outputs, expected at most ${MOST_OUTPUTS} to train`);
+  return Object.freeze(losses as Loss[]);
 }

@@ -1,4 +1,6 @@
 import type { Layer } from "../../src/nn/index.js";
+import { ActivationLayer } from "../../src/nn/layers/activation.js";
+import { DenseLayer } from "../../src/nn/layers/dense.js";
 
 /** A network in float64, written for clarity alone: what the float32 one is held against. */
 export function forward64(
@@ -8,14 +10,14 @@ export function forward64(
 ): number[] {
   let values = x;
   layers.forEach((layer, index) => {
-    if (layer.kind === "dense") {
+    if (layer instanceof DenseLayer) {
       const weight = parameters[`${index}.weight`]!;
       const bias = parameters[`${index}.bias`];
       const input = values;
       values = Array.from({ length: layer.outputs }, (_, j) =>
         input.reduce((sum, value, i) => sum + value * weight[i * layer.outputs + j]!, bias?.[j] ?? 0),
       );
-    } else if (layer.kind === "activation") values = values.map(ACTIVATIONS[layer.activation]);
+    } else if (layer instanceof ActivationLayer) values = values.map(ACTIVATIONS[layer.function]);
   });
   return values;
 }

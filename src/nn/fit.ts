@@ -1,0 +1,241 @@
+import { checkBoolean, checkInteger, checkKeys, unexpected } from "../checks.js";
+import { ShapeError } from "../errors.js";
+import { Tensor } from "../tensor.js";
+import { type Batch, viewAddress } from "./data.js";
+import type { CheckedBatch, Dataset, Evaluation, ModelOptimizer, Trainer } from "./trainer.js";
+
+/** Where `fit` is, after a batch. */
+export interface Progress {
+  /** From 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Batches of this epoch that are done. */
+  readonly batch: number;
+  readonly batches: number;
+  /** Loss of this batch, before its update. */
+  readonly loss: number;
+}
+
+/** Options of `fit`. */
+export interface FitOptions {
+  /** Passes over the data; default 1. */
+  epochs?: number;
+  /** Rows a step; the last batch of an epoch may be smaller. Default 32. */
+  batchSize?: number;
+  /** A new order of the samples each epoch; default true. */
+  shuffle?: boolean;
+  /** Evaluated after each epoch. */
+  validation?: Dataset;
+  /** Ends training between two batches; the iteration then throws the signal's reason. */
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+}
+
+/** An epoch that `fit` has finished. */
+export interface Epoch {
+  /** From 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Mean loss over the samples, each taken before its batch's update. */
+  readonly loss: number;
+  readonly validation?: Evaluation;
+}
+
+/** Milliseconds that `fit` computes before it lets others run. */
+const YIELD_MILLISECONDS = 12;
+
+/**
+ * A run of `fit`: a promise of its history, and an iterator over its epochs. It starts by itself unless it is iterated.
+ */
+export class Fit implements PromiseLike<Epoch[]>, AsyncIterableIterator<Epoch, void, undefined> {
+  readonly #epochs: AsyncGenerator<Epoch, void, undefined>;
+  #isIterated = false;
+  #history: Promise<Epoch[]> | undefined;
+
+  /** Checks everything at once; what is wrong is thrown by the promise or by the first `next`. @internal */
+  constructor(trainer: Trainer<ModelOptimizer>, data: Dataset, options: FitOptions) {
+    let prepared: (() => AsyncGenerator<Epoch, void, undefined>) | undefined;
+    let failure: unknown;
+    try {
+      prepared = prepare(this, trainer, data, options);
+    } catch (error) {
+      failure = error;
+    }
+    this.#epochs = prepared === undefined ? failing(failure) : prepared();
+    queueMicrotask(() => {
+      if (!this.#isIterated) void this.#run();
+    });
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: it is a promise
+  then<A = Epoch[], B = never>(
+    onFulfilled?: ((history: Epoch[]) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#run().then(onFulfilled, onRejected);
+  }
+
+  catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<Epoch[] | B> {
+    return this.#run().catch(onRejected);
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<Epoch[]> {
+    return this.#run().finally(onFinally);
+  }
+
+  /** Runs the next epoch. */
+  next(): Promise<IteratorResult<Epoch, void>> {
+    this.#isIterated = true;
+    return this.#epochs.next();
+  }
+
+  /** Ends training here. */
+  return(): Promise<IteratorResult<Epoch, void>> {
+    this.#isIterated = true;
+    return this.#epochs.return();
+  }
+
+  throw(error: unknown): Promise<IteratorResult<Epoch, void>> {
+    return this.#epochs.throw(error);
+  }
+
+  [Symbol.asyncIterator](): this {
+    this.#isIterated = true;
+    return this;
+  }
+
+  #run(): Promise<Epoch[]> {
+    this.#history ??= collect(this.#epochs);
+    return this.#history;
+  }
+}
+
+async function collect(epochs: AsyncIterable<Epoch>): Promise<Epoch[]> {
+  const history: Epoch[] = [];
+  for await (const epoch of epochs) history.push(epoch);
+  return history;
+}
+
+/** An iterator that throws at once. */
+// biome-ignore lint/correctness/useYield: it never gets so far
+async function* failing(error: unknown): AsyncGenerator<Epoch, void, undefined> {
+  throw error;
+}
+
+/** Checks the arguments of `fit`; returns what trains. */
+function prepare(fit: Fit, trainer: Trainer<ModelOptimizer>, data: Dataset, options: FitOptions) {
+  trainer.assertLive();
+  checkKeys("options", options, ["epochs", "batchSize", "shuffle", "validation", "signal", "onProgress"]);
+  const { epochs = 1, batchSize = 32, shuffle = true, validation, signal, onProgress } = options;
+  checkInteger("epochs", epochs, 0);
+  checkInteger("batchSize", batchSize, 1);
+  checkBoolean("shuffle", shuffle);
+  if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
+    throw unexpected("signal", signal, "an AbortSignal");
+  }
+  if (onProgress !== undefined && typeof onProgress !== "function") {
+    throw unexpected("onProgress", onProgress, "a function");
+  }
+  const batch = trainer.checkData("data", data);
+  if (batch.rows === 0) throw new ShapeError("data.x has no rows, expected at least one");
+  if (validation !== undefined) trainer.checkData("validation", validation);
+  trainer.begin(fit);
+  const settings = { epochs, batchSize, shuffle, validation, signal, onProgress };
+  return () => train(fit, trainer, batch, settings);
+}
+
+interface Settings {
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly shuffle: boolean;
+  readonly validation: Dataset | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: FitOptions["onProgress"] | undefined;
+}
+
+async function* train(
+  fit: Fit,
+  trainer: Trainer<ModelOptimizer>,
+  batch: CheckedBatch,
+  { epochs, batchSize, shuffle, validation, signal, onProgress }: Settings,
+): AsyncGenerator<Epoch, void, undefined> {
+  const { rows, kind } = batch;
+  const batches = Math.ceil(rows / batchSize);
+  const sources = sourcesOf(trainer, batch);
+  const order = new Uint32Array(rows);
+  let lastPause = Date.now();
+  try {
+    for (let epoch = 1; epoch <= epochs; epoch++) {
+      // Each epoch begins from the same order, so that it does not matter in which call of `fit` it is.
+      for (let i = 0; i < rows; i++) order[i] = i;
+      if (shuffle) trainer.random.shuffle(order);
+      let lossSum = 0;
+      for (let index = 0; index < batches; index++) {
+        signal?.throwIfAborted();
+        trainer.assertLive();
+        const chosen = order.subarray(index * batchSize, (index + 1) * batchSize);
+        const { found, workspace } = trainer.planFor(chosen.length, kind);
+        const inputs = found.inputs.length;
+        for (const [i, source] of sources.entries()) {
+          const isInput = i < inputs;
+          const into = isInput ? workspace.input(i) : workspace.target(i - inputs);
+          gather(source, chosen, into);
+          found.plan.set(isInput ? found.inputs[i]! : found.targets[i - inputs]!, into.ptr);
+        }
+        const loss = trainer.stepOn(found);
+        lossSum += loss * chosen.length;
+        onProgress?.({ epoch, epochs, batch: index + 1, batches, loss });
+        if (Date.now() - lastPause >= YIELD_MILLISECONDS) {
+          await letOthersRun();
+          lastPause = Date.now();
+        }
+      }
+      const loss = lossSum / rows;
+      const report = { epoch, epochs, loss };
+      yield validation === undefined ? report : { ...report, validation: trainer.evaluate(validation.x, validation.y) };
+    }
+  } finally {
+    trainer.end(fit);
+  }
+}
+
+/** Rows to gather from: `values` returns what they are now, because memory may have moved. */
+interface Source {
+  readonly width: number;
+  values(): ArrayLike<number>;
+}
+
+/** The inputs, then the targets. */
+function sourcesOf(trainer: Trainer<ModelOptimizer>, { xs, ys, kind }: CheckedBatch): Source[] {
+  const { core, inputTensors } = trainer.model;
+  const source = (batch: Batch, width: number): Source => {
+    if (batch instanceof Tensor) return { width, values: () => batch.data };
+    const address = viewAddress(core, batch);
+    if (address === undefined) return { width, values: () => batch };
+    const { length } = batch;
+    return { width, values: () => new Float32Array(core.linearMemory.buffer, address, length) };
+  };
+  return [
+    ...xs.map((x, i) => source(x, inputTensors[i]!.size)),
+    ...ys.map((y, i) => source(y, trainer.targetWidth(i, kind))),
+  ];
+}
+
+/** Copies the chosen rows of a source to the start of `into`. */
+function gather({ width, values }: Source, chosen: Uint32Array, into: Tensor): void {
+  const from = values();
+  const to = into.data;
+  let at = 0;
+  for (let i = 0; i < chosen.length; i++) {
+    const start = chosen[i]! * width;
+    for (let j = 0; j < width; j++) to[at++] = from[start + j]!;
+  }
+}
+
+/** Ends this turn of the event loop where there is one. */
+function letOthersRun(): Promise<void> {
+  return new Promise((resolve) => {
+    if (typeof setTimeout === "function") setTimeout(resolve, 0);
+    else resolve();
+  });
+}

@@ -1,0 +1,52 @@
+import { type NetworkKernels, nnFamily } from "../../backend/families/nn.js";
+import type { PlanBuilder } from "../plan-builder.js";
+import type { Value } from "../value.js";
+
+/** The targets of a batch, as a loss reads them. */
+export interface Targets {
+  /** One value for each output, or one class index for each row. */
+  readonly value: Value;
+  readonly areIndices: boolean;
+}
+
+/** How a prediction is compared with its target. Losses of your own implement this interface. */
+export interface Loss {
+  readonly name: string;
+  /** Targets may be class indices, one for each row, instead of one value for each output. */
+  readonly acceptsIndices: boolean;
+  /** The activation that this loss computes itself if the model ends in it: computing both at once is stable. */
+  readonly absorbs: string | undefined;
+  /** Which outputs count as one answer that is right or wrong: none, each element, or each row. */
+  readonly answers: "none" | "elements" | "rows";
+  /**
+   * Throws OptionError unless these targets make sense, naming `${name}[i]`. Class indices are checked already.
+   *
+   * @param columns outputs of a row
+   */
+  checkTargets?(name: string, targets: ArrayLike<number>, columns: number): void;
+  /**
+   * Emits a call that returns the mean loss (`builder.result`), and writes the gradient of the mean if
+   * `builder.gradient(y)` is a value.
+   */
+  plan(builder: PlanBuilder, y: Value, targets: Targets): void;
+}
+
+/** Kernels of losses that are a mean over all elements. */
+type ElementwiseKernel = keyof NetworkKernels & ("mean_squared_error_f32" | "binary_cross_entropy_f32" | "huber_f32");
+
+/** A loss that is a mean over all elements; `more` is what its kernel takes besides. */
+export function elementwiseLoss(
+  kernel: ElementwiseKernel,
+  loss: Pick<Loss, "name"> & Partial<Loss>,
+  ...more: number[]
+): Loss {
+  return {
+    acceptsIndices: false,
+    absorbs: undefined,
+    answers: "none",
+    ...loss,
+    plan(builder, y, { value }) {
+      builder.result(nnFamily, kernel, [y.size, y, value, builder.gradient(y) ?? 0, ...more]);
+    },
+  };
+}

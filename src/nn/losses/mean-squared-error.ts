@@ -1,0 +1,6 @@
+import { elementwiseLoss, type Loss } from "./loss.js";
+
+/** Mean over all elements of (y − t)²; its gradient is 2·(y − t) / (rows · outputs). Taken in float64, rounded once. */
+export function meanSquaredError(): Loss {
+  return elementwiseLoss("mean_squared_error_f32", { name: "meanSquaredError" });
+}

@@ -1,0 +1,95 @@
+import { OptionError } from "../errors.js";
+import { sizeOf } from "../tensor.js";
+import type { Loss } from "./losses/loss.js";
+import type { Model } from "./model.js";
+import { Plan } from "./plan.js";
+import { PlanBuilder } from "./plan-builder.js";
+import type { SymbolicTensor } from "./symbolic.js";
+import { RunArgument, Value } from "./value.js";
+
+/** What is planned besides the forward pass. */
+export interface PlanOptions {
+  /** Whether dropout drops, and so on. */
+  readonly training: boolean;
+  /** Plans the backward pass too. */
+  readonly gradients: boolean;
+  /** Plans the gradients of the inputs too. */
+  readonly inputGradients?: boolean;
+  /** One loss for each output, and for each whether its targets are class indices. */
+  readonly losses?: readonly Loss[];
+  readonly areIndices?: readonly boolean[];
+}
+
+/** A model for one number of rows: its calls, and what a run sets and reads. */
+export interface ModelPlan {
+  readonly plan: Plan;
+  /** Addresses of the inputs. */
+  readonly inputs: readonly RunArgument[];
+  /** Addresses of the targets, or without a loss of the gradients of the outputs. */
+  readonly targets: readonly RunArgument[];
+  readonly outputs: readonly Value[];
+  readonly inputGradients: readonly (Value | undefined)[];
+}
+
+/** Plans a model for so many rows. Throws what a layer throws, and OutOfMemoryError; it then frees what it made. */
+export function planModel(model: Model, rows: number, options: PlanOptions): ModelPlan {
+  const { training, gradients, inputGradients: wantsInputGradients = false, losses, areIndices } = options;
+  const builder = new PlanBuilder(model.context, rows, training, gradients);
+  try {
+    const given = (shape: readonly number[], needsGradient: boolean) =>
+      new Value(shape, rows * sizeOf(shape), new RunArgument(), needsGradient);
+    const inputs = model.inputTensors.map(({ shape }) => given(shape, wantsInputGradients));
+    const outputs = planNodes(model, builder, inputs, losses);
+    const targets = outputs.map((y, i) => {
+      const value = given(y.shape, false);
+      const loss = losses?.[i];
+      if (loss !== undefined) loss.plan(builder, y, { value, areIndices: areIndices?.[i] ?? false });
+      else if (gradients) builder.passGradient(y, value);
+      return value;
+    });
+    const dx = gradients ? builder.emitBackward(inputs) : [];
+    if (!(losses && gradients)) for (const y of outputs) builder.kept.add(y);
+    for (const value of dx) if (value !== undefined) builder.kept.add(value);
+    const plan = new Plan(model.core, builder);
+    const place = (value: Value) => value.place as RunArgument;
+    return { plan, inputs: inputs.map(place), targets: targets.map(place), outputs, inputGradients: dx };
+  } catch (error) {
+    builder.dispose();
+    throw error;
+  }
+}
+
+/** Plans every layer, in topological order; returns the values of the outputs. */
+function planNodes(
+  model: Model,
+  builder: PlanBuilder,
+  inputs: readonly Value[],
+  losses: readonly Loss[] | undefined,
+): Value[] {
+  const values = new Map<SymbolicTensor, Value>(model.inputTensors.map((tensor, i) => [tensor, inputs[i]!]));
+  for (const [node, { tensor, name, hasParameters, isRead }] of model.nodes.entries()) {
+    const layer = tensor.layer!;
+    const xs = tensor.inputs.map((x) => values.get(x)!);
+    const absorbs = isRead ? undefined : losses?.[model.outputTensors.indexOf(tensor)]?.absorbs;
+    const needsGradient = hasParameters || xs.some((x) => x.needsGradient);
+    let y = xs[0]!;
+    if (absorbs === undefined || layer.activationName !== absorbs) {
+      y = builder.layer(name, node, needsGradient, () => layer.plan(builder, ...xs));
+      checkGradient(builder, layer.kind, y, xs);
+    }
+    const { activation } = layer;
+    if (activation !== undefined && (absorbs === undefined || activation.activationName !== absorbs)) {
+      const x = y;
+      y = builder.layer(name, node, needsGradient, () => activation.plan(builder, x));
+      checkGradient(builder, activation.kind, y, [x]);
+    }
+    values.set(tensor, y);
+  }
+  return model.outputTensors.map((tensor) => values.get(tensor)!);
+}
+
+/** A layer that forgets its backward pass would cut the layers before it off, and they would not train. */
+function checkGradient(builder: PlanBuilder, kind: string, y: Value, xs: readonly Value[]): void {
+  if (!y.needsGradient || xs.includes(y) || builder.hasBackward(y)) return;
+  throw new OptionError(`plan of layer "${kind}" returned a value without builder.backward(y, …)`);
+}

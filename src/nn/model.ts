@@ -1,0 +1,412 @@
+import { checkBoolean, checkInteger, checkKeys, unexpected } from "../checks.js";
+import { Core } from "../core.js";
+import { DisposedError, OptionError, ShapeError } from "../errors.js";
+import { Random } from "../random.js";
+import { type Shape, Tensor } from "../tensor.js";
+import { type Batch, readRows } from "./data.js";
+import { GradientBlock, type Gradients } from "./gradients.js";
+import type { Layer } from "./layer.js";
+import type { ModelPlan, PlanOptions } from "./model-plan.js";
+import type { PlanContext } from "./plan-builder.js";
+import { SymbolicTensor } from "./symbolic.js";
+import { Workspace } from "./workspace.js";
+
+/** Options of `Model`. */
+export interface ModelOptions {
+  /** What `input()` returned; an array if there are several. */
+  inputs: SymbolicTensor | readonly SymbolicTensor[];
+  /** What layers made of them; an array if there are several. */
+  outputs: SymbolicTensor | readonly SymbolicTensor[];
+  /** Seed of the start values, an integer from 0 to 2³² − 1; default 0. The same seed gives the same bits in every engine. */
+  seed?: number;
+}
+
+/** A layer at work in a model. @internal */
+export interface ModelNode {
+  readonly tensor: SymbolicTensor;
+  /** What the layer's parameters are named after. */
+  readonly name: string;
+  readonly hasParameters: boolean;
+  /** Whether another layer reads its output. */
+  readonly isRead: boolean;
+}
+
+/** Rows that prediction computes at a time. */
+export const CHUNK_ROWS = 256;
+
+// Kinds of plans of a model's own workspace.
+const PREDICT = 0;
+const FORWARD = 1;
+const FORWARD_TRAINING = 2;
+const PLANS: readonly PlanOptions[] = [
+  { training: false, gradients: false },
+  { training: false, gradients: true, inputGradients: true },
+  { training: true, gradients: true, inputGradients: true },
+];
+
+/**
+ * A graph of layers with its parameters. Each layer's parameters are named after it: `"0.weight"`, `"encoder.bias"`.
+ * A layer without a name has its number, counted in topological order.
+ *
+ * @example
+ * const x = input([8]);
+ * const h = dense(8, { activation: "relu" }).apply(x);
+ * const model = new Model(core, { inputs: x, outputs: dense(1).apply(add().apply([x, h])), seed: 1 });
+ */
+export class Model {
+  readonly core: Core;
+  /** Every layer once, in topological order. */
+  readonly layers: readonly Layer[];
+  /** Trained tensors, by name. */
+  readonly parameters: Readonly<Record<string, Tensor>>;
+  /** State that is not trained, by name. */
+  readonly buffers: Readonly<Record<string, Tensor>>;
+  /** @internal */
+  readonly inputTensors: readonly SymbolicTensor[];
+  /** @internal */
+  readonly outputTensors: readonly SymbolicTensor[];
+  /** @internal */
+  readonly nodes: readonly ModelNode[];
+  /** What plans are made with. @internal */
+  readonly context: PlanContext;
+  readonly #carried = new Map<string, Tensor>();
+  #gradients: GradientBlock | undefined;
+  #workspace: Workspace | undefined;
+  /** The plan of the last `forward`. */
+  #last: ModelPlan | undefined;
+  #disposed = false;
+
+  /**
+   * @throws OptionError, ShapeError, OutOfMemoryError, DisposedError; nothing is then allocated
+   */
+  constructor(core: Core, options: ModelOptions) {
+    if (!(core instanceof Core)) throw unexpected("core", core, "a Core");
+    core.assertLive();
+    checkKeys("options", options, ["inputs", "outputs", "seed"]);
+    const { seed = 0 } = options;
+    checkInteger("seed", seed, 0, 2 ** 32 - 1);
+    this.core = core;
+    this.inputTensors = checkTensors("inputs", options.inputs);
+    this.outputTensors = checkTensors("outputs", options.outputs);
+    const tensors = sortTensors(this.inputTensors, this.outputTensors);
+    const names = this.layerNames(tensors.map(({ layer }) => layer!));
+    checkNames(names);
+    this.layers = Object.freeze([...names.keys()]);
+    const parameters: Record<string, Tensor> = {};
+    const buffers: Record<string, Tensor> = {};
+    const read = new Set(tensors.flatMap(({ inputs }) => inputs));
+    const random = new Random(seed);
+    const done = new Set<Layer>();
+    const nodes: ModelNode[] = [];
+    try {
+      for (const tensor of tensors) {
+        const layer = tensor.layer!;
+        const name = names.get(layer)!;
+        const shapes = tensor.inputs.map(({ shape }) => shape);
+        const specs = layer.parameters(...shapes);
+        nodes.push({ tensor, name, hasParameters: specs.length > 0, isRead: read.has(tensor) });
+        if (done.has(layer)) {
+          for (const spec of specs) checkShared(`${name}.${spec.name}`, parameters, spec.shape);
+          continue;
+        }
+        done.add(layer);
+        for (const spec of specs) {
+          const start = spec.start?.(random);
+          parameters[`${name}.${spec.name}`] = core.tensor(spec.shape, start);
+        }
+        for (const { name: buffer, shape, value } of layer.buffers(...shapes)) {
+          buffers[`${name}.${buffer}`] = core.tensor(shape, value === 0 ? undefined : () => value);
+        }
+      }
+    } catch (error) {
+      for (const tensor of [...Object.values(parameters), ...Object.values(buffers)]) tensor.dispose();
+      throw error;
+    }
+    this.nodes = nodes;
+    this.parameters = Object.freeze(parameters);
+    this.buffers = Object.freeze(buffers);
+    this.context = {
+      core,
+      tensor: (name) => parameters[name] ?? buffers[name]!,
+      gradient: (name) => this.gradients[name]!,
+      carried: (name, rows, size) => this.#carriedFor(`${name} for ${rows} rows`, size),
+    };
+  }
+
+  /** The name of each layer: the one it was given, or its number. @internal */
+  protected layerNames(layers: readonly Layer[]): Map<Layer, string> {
+    return new Map([...new Set(layers)].map((layer, i) => [layer, layer.name ?? String(i)]));
+  }
+
+  /** Shape of a row of x, without the batch; of the first input if there are several. */
+  get inputShape(): Shape {
+    return this.inputTensors[0]!.shape;
+  }
+
+  /** Shape of a row of y, without the batch; of the first output if there are several. */
+  get outputShape(): Shape {
+    return this.outputTensors[0]!.shape;
+  }
+
+  /** Elements of a row of x. */
+  get inputs(): number {
+    return this.inputTensors[0]!.size;
+  }
+
+  /** Elements of a row of y. */
+  get outputs(): number {
+    return this.outputTensors[0]!.size;
+  }
+
+  /**
+   * The gradients of the parameters, by name, as `backward` has left them: views of one block of memory, which is
+   * `gradients.block`. They are made when first asked for, with zeros.
+   */
+  get gradients(): Gradients {
+    return this.gradientBlock.views;
+  }
+
+  /** @internal */
+  get gradientBlock(): GradientBlock {
+    this.assertLive();
+    this.#gradients ??= new GradientBlock(this.core, this.parameters);
+    return this.#gradients;
+  }
+
+  /**
+   * The outputs for each row of `x`, as a new tensor [rows, ...outputShape]. Dropout is not applied.
+   *
+   * A row's result does not depend on the rows beside it, down to the bits.
+   *
+   * @param x a tensor [rows, ...inputShape], or an array of as many numbers, row after row; for a model of several inputs
+   *   an array of them
+   * @param options `out`: the tensor to write to, of that shape, instead of a new one
+   * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError
+   */
+  predict(x: Batch | readonly Batch[], options: { out?: Tensor } = {}): Tensor {
+    checkKeys("options", options, ["out"]);
+    if (this.outputTensors.length > 1) throw new OptionError("model has several outputs, expected one: use forward()");
+    const xs: Batch[] = [];
+    const rows = this.readInputs("x", x, xs);
+    const shape = [rows, ...this.outputShape];
+    const { out } = options;
+    if (out !== undefined) {
+      if (!(out instanceof Tensor)) throw unexpected("out", out, "a Tensor");
+      out.assertLive("out");
+      if (out.core !== this.core) throw new OptionError("out belongs to another core than the model");
+      if (String(out.shape) !== String(shape))
+        throw new ShapeError(`out has shape [${out.shape}], expected [${shape}]`);
+    }
+    const y = out ?? this.core.tensor(shape);
+    this.#last = undefined; // its values are overwritten
+    try {
+      const workspace = this.#workspaceOf();
+      for (let first = 0; first < rows; first += CHUNK_ROWS) {
+        const count = Math.min(CHUNK_ROWS, rows - first);
+        const { plan, inputs, outputs } = workspace.planFor(count, PREDICT);
+        for (const [i, input] of inputs.entries()) plan.set(input, workspace.inputAddress(i, xs[i]!, first, count));
+        plan.forward();
+        const size = count * this.outputs;
+        const values = new Float32Array(this.core.linearMemory.buffer, plan.addressOf(outputs[0]!), size);
+        y.data.set(values, first * this.outputs);
+      }
+    } catch (error) {
+      if (out === undefined) y.dispose();
+      throw error;
+    }
+    return y;
+  }
+
+  /**
+   * Computes the outputs of a batch and keeps what `backward` needs.
+   *
+   * @param x as for `predict`
+   * @param options `training`: apply dropout and the batch's own statistics, default false; `seed` of dropout, an int32
+   * @returns the output [rows, ...outputShape], or an array of them. It is the model's: valid until its next `forward`,
+   *   `predict` or `dispose`
+   * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError
+   * @example
+   * const y = model.forward(x, { training: true });
+   * const dx = model.backward(dy);
+   * optimizer.step(model.gradients);
+   */
+  forward(x: Batch | readonly Batch[], options: { training?: boolean; seed?: number } = {}): Tensor {
+    checkKeys("options", options, ["training", "seed"]);
+    const { training = false, seed = 0 } = options;
+    checkBoolean("training", training);
+    checkInteger("seed", seed, -(2 ** 31), 2 ** 31 - 1);
+    const xs: Batch[] = [];
+    const rows = this.readInputs("x", x, xs);
+    if (rows === 0) throw new ShapeError("x has no rows, expected at least one");
+    const workspace = this.#workspaceOf();
+    const found = workspace.planFor(rows, training ? FORWARD_TRAINING : FORWARD);
+    const { plan, inputs, outputs } = found;
+    for (const [i, input] of inputs.entries()) plan.set(input, workspace.inputAddress(i, xs[i]!, 0, rows));
+    plan.setSeed(seed);
+    plan.forward();
+    this.#last = found;
+    const views = outputs.map((y) => Tensor.viewOf(this.core, [rows, ...y.shape], plan.addressOf(y)));
+    return (views.length === 1 ? views[0]! : views) as Tensor;
+  }
+
+  /**
+   * The gradients of the parameters and of x for the batch of the last `forward`, from the gradient of its output.
+   *
+   * @param dy as the output: a tensor [rows, ...outputShape] or an array; an array of them for several outputs
+   * @param options `accumulate`: add to `gradients` instead of overwriting them; default false
+   * @returns the gradient of x, likewise. It is the model's: valid until its next `forward`, `predict` or `dispose`
+   * @throws OptionError without a `forward` before, ShapeError, DisposedError, OutOfMemoryError
+   */
+  backward(dy: Batch | readonly Batch[], options: { accumulate?: boolean } = {}): Tensor {
+    this.assertLive();
+    checkKeys("options", options, ["accumulate"]);
+    const { accumulate = false } = options;
+    checkBoolean("accumulate", accumulate);
+    const last = this.#last;
+    if (last === undefined)
+      throw new OptionError("backward needs a forward before it, of the batch that dy belongs to");
+    const { plan, targets, inputGradients } = last;
+    const workspace = this.#workspaceOf();
+    const all = this.outputTensors.length === 1 ? [dy as Batch] : (dy as readonly Batch[]);
+    for (const [i, target] of targets.entries()) {
+      const name = this.outputTensors.length === 1 ? "dy" : `dy[${i}]`;
+      const row = this.outputTensors[i]!;
+      const rows = readRows(name, all?.[i] as Batch, this.core, row);
+      if (rows !== plan.rows) throw new ShapeError(`${name} has ${rows} rows, expected ${plan.rows} as x had`);
+      plan.set(target, workspace.targetAddress(i, all[i]!, 0, rows, row.size));
+    }
+    plan.prepare();
+    this.gradientBlock.collect(accumulate, 1, () => plan.backward());
+    const views = inputGradients.map((dx, i) => {
+      const { shape } = this.inputTensors[i]!;
+      if (dx === undefined) return this.core.tensor([plan.rows, ...shape]);
+      return Tensor.viewOf(this.core, [plan.rows, ...shape], plan.addressOf(dx));
+    });
+    return (views.length === 1 ? views[0]! : views) as Tensor;
+  }
+
+  /** Sets the state that layers carry from batch to batch to zeros. */
+  resetStates(): void {
+    this.assertLive();
+    for (const tensor of this.#carried.values()) tensor.data.fill(0);
+  }
+
+  /** Frees the parameters; a second call does nothing. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#workspace?.dispose();
+    this.#gradients?.dispose();
+    const owned = [...Object.values(this.parameters), ...Object.values(this.buffers), ...this.#carried.values()];
+    for (const tensor of owned) tensor.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** @internal */
+  assertLive(): void {
+    this.core.assertLive();
+    if (this.#disposed) throw new DisposedError("model was used after dispose()");
+  }
+
+  /** Checks the inputs of a batch, one for each of the model's, and lists them in `xs`; returns their rows. @internal */
+  readInputs(name: string, x: Batch | readonly Batch[], xs: Batch[]): number {
+    this.assertLive();
+    return readParts(name, x, this.core, this.inputTensors, xs);
+  }
+
+  /** Whether there is memory for gradients yet. @internal */
+  get hasGradients(): boolean {
+    return this.#gradients !== undefined;
+  }
+
+  /** Frees the memory of gradients, which nobody has used yet. @internal */
+  dropGradients(): void {
+    this.#gradients?.dispose();
+    this.#gradients = undefined;
+  }
+
+  #workspaceOf(): Workspace {
+    this.#workspace ??= new Workspace(this, (kind) => PLANS[kind]!);
+    return this.#workspace;
+  }
+
+  #carriedFor(key: string, size: number): Tensor {
+    let tensor = this.#carried.get(key);
+    if (tensor === undefined) {
+      tensor = this.core.tensor([size]);
+      this.#carried.set(key, tensor);
+    }
+    return tensor;
+  }
+}
+
+/** Checks one batch for each of these tensors, all of as many rows, and lists them in `into`; returns their rows. */
+function readParts(
+  name: string,
+  batch: Batch | readonly Batch[],
+  core: Core,
+  tensors: readonly SymbolicTensor[],
+  into: Batch[],
+): number {
+  if (tensors.length === 1) {
+    into[0] = batch as Batch;
+    return readRows(name, into[0], core, tensors[0]!);
+  }
+  if (!Array.isArray(batch) || batch.length !== tensors.length) {
+    throw unexpected(name, batch, `an array of ${tensors.length} batches`);
+  }
+  const counts = tensors.map((tensor, i) => {
+    into[i] = batch[i] as Batch;
+    return readRows(`${name}[${i}]`, into[i]!, core, tensor);
+  });
+  const other = counts.findIndex((rows) => rows !== counts[0]);
+  if (other > 0)
+    throw new ShapeError(`${name}[${other}] has ${counts[other]} rows, expected ${counts[0]} as ${name}[0]`);
+  return counts[0]!;
+}
+
+function checkTensors(name: string, given: unknown): readonly SymbolicTensor[] {
+  const tensors: unknown[] = Array.isArray(given) ? given : [given];
+  if (tensors.length === 0) throw unexpected(name, given, "at least one symbolic tensor");
+  for (const [i, tensor] of tensors.entries()) {
+    if (!(tensor instanceof SymbolicTensor)) {
+      throw unexpected(Array.isArray(given) ? `${name}[${i}]` : name, tensor, "what input() or apply() returned");
+    }
+  }
+  return Object.freeze(tensors as SymbolicTensor[]);
+}
+
+/** What layers make, in topological order. Throws if an output depends on an input that is not named. */
+function sortTensors(inputs: readonly SymbolicTensor[], outputs: readonly SymbolicTensor[]): SymbolicTensor[] {
+  const repeated = inputs.findIndex((tensor, i) => inputs.indexOf(tensor) !== i);
+  if (repeated >= 0)
+    throw new OptionError(`inputs[${repeated}] is the same as inputs[${inputs.indexOf(inputs[repeated]!)}]`);
+  const found = new Set<SymbolicTensor>();
+  const waiting = [...outputs];
+  for (let tensor = waiting.pop(); tensor !== undefined; tensor = waiting.pop()) {
+    if (found.has(tensor) || inputs.includes(tensor)) continue;
+    if (tensor.layer === undefined) {
+      throw new OptionError(`outputs depend on an input of shape [${tensor.shape}] that is not among inputs`);
+    }
+    found.add(tensor);
+    for (const x of tensor.inputs) waiting.push(x);
+  }
+  // A tensor is made after those that it is made of.
+  return [...found].sort((a, b) => a.order - b.order);
+}
+
+function checkNames(names: ReadonlyMap<Layer, string>): void {
+  const seen = new Set<string>();
+  for (const name of names.values()) {
+    if (seen.has(name)) throw new OptionError(`two layers have the name "${name}", expected different ones`);
+    seen.add(name);
+  }
+}
+
+function checkShared(name: string, parameters: Record<string, Tensor>, shape: Shape): void {
+  const { shape: first } = parameters[name]!;
+  if (String(first) === String(shape)) return;
+  throw new ShapeError(`${name} has shape [${first}], but a second use of the layer needs [${shape}]`);
+}
