@@ -265,6 +265,7 @@ export class Leadership {
       const head = parseHead(value);
       if (revision === this.#shared.revision) {
         // Not written, or not yet: then the next attempt will be refused, and we come here again.
+        listener.storage("unavailable", "the register");
         this.#writing = true;
         env.after(timing.beat * 0.5 * env.random(), () => {
           this.#writing = false;
