@@ -28,6 +28,22 @@ export function isNumericArray(value: unknown): value is ArrayLike<number> {
   );
 }
 
+/** Whether a view has lost its buffer: Wasm memory that grows leaves the views of it without elements. */
+export function isDetached(value: unknown): boolean {
+  if (!ArrayBuffer.isView(value) || value.byteLength > 0) return false;
+  try {
+    new Uint8Array(value.buffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** The error of a view that has lost its buffer. */
+export function detached(name: string): OptionError {
+  return new OptionError(`${name} is a view of memory that has grown since: pass the tensor, or read its data again`);
+}
+
 /** Throws OptionError unless `value` is a number in [low, high]; NaN never is. */
 export function checkNumber(name: string, value: unknown, low: number, high: number): void {
   checkRange(name, value, typeof value === "number", "a number", low, high);

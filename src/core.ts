@@ -12,7 +12,7 @@ import {
 import type { Threads } from "./backend/threads/start.js";
 import { checkBoolean, checkChoice, checkInteger, checkKeys, unexpected } from "./checks.js";
 import { BackendError, DisposedError, OptionError } from "./errors.js";
-import { type Shape, sizeOf, Tensor, type TensorSource } from "./tensor.js";
+import { type Shape, sizeOf, Tensor, type TensorSource, withoutViews } from "./tensor.js";
 
 /** How a core is made; every option may be left out. */
 export interface CoreOptions {
@@ -129,10 +129,11 @@ export class Core {
   tensor(shape: Shape, source?: TensorSource): Tensor {
     this.assertLive();
     const size = sizeOf(shape);
+    const values = source === undefined ? undefined : withoutViews(this, source);
     const tensor = new Tensor(this, shape, this.allocate(size * 4));
     try {
-      if (source === undefined) tensor.data.fill(0);
-      else tensor.set(source);
+      if (values === undefined) tensor.data.fill(0);
+      else tensor.set(values);
     } catch (error) {
       tensor.dispose();
       throw error;

@@ -1,4 +1,4 @@
-import { describe, isNumericArray, unexpected } from "./checks.js";
+import { describe, detached, isDetached, isNumericArray, unexpected } from "./checks.js";
 import type { Core } from "./core.js";
 import { DisposedError, ShapeError } from "./errors.js";
 
@@ -82,6 +82,7 @@ export class Tensor {
       const values = Float32Array.from({ length: this.size }, (_, index) => source(index));
       this.data.set(values);
     } else if (typeof source === "number" && this.shape.length === 0) data[0] = source;
+    else if (isDetached(source)) throw detached("source");
     else if (isNumericArray(source)) data.set(flatten(source, this.shape, this.size));
     else {
       throw unexpected("source", source, "an array, a typed array or a function of the index");
@@ -114,6 +115,12 @@ export class Tensor {
     if (this.ptr !== 0 && !this.core.disposed) return;
     throw new DisposedError(`${name} of shape [${this.shape}] was used after dispose()`);
   }
+}
+
+/** What a tensor can be filled from after memory may have grown: a copy of what is in that memory itself. */
+export function withoutViews(core: Core, source: TensorSource): TensorSource {
+  if (!ArrayBuffer.isView(source) || source.buffer !== core.linearMemory.buffer) return source;
+  return (source as unknown as Float32Array).slice();
 }
 
 /** Checks that `source` fits `shape`, and returns its numbers in row-major order. */

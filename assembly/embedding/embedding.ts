@@ -41,20 +41,22 @@ export function check_indices(count: usize, rows: usize, indicesPtr: usize, areI
 
 /**
  * y[o, i, c] = x[o, index[i], c] for x [outer, rows, inner] and y [outer, count, inner]. The indices are int32 if
- * `areIntegers`, else float32. Every bit pattern is kept; an index that is no integer from 0 to rows − 1 gives NaN.
+ * `areIntegers`, else float32; `yStride` elements are between y[o] and y[o + 1]: count·inner, or more. Every bit pattern is kept; an index that is no integer from 0 to rows − 1 gives NaN.
  *
  * Requires: y overlaps neither x nor the indices.
  */
 export function gather_f32(
   outer: usize, count: usize, inner: usize, rows: usize, indicesPtr: usize, areIntegers: bool, xPtr: usize, yPtr: usize,
+  yStride: usize,
 ): void {
   assert(!((indicesPtr | xPtr | yPtr) & 3), "operands are 4-byte aligned");
   const run = inner << 2;
-  for (; outer; outer--, xPtr += rows * run) {
-    for (let i: usize = 0; i < count; i++, yPtr += run) {
+  for (; outer; outer--, xPtr += rows * run, yPtr += yStride << 2) {
+    let y = yPtr;
+    for (let i: usize = 0; i < count; i++, y += run) {
       const index = indexAt(indicesPtr, i, areIntegers, rows);
-      if (index < 0) fillNaN(inner, yPtr);
-      else copy_rows_f32(1, inner, xPtr + <usize>index * run, inner, yPtr, inner);
+      if (index < 0) fillNaN(inner, y);
+      else copy_rows_f32(1, inner, xPtr + <usize>index * run, inner, y, inner);
     }
   }
 }

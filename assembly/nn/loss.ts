@@ -1,105 +1,20 @@
 // Losses: the mean, and the gradient of the mean, in one pass over the data; and the count of correct predictions.
 
-import { exp, log, log1p } from "../math";
-import { abs, add, div, mul, neg, pmax, pmin, splat, sub, whereLess } from "../simd";
-
-const enum Loss {
-  MeanSquaredError,
-  BinaryCrossEntropy,
-  Huber,
-}
-
-/** What term and slope of an element have in common: the difference, or e^−|y| where y is a logit. */
-// @ts-ignore: decorator
-@inline function basis<T>(kind: i32, y: T, target: T): T {
-  return kind == Loss.BinaryCrossEntropy ? exp<T>(neg<T>(abs<T>(y))) : sub<T>(y, target);
-}
-
-/** The loss of one element. */
-// @ts-ignore: decorator
-@inline function term<T>(kind: i32, y: T, target: T, basis: T, delta: T): T {
-  if (kind == Loss.BinaryCrossEntropy) {
-    return add<T>(sub<T>(pmax<T>(y, splat<T>(0)), mul<T>(y, target)), log1p<T>(basis));
-  }
-  if (kind == Loss.Huber) {
-    const half = splat<T>(0.5);
-    const distance = abs<T>(basis);
-    const inside = mul<T>(mul<T>(half, distance), distance);
-    const outside = mul<T>(delta, sub<T>(distance, mul<T>(half, delta)));
-    return whereLess<T>(distance, delta, inside, outside);
-  }
-  return mul<T>(basis, basis);
-}
-
-/** The derivative of `term` to y; of half of it for the squared error, whose 2 is in the weight. */
-// @ts-ignore: decorator
-@inline function slope<T>(kind: i32, y: T, target: T, basis: T, delta: T): T {
-  if (kind == Loss.BinaryCrossEntropy) {
-    const one = splat<T>(1);
-    const p = div<T>(basis, add<T>(one, basis)); // the logistic of −|y|: small where 1 − p would cancel
-    return whereLess<T>(y, splat<T>(0), sub<T>(p, target), sub<T>(sub<T>(one, target), p));
-  }
-  if (kind == Loss.Huber) return pmin<T>(pmax<T>(basis, neg<T>(delta)), delta);
-  return basis;
-}
+import { exp, log } from "../math";
+import { maximum, sumOfExponentials, sumOfLanes } from "../softmax";
+import { Loss, meanLoss } from "./mean-loss";
 
 /**
- * The loop of every element-wise loss; `kind` is a constant of each call.
- *
- * Numerics: terms and slopes in float32. The sum in float64: term i goes to partial sum i mod 8, the partial sums s are
- * joined as ((s0 + s2) + (s4 + s6)) + ((s1 + s3) + (s5 + s7)), the last count mod 8 terms are added one by one. The
- * mean is rounded to float32 once; nothing has the mean NaN.
- */
-// @ts-ignore: decorator
-@inline function meanLoss(kind: i32, count: usize, y: usize, target: usize, grad: usize, delta: f32): f32 {
-  const weight: f32 = <f32>((kind == Loss.MeanSquaredError ? 2.0 : 1.0) / <f64>count);
-  const weights = f32x4.splat(weight);
-  const deltas = f32x4.splat(delta);
-  let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
-  const end = y + (count << 2);
-  for (const last = y + ((count >> 3) << 5); y < last; y += 32, target += 32) {
-    const y0 = v128.load(y);
-    const y1 = v128.load(y, 16);
-    const target0 = v128.load(target);
-    const target1 = v128.load(target, 16);
-    const basis0 = basis<v128>(kind, y0, target0);
-    const basis1 = basis<v128>(kind, y1, target1);
-    const term0 = term<v128>(kind, y0, target0, basis0, deltas);
-    const term1 = term<v128>(kind, y1, target1, basis1, deltas);
-    s0 = f64x2.add(s0, f64x2.promote_low_f32x4(term0));
-    s1 = f64x2.add(s1, f64x2.promote_low_f32x4(i64x2.shuffle(term0, term0, 1, 1)));
-    s2 = f64x2.add(s2, f64x2.promote_low_f32x4(term1));
-    s3 = f64x2.add(s3, f64x2.promote_low_f32x4(i64x2.shuffle(term1, term1, 1, 1)));
-    if (grad) {
-      const slope0 = f32x4.mul(slope<v128>(kind, y0, target0, basis0, deltas), weights);
-      const slope1 = f32x4.mul(slope<v128>(kind, y1, target1, basis1, deltas), weights);
-      v128.store(grad, slope0);
-      v128.store(grad, slope1, 16);
-      grad += 32;
-    }
-  }
-  s0 = f64x2.add(f64x2.add(s0, s1), f64x2.add(s2, s3));
-  let sum = f64x2.extract_lane(s0, 0) + f64x2.extract_lane(s0, 1);
-  for (; y < end; y += 4, target += 4) {
-    const yi = load<f32>(y);
-    const ti = load<f32>(target);
-    const bi = basis<f32>(kind, yi, ti);
-    sum += <f64>term<f32>(kind, yi, ti, bi, delta);
-    if (grad) {
-      store<f32>(grad, slope<f32>(kind, yi, ti, bi, delta) * weight);
-      grad += 4;
-    }
-  }
-  return <f32>(sum / <f64>count);
-}
-
-/**
- * Mean of (y − t)², and 2·(y − t)/count as (y − t)·fl(2/count).
+ * Mean of (y − t)² over count = rows·columns elements, and 2·(y − t)/count as (y − t)·fl(2/count). `weightsPtr`, one
+ * weight for each row, may be 0: absent; see mean-loss.ts.
  *
  * Requires (as the two below): `gradPtr` is 0, equals `yPtr` or `targetsPtr`, or overlaps neither.
  */
-export function mean_squared_error_f32(count: usize, yPtr: usize, targetsPtr: usize, gradPtr: usize): f32 {
-  return meanLoss(Loss.MeanSquaredError, count, yPtr, targetsPtr, gradPtr, 0);
+export function mean_squared_error_f32(
+  rows: usize, columns: usize, yPtr: usize, targetsPtr: usize, weightsPtr: usize, gradPtr: usize,
+): f32 {
+  const count = <f64>(rows * columns);
+  return meanLoss(Loss.MeanSquaredError, rows, columns, count, yPtr, targetsPtr, weightsPtr, gradPtr, 0);
 }
 
 /**
@@ -108,8 +23,11 @@ export function mean_squared_error_f32(count: usize, yPtr: usize, targetsPtr: us
  * Numerics: the logarithm keeps its relative accuracy (math.ts: log1p), so a confident and right logit has a tiny loss,
  * not 0. The gradient is formed from p = σ(−|z|) as p − t where z < 0, else (1 − t) − p, for the same reason.
  */
-export function binary_cross_entropy_f32(count: usize, logitsPtr: usize, targetsPtr: usize, gradPtr: usize): f32 {
-  return meanLoss(Loss.BinaryCrossEntropy, count, logitsPtr, targetsPtr, gradPtr, 0);
+export function binary_cross_entropy_f32(
+  rows: usize, columns: usize, logitsPtr: usize, targetsPtr: usize, weightsPtr: usize, gradPtr: usize,
+): f32 {
+  const count = <f64>(rows * columns);
+  return meanLoss(Loss.BinaryCrossEntropy, rows, columns, count, logitsPtr, targetsPtr, weightsPtr, gradPtr, 0);
 }
 
 /**
@@ -118,53 +36,15 @@ export function binary_cross_entropy_f32(count: usize, logitsPtr: usize, targets
  *
  * Source: PyTorch's HuberLoss.
  */
-export function huber_f32(count: usize, yPtr: usize, targetsPtr: usize, gradPtr: usize, delta: f32): f32 {
-  return meanLoss(Loss.Huber, count, yPtr, targetsPtr, gradPtr, delta);
-}
-
-// @ts-ignore: decorator
-@inline function sumOfLanes(x: v128): f32 {
-  return f32x4.extract_lane(x, 0) + f32x4.extract_lane(x, 1) + (f32x4.extract_lane(x, 2) + f32x4.extract_lane(x, 3));
-}
-
-/** The largest element from `ptr` to `end`, a NaN left out; −∞ if there is none. */
-function maximum(ptr: usize, end: usize): f32 {
-  let lanes = f32x4.splat(-Infinity);
-  for (; ptr + 16 <= end; ptr += 16) lanes = f32x4.pmax(lanes, v128.load(ptr));
-  let max = pmax<f32>(
-    pmax<f32>(f32x4.extract_lane(lanes, 0), f32x4.extract_lane(lanes, 1)),
-    pmax<f32>(f32x4.extract_lane(lanes, 2), f32x4.extract_lane(lanes, 3)),
-  );
-  for (; ptr < end; ptr += 4) max = pmax<f32>(max, load<f32>(ptr));
-  return max;
-}
-
-/** Σ e^(z − max); the addends are stored from `out` on unless it is 0. */
-function sumOfExponentials(z: usize, end: usize, max: f32, out: usize): f32 {
-  let sums = f32x4.splat(0);
-  for (; z + 16 <= end; z += 16) {
-    const e = exp<v128>(f32x4.sub(v128.load(z), f32x4.splat(max)));
-    sums = f32x4.add(sums, e);
-    if (out) {
-      v128.store(out, e);
-      out += 16;
-    }
-  }
-  let sum = sumOfLanes(sums);
-  for (; z < end; z += 4) {
-    const e = exp<f32>(load<f32>(z) - max);
-    sum += e;
-    if (out) {
-      store<f32>(out, e);
-      out += 4;
-    }
-  }
-  return sum;
+export function huber_f32(
+  rows: usize, columns: usize, yPtr: usize, targetsPtr: usize, weightsPtr: usize, gradPtr: usize, delta: f32,
+): f32 {
+  return meanLoss(Loss.Huber, rows, columns, <f64>(rows * columns), yPtr, targetsPtr, weightsPtr, gradPtr, delta);
 }
 
 /** Turns the exponentials e of a row into its gradient (e / sum · mass − t) · weight; t = 0 where `target` is 0. */
-function rowGradient(e: usize, end: usize, sum: f32, target: usize, mass: f32, weight: f32): void {
-  for (; e + 16 <= end; e += 16) {
+function rowGradient(e: usize, columns: usize, sum: f32, target: usize, mass: f32, weight: f32): void {
+  for (; columns >= 4; columns -= 4, e += 16) {
     let t = f32x4.splat(0);
     if (target) {
       t = v128.load(target);
@@ -173,7 +53,7 @@ function rowGradient(e: usize, end: usize, sum: f32, target: usize, mass: f32, w
     const share = f32x4.mul(f32x4.div(v128.load(e), f32x4.splat(sum)), f32x4.splat(mass));
     v128.store(e, f32x4.mul(f32x4.sub(share, t), f32x4.splat(weight)));
   }
-  for (; e < end; e += 4) {
+  for (; columns; columns--, e += 4) {
     let t: f32 = 0;
     if (target) {
       t = load<f32>(target);
@@ -183,8 +63,8 @@ function rowGradient(e: usize, end: usize, sum: f32, target: usize, mass: f32, w
   }
 }
 
-/** The index that a target holds, −1 if it is none of `columns`. */
-function indexOf(target: f32, columns: usize): i32 {
+/** The index that a target is, −1 if it is none of `columns`. */
+export function indexOf(target: f32, columns: usize): i32 {
   if (!(target >= 0 && target < 2147483648)) return -1;
   const index = <i32>target;
   return <f32>index == target && <usize>index < columns ? index : -1;
@@ -199,18 +79,19 @@ function indexOf(target: f32, columns: usize): i32 {
  * Numerics: a loss is log(s)·Σt − Σ tⱼ·(zⱼ − max), s = Σ e^(zⱼ − max), the gradient ((e / s)·Σt − t)·fl(1/rows). Sums
  * over a row: element j of the whole vectors goes to partial sum j mod 4, these are joined as (0 + 1) + (2 + 3), the
  * last columns mod 4 elements are added one by one. The sum over the rows is in float64, in ascending order; the mean
- * is rounded to float32 once; no rows have the mean NaN. A target that is no index of a column makes the loss, and the
- * gradient of its row, NaN.
+ * is rounded to float32 once; no rows have the mean NaN. `weightsPtr`, one weight for each row, may be 0: absent; a
+ * row's loss is multiplied by its weight in float64, and fl(1/rows) in its gradient by it, rounded. A target that is no
+ * index of a column makes the loss, and the gradient of its row, NaN.
  */
 export function softmax_cross_entropy_f32(
-  rows: usize, columns: usize, logitsPtr: usize, targetsPtr: usize, targetsAreIndices: i32, gradPtr: usize,
+  rows: usize, columns: usize, logitsPtr: usize, targetsPtr: usize, targetsAreIndices: i32, weightsPtr: usize,
+  gradPtr: usize,
 ): f32 {
   const rowBytes = columns << 2;
-  const weight: f32 = <f32>(1.0 / <f64>rows);
+  const mean: f32 = <f32>(1.0 / <f64>rows);
   let total: f64 = 0;
   for (let row: usize = 0; row < rows; row++, logitsPtr += rowBytes) {
-    const end = logitsPtr + rowBytes;
-    const max = maximum(logitsPtr, end);
+    const max = maximum(logitsPtr, columns);
     let index: i32 = -1;
     let mass: f32 = NaN; // Σt
     let cross: f32 = NaN; // Σ t·(z − max)
@@ -222,26 +103,32 @@ export function softmax_cross_entropy_f32(
       }
     } else {
       let masses = f32x4.splat(0), crosses = masses;
-      let z = logitsPtr, t = targetsPtr;
-      for (; z + 16 <= end; z += 16, t += 16) {
+      let z = logitsPtr, t = targetsPtr, count = columns;
+      for (; count >= 4; count -= 4, z += 16, t += 16) {
         const ti = v128.load(t);
         masses = f32x4.add(masses, ti);
         crosses = f32x4.add(crosses, f32x4.mul(ti, f32x4.sub(v128.load(z), f32x4.splat(max))));
       }
       mass = sumOfLanes(masses);
       cross = sumOfLanes(crosses);
-      for (; z < end; z += 4, t += 4) {
+      for (; count; count--, z += 4, t += 4) {
         const ti = load<f32>(t);
         mass += ti;
         cross += ti * (load<f32>(z) - max);
       }
     }
-    const sum = sumOfExponentials(logitsPtr, end, max, gradPtr);
-    total += <f64>(log<f32>(sum) * mass - cross);
+    const sum = sumOfExponentials(logitsPtr, columns, max, gradPtr);
+    const loss = <f64>(log<f32>(sum) * mass - cross);
+    let weight = mean;
+    if (weightsPtr) {
+      const share = load<f32>(weightsPtr + (row << 2));
+      weight = mean * share;
+      total += loss * <f64>share;
+    } else total += loss;
     if (gradPtr) {
       const at = gradPtr + (<usize>index << 2);
       const e: f32 = index < 0 ? 0 : load<f32>(at);
-      rowGradient(gradPtr, gradPtr + rowBytes, sum, targetsAreIndices ? 0 : targetsPtr, mass, weight);
+      rowGradient(gradPtr, columns, sum, targetsAreIndices ? 0 : targetsPtr, mass, weight);
       if (index >= 0) store<f32>(at, (e / sum - 1) * weight);
       gradPtr += rowBytes;
     }
@@ -251,7 +138,7 @@ export function softmax_cross_entropy_f32(
 }
 
 /** Index of the first largest element; −1 if there is a NaN, or nothing at all. */
-function argMax(ptr: usize, columns: usize): i32 {
+export function argMax(ptr: usize, columns: usize): i32 {
   let best: i32 = -1;
   let max: f32 = 0;
   for (let j: usize = 0; j < columns; j++) {

@@ -1,10 +1,10 @@
 // Normalization of each column of x [rows, columns] over the rows: eight columns at a time, then four, then one.
 
+import { demote, promoteHigh } from "../double";
 import { add, loadLanes, mul, splat, storeLanes, sub } from "../simd";
 import { addHigh, addLow } from "../sums";
 import {
-  addHighProducts, addHighSquares, addLowProducts, addLowSquares, demote, promoteHigh, reciprocalDeviation,
-  standardize, varianceFrom,
+  addHighProducts, addHighSquares, addLowProducts, addLowSquares, reciprocalDeviation, standardize, varianceFrom,
 } from "./normalize";
 
 /** ptr + offset, unless nothing is there. */

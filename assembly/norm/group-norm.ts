@@ -1,11 +1,11 @@
 // Normalization within an example: of x [batch, spatial, groups, width] over spatial and width. Layer normalization is
 // that of one group and one place; root mean square normalization leaves the mean out.
 
+import { demote } from "../double";
 import { add, loadLanes, mul, splat, storeLanes, sub } from "../simd";
 import { addHigh, addLow, joinPartialSums } from "../sums";
 import {
-  addHighProducts, addHighSquares, addLowProducts, addLowSquares, demote, reciprocalDeviation, standardize,
-  varianceFrom,
+  addHighProducts, addHighSquares, addLowProducts, addLowSquares, reciprocalDeviation, standardize, varianceFrom,
 } from "./normalize";
 
 /** Σ of all elements of `spatial` runs of `width`, `stride` bytes apart; see `group_norm_f32`, Numerics. */

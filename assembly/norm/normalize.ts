@@ -1,3 +1,4 @@
+import { promoteHigh } from "../double";
 import { mul, sub } from "../simd";
 
 /** 1 / √(variance + eps) in float64, rounded once. */
@@ -16,18 +17,6 @@ import { mul, sub } from "../simd";
 // @ts-ignore: decorator
 @inline export function varianceFrom(meanSquare: f64, distance: f64): f64 {
   return max<f64>(meanSquare - distance * distance, 0);
-}
-
-/** The last two lanes in float64. */
-// @ts-ignore: decorator
-@inline export function promoteHigh(x: v128): v128 {
-  return f64x2.promote_low_f32x4(i64x2.shuffle(x, x, 1, 1));
-}
-
-/** Two pairs of float64, rounded to four float32. */
-// @ts-ignore: decorator
-@inline export function demote(low: v128, high: v128): v128 {
-  return i64x2.shuffle(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
 }
 
 /** `sum` plus the squares of the first two lanes. */

@@ -1,4 +1,4 @@
-import { isNumericArray, unexpected } from "../checks.js";
+import { detached, isDetached, isNumericArray, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { type Shape, sizeOf, Tensor } from "../tensor.js";
@@ -29,6 +29,7 @@ export function readRows(name: string, source: Batch, core: Core, row: RowShape)
   if (!isNumericArray(source)) {
     throw unexpected(name, source, "a Tensor or an array of numbers");
   }
+  if (isDetached(source)) throw detached(name);
   if (Array.isArray(source)) {
     const bad = source.findIndex((value) => typeof value !== "number");
     if (bad >= 0)
@@ -47,6 +48,14 @@ export function readRows(name: string, source: Batch, core: Core, row: RowShape)
 export function viewAddress(core: Core, source: ArrayLike<number>): number | undefined {
   if (!(source instanceof Float32Array) || source.buffer !== core.linearMemory.buffer) return undefined;
   return source.byteOffset;
+}
+
+/** The same rows as a tensor if they are a view of the core's memory, which would be lost when memory grows. */
+export function withoutView(core: Core, batch: Batch, { shape, size }: RowShape): Batch {
+  const address = batch instanceof Tensor ? undefined : viewAddress(core, batch);
+  return address === undefined
+    ? batch
+    : Tensor.viewOf(core, [(batch as Float32Array).length / size, ...shape], address);
 }
 
 /** How the targets of an output can be given. */

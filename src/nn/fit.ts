@@ -1,8 +1,11 @@
 import { checkBoolean, checkInteger, checkKeys, unexpected } from "../checks.js";
 import { ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
-import { type Batch, viewAddress } from "./data.js";
+import type { Batch } from "./data.js";
+import type { ModelPlan } from "./model-plan.js";
 import type { CheckedBatch, Dataset, Evaluation, ModelOptimizer, Trainer } from "./trainer.js";
+import type { RunArgument } from "./value.js";
+import type { Workspace } from "./workspace.js";
 
 /** Where `fit` is, after a batch. */
 export interface Progress {
@@ -24,6 +27,8 @@ export interface FitOptions {
   batchSize?: number;
   /** A new order of the samples each epoch; default true. */
   shuffle?: boolean;
+  /** A factor >= 0 for the loss of each sample. Default: all are 1. */
+  sampleWeights?: Batch;
   /** Evaluated after each epoch. */
   validation?: Dataset;
   /** Ends training between two batches; the iteration then throws the signal's reason. */
@@ -125,7 +130,15 @@ async function* failing(error: unknown): AsyncGenerator<Epoch, void, undefined> 
 /** Checks the arguments of `fit`; returns what trains. */
 function prepare(fit: Fit, trainer: Trainer<ModelOptimizer>, data: Dataset, options: FitOptions) {
   trainer.assertLive();
-  checkKeys("options", options, ["epochs", "batchSize", "shuffle", "validation", "signal", "onProgress"]);
+  checkKeys("options", options, [
+    "epochs",
+    "batchSize",
+    "shuffle",
+    "sampleWeights",
+    "validation",
+    "signal",
+    "onProgress",
+  ]);
   const { epochs = 1, batchSize = 32, shuffle = true, validation, signal, onProgress } = options;
   checkInteger("epochs", epochs, 0);
   checkInteger("batchSize", batchSize, 1);
@@ -136,11 +149,11 @@ function prepare(fit: Fit, trainer: Trainer<ModelOptimizer>, data: Dataset, opti
   if (onProgress !== undefined && typeof onProgress !== "function") {
     throw unexpected("onProgress", onProgress, "a function");
   }
-  const batch = trainer.checkData("data", data);
+  const batch = trainer.checkData("data", data, options.sampleWeights);
   if (batch.rows === 0) throw new ShapeError("data.x has no rows, expected at least one");
-  if (validation !== undefined) trainer.checkData("validation", validation);
+  const checked = validation && trainer.checkData("validation", validation);
   trainer.begin(fit);
-  const settings = { epochs, batchSize, shuffle, validation, signal, onProgress };
+  const settings = { epochs, batchSize, shuffle, validation: checked, signal, onProgress };
   return () => train(fit, trainer, batch, settings);
 }
 
@@ -148,7 +161,7 @@ interface Settings {
   readonly epochs: number;
   readonly batchSize: number;
   readonly shuffle: boolean;
-  readonly validation: Dataset | undefined;
+  readonly validation: CheckedBatch | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: FitOptions["onProgress"] | undefined;
 }
@@ -161,7 +174,7 @@ async function* train(
 ): AsyncGenerator<Epoch, void, undefined> {
   const { rows, kind } = batch;
   const batches = Math.ceil(rows / batchSize);
-  const sources = sourcesOf(trainer, batch);
+  const sources = gatherings(trainer, batch);
   const order = new Uint32Array(rows);
   let lastPause = Date.now();
   try {
@@ -175,12 +188,10 @@ async function* train(
         trainer.assertLive();
         const chosen = order.subarray(index * batchSize, (index + 1) * batchSize);
         const { found, workspace } = trainer.planFor(chosen.length, kind);
-        const inputs = found.inputs.length;
-        for (const [i, source] of sources.entries()) {
-          const isInput = i < inputs;
-          const into = isInput ? workspace.input(i) : workspace.target(i - inputs);
-          gather(source, chosen, into);
-          found.plan.set(isInput ? found.inputs[i]! : found.targets[i - inputs]!, into.ptr);
+        for (const { source, into, argument } of sources) {
+          const room = into(workspace);
+          gather(source, chosen, room);
+          found.plan.set(argument(found), room.ptr);
         }
         const loss = trainer.stepOn(found);
         lossSum += loss * chosen.length;
@@ -192,7 +203,9 @@ async function* train(
       }
       const loss = lossSum / rows;
       const report = { epoch, epochs, loss };
-      yield validation === undefined ? report : { ...report, validation: trainer.evaluate(validation.x, validation.y) };
+      yield validation === undefined
+        ? report
+        : { ...report, validation: trainer.evaluate(partsOf(validation.xs), partsOf(validation.ys)) };
     }
   } finally {
     trainer.end(fit);
@@ -205,20 +218,35 @@ interface Source {
   values(): ArrayLike<number>;
 }
 
-/** The inputs, then the targets. */
-function sourcesOf(trainer: Trainer<ModelOptimizer>, { xs, ys, kind }: CheckedBatch): Source[] {
-  const { core, inputTensors } = trainer.model;
-  const source = (batch: Batch, width: number): Source => {
-    if (batch instanceof Tensor) return { width, values: () => batch.data };
-    const address = viewAddress(core, batch);
-    if (address === undefined) return { width, values: () => batch };
-    const { length } = batch;
-    return { width, values: () => new Float32Array(core.linearMemory.buffer, address, length) };
-  };
-  return [
-    ...xs.map((x, i) => source(x, inputTensors[i]!.size)),
-    ...ys.map((y, i) => source(y, trainer.targetWidth(i, kind))),
-  ];
+/** A source, and where a plan reads what is gathered from it. */
+interface Gathering {
+  readonly source: Source;
+  into(workspace: Workspace): Tensor;
+  argument(plan: ModelPlan): RunArgument;
+}
+
+function gatherings(trainer: Trainer<ModelOptimizer>, { xs, ys, weights, kind }: CheckedBatch): Gathering[] {
+  const { inputTensors } = trainer.model;
+  const inputs = xs.map((x, i): Gathering => {
+    const source = sourceOf(x, inputTensors[i]!.size);
+    return { source, into: (workspace) => workspace.input(i), argument: (plan) => plan.inputs[i]! };
+  });
+  const targets = ys.map((y, i): Gathering => {
+    const source = sourceOf(y, trainer.targetRow(i, kind).size);
+    return { source, into: (workspace) => workspace.target(i), argument: (plan) => plan.targets[i]! };
+  });
+  if (weights === undefined) return [...inputs, ...targets];
+  const source = sourceOf(weights, 1);
+  return [...inputs, ...targets, { source, into: (workspace) => workspace.weights, argument: (plan) => plan.weights }];
+}
+
+/** One batch as it is, several as an array. */
+function partsOf(batches: readonly Batch[]): Batch | readonly Batch[] {
+  return batches.length === 1 ? batches[0]! : batches;
+}
+
+function sourceOf(batch: Batch, width: number): Source {
+  return { width, values: batch instanceof Tensor ? () => batch.data : () => batch };
 }
 
 /** Copies the chosen rows of a source to the start of `into`. */

@@ -18,6 +18,8 @@ export interface PlanOptions {
   /** One loss for each output, and for each whether its targets are class indices. */
   readonly losses?: readonly Loss[];
   readonly areIndices?: readonly boolean[];
+  /** Whether losses weight the rows. */
+  readonly weighted?: boolean;
 }
 
 /** A model for one number of rows: its calls, and what a run sets and reads. */
@@ -27,23 +29,27 @@ export interface ModelPlan {
   readonly inputs: readonly RunArgument[];
   /** Addresses of the targets, or without a loss of the gradients of the outputs. */
   readonly targets: readonly RunArgument[];
+  /** Address of the weights of the rows. */
+  readonly weights: RunArgument;
   readonly outputs: readonly Value[];
   readonly inputGradients: readonly (Value | undefined)[];
 }
 
 /** Plans a model for so many rows. Throws what a layer throws, and OutOfMemoryError; it then frees what it made. */
 export function planModel(model: Model, rows: number, options: PlanOptions): ModelPlan {
-  const { training, gradients, inputGradients: wantsInputGradients = false, losses, areIndices } = options;
+  const { training, gradients, inputGradients: wantsInputGradients = false, losses, areIndices, weighted } = options;
   const builder = new PlanBuilder(model.context, rows, training, gradients);
   try {
     const given = (shape: readonly number[], needsGradient: boolean) =>
       new Value(shape, rows * sizeOf(shape), new RunArgument(), needsGradient);
     const inputs = model.inputTensors.map(({ shape }) => given(shape, wantsInputGradients));
+    const rowWeights = given([], false);
+    const weights = weighted ? rowWeights : undefined;
     const outputs = planNodes(model, builder, inputs, losses);
     const targets = outputs.map((y, i) => {
       const value = given(y.shape, false);
       const loss = losses?.[i];
-      if (loss !== undefined) loss.plan(builder, y, { value, areIndices: areIndices?.[i] ?? false });
+      if (loss !== undefined) loss.plan(builder, y, { value, areIndices: areIndices?.[i] ?? false, weights });
       else if (gradients) builder.passGradient(y, value);
       return value;
     });
@@ -52,7 +58,14 @@ export function planModel(model: Model, rows: number, options: PlanOptions): Mod
     for (const value of dx) if (value !== undefined) builder.kept.add(value);
     const plan = new Plan(model.core, builder);
     const place = (value: Value) => value.place as RunArgument;
-    return { plan, inputs: inputs.map(place), targets: targets.map(place), outputs, inputGradients: dx };
+    return {
+      plan,
+      inputs: inputs.map(place),
+      targets: targets.map(place),
+      weights: place(rowWeights),
+      outputs,
+      inputGradients: dx,
+    };
   } catch (error) {
     builder.dispose();
     throw error;

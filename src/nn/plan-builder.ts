@@ -241,9 +241,9 @@ export class PlanBuilder {
     return inputs.map((x) => this.#gradients.get(x));
   }
 
-  /** Whether somebody said how the gradient of `y` goes back. @internal */
+  /** Whether somebody said how the gradient of `y` goes back, or nobody will ask. @internal */
   hasBackward(y: Value): boolean {
-    return this.#backward.some((entry) => entry.y === y);
+    return !this.#plansGradients || this.#backward.some((entry) => entry.y === y);
   }
 
   /** Frees the constants. @internal */

@@ -157,11 +157,11 @@ export class Plan {
       } else if (place instanceof Tensor) {
         let entry = watched.get(place);
         if (entry === undefined) {
-          entry = { tensor: place, name: this.#builder.names.get(place) ?? "tensor", ptr: place.ptr, patches: [] };
+          entry = { tensor: place, name: this.#builder.names.get(place) ?? "tensor", ptr: -1, patches: [] };
           watched.set(place, entry);
         }
         entry.patches.push({ call, index, bytes });
-        call[index] = place.ptr + bytes;
+        call[index] = 0; // written by prepare
       } else call[index] = this.#start + this.#layout.offsets.get(rootOf(value!))! + bytes;
     }
     return call;

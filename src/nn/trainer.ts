@@ -1,11 +1,20 @@
 import { nnFamily } from "../backend/families/nn.js";
 import { checkBoolean, checkFinite, checkInteger, checkKeys, describe, unexpected } from "../checks.js";
+import type { Core } from "../core.js";
 import { CheckpointError, DisposedError, OptionError, ShapeError } from "../errors.js";
 import type { OptimizerDescription } from "../optim/optimizer.js";
 import type { OptimizerState } from "../optim/state.js";
 import { Random } from "../random.js";
-import type { Tensor } from "../tensor.js";
-import { type Batch, readTargets, type TargetShape, targetShapeOf } from "./data.js";
+import { Tensor } from "../tensor.js";
+import {
+  type Batch,
+  type RowShape,
+  readRows,
+  readTargets,
+  type TargetShape,
+  targetShapeOf,
+  withoutView,
+} from "./data.js";
 import { Fit, type FitOptions } from "./fit.js";
 import type { Gradients } from "./gradients.js";
 import type { Loss } from "./losses/loss.js";
@@ -51,8 +60,14 @@ export interface Evaluation {
   readonly accuracy: number;
 }
 
+/** Options of `step` and `evaluate`. */
+export interface StepOptions {
+  /** A factor >= 0 for the loss of each row: as many numbers as x has rows. Default: all are 1. */
+  sampleWeights?: Batch;
+}
+
 /** Options of `backward`. */
-export interface BackwardOptions {
+export interface BackwardOptions extends StepOptions {
   /** Factor of the gradients, finite; default 1. */
   scale?: number;
   /** Add to the gradients instead of overwriting them; default false. */
@@ -65,6 +80,7 @@ export interface BackwardOptions {
 export interface CheckedBatch {
   readonly xs: Batch[];
   readonly ys: Batch[];
+  weights: Batch | undefined;
   rows: number;
   /** For each output a bit, whether its targets are class indices. */
   kind: number;
@@ -73,7 +89,11 @@ export interface CheckedBatch {
 /** Outputs that a trainer takes: whether their targets are indices is one bit each of a plan's kind. */
 const MOST_OUTPUTS = 3;
 const EVALUATES = 8;
+const WEIGHTED = 16;
+const WEIGHT = { shape: [], size: 1 };
 const NO_OPTIONS: BackwardOptions = {};
+const STEP_KEYS = ["sampleWeights"];
+const BACKWARD_KEYS = ["sampleWeights", "scale", "accumulate", "seed"];
 
 /**
  * Trains a model by gradient descent: forward, backward and update, everything in linear memory.
@@ -139,8 +159,9 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
    * @param y [rows, ...outputShape], or for `softmaxCrossEntropy` class indices [rows]
    * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError, NonFiniteError; parameters and state are then unchanged
    */
-  step(x: Batch | readonly Batch[], y: Batch | readonly Batch[]): number {
-    const loss = this.#backward(x, y, NO_OPTIONS);
+  step(x: Batch | readonly Batch[], y: Batch | readonly Batch[], options: StepOptions = NO_OPTIONS): number {
+    checkKeys("options", options, STEP_KEYS);
+    const loss = this.#backward(x, y, options);
     this.#update();
     return loss;
   }
@@ -158,7 +179,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
    * trainer.update();
    */
   backward(x: Batch | readonly Batch[], y: Batch | readonly Batch[], options: BackwardOptions = NO_OPTIONS): number {
-    checkKeys("options", options, ["scale", "accumulate", "seed"]);
+    checkKeys("options", options, BACKWARD_KEYS);
     checkFinite("scale", options.scale ?? 0, Number.NEGATIVE_INFINITY);
     checkBoolean("accumulate", options.accumulate ?? false);
     checkInteger("seed", options.seed ?? 0, -(2 ** 31), 2 ** 31 - 1);
@@ -183,11 +204,12 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
    *
    * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError
    */
-  evaluate(x: Batch | readonly Batch[], y: Batch | readonly Batch[]): Evaluation {
+  evaluate(x: Batch | readonly Batch[], y: Batch | readonly Batch[], options: StepOptions = NO_OPTIONS): Evaluation {
     this.#assertLive();
+    checkKeys("options", options, STEP_KEYS);
     const batch = newBatch();
-    this.#readBatch("", x, y, batch);
-    const { xs, ys, rows, kind } = batch;
+    this.#readBatch("", x, y, options.sampleWeights, batch);
+    const { xs, ys, weights, rows, kind } = batch;
     const { model } = this;
     const { answers } = this.losses[0]!;
     const kernels = model.core.kernels(nnFamily);
@@ -197,14 +219,16 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
     let correct = 0;
     for (let first = 0; first < rows; first += CHUNK_ROWS) {
       const count = Math.min(CHUNK_ROWS, rows - first);
-      const { plan, inputs, targets, outputs } = this.#workspace.planFor(count, kind | EVALUATES);
+      const found = this.#workspace.planFor(count, kind | EVALUATES);
+      const { plan, inputs, targets, outputs } = found;
       for (const [i, input] of inputs.entries()) {
         plan.set(input, this.#workspace.inputAddress(i, xs[i]!, first, count));
       }
       for (const [i, target] of targets.entries()) {
-        const width = this.targetWidth(i, kind);
+        const width = this.targetRow(i, kind).size;
         plan.set(target, this.#workspace.targetAddress(i, ys[i]!, first, count, width));
       }
+      if (weights !== undefined) plan.set(found.weights, this.#workspace.weightsAddress(weights, first, count));
       plan.forward();
       lossSum += count * plan.loss();
       if (answersInRow === 0) continue;
@@ -287,15 +311,19 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
   }
 
   /** Checks a data set; `name` is what messages call it. @internal */
-  checkData(name: string, data: Dataset): CheckedBatch {
+  checkData(name: string, data: Dataset, sampleWeights?: Batch): CheckedBatch {
     checkKeys(name, data, ["x", "y"]);
     const batch = newBatch();
-    this.#readBatch(`${name}.`, data.x, data.y, batch);
-    return batch;
+    this.#readBatch(`${name}.`, data.x, data.y, sampleWeights, batch);
+    const { core, inputTensors } = this.model;
+    const xs = batch.xs.map((x, i) => withoutView(core, x, inputTensors[i]!));
+    const ys = batch.ys.map((y, i) => withoutView(core, y, this.targetRow(i, batch.kind)));
+    const weights = batch.weights && withoutView(core, batch.weights, WEIGHT);
+    return { ...batch, xs, ys, weights };
   }
 
   /** Checks inputs and targets, and notes them in `into`. */
-  #readBatch(prefix: string, x: Dataset["x"], y: Dataset["y"], into: CheckedBatch): void {
+  #readBatch(prefix: string, x: Dataset["x"], y: Dataset["y"], weights: Batch | undefined, into: CheckedBatch): void {
     const { model, losses } = this;
     into.rows = model.readInputs(prefix === "" ? "x" : `${prefix}x`, x, into.xs);
     into.kind = 0;
@@ -311,12 +339,16 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
       if (readTargets(name, targets, model.core, into.rows, this.#targetShapes[i]!, acceptsIndices))
         into.kind |= 1 << i;
     }
+    into.weights = weights;
+    if (weights === undefined) return;
+    checkWeights(weights, model.core, into.rows);
+    into.kind |= WEIGHTED;
   }
 
-  /** Elements in a row of targets. @internal */
-  targetWidth(output: number, kind: number): number {
+  /** A row of targets. @internal */
+  targetRow(output: number, kind: number): RowShape {
     const { values, indices } = this.#targetShapes[output]!;
-    return kind & (1 << output) ? indices.size : values.size;
+    return kind & (1 << output) ? indices : values;
   }
 
   /** The plan of a training step for so many rows, and where its batch goes. @internal */
@@ -350,15 +382,17 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
   #backward(x: Dataset["x"], y: Dataset["y"], options: BackwardOptions): number {
     this.#assertIdle("step");
     const batch = this.#batch;
-    this.#readBatch("", x, y, batch);
-    const { xs, ys, rows, kind } = batch;
+    this.#readBatch("", x, y, options.sampleWeights, batch);
+    const { xs, ys, weights, rows, kind } = batch;
     if (rows === 0) throw new ShapeError("x has no rows, expected at least one");
     const workspace = this.#workspace;
-    const { plan, inputs, targets } = workspace.planFor(rows, kind);
+    const found = workspace.planFor(rows, kind);
+    const { plan, inputs, targets } = found;
     for (let i = 0; i < inputs.length; i++) plan.set(inputs[i]!, workspace.inputAddress(i, xs[i]!, 0, rows));
     for (let i = 0; i < targets.length; i++) {
-      plan.set(targets[i]!, workspace.targetAddress(i, ys[i]!, 0, rows, this.targetWidth(i, kind)));
+      plan.set(targets[i]!, workspace.targetAddress(i, ys[i]!, 0, rows, this.targetRow(i, kind).size));
     }
+    if (weights !== undefined) plan.set(found.weights, workspace.weightsAddress(weights, 0, rows));
     return this.#run(plan, options);
   }
 
@@ -379,7 +413,8 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
   #planOptions(kind: number): PlanOptions {
     const training = (kind & EVALUATES) === 0;
     const areIndices = this.losses.map((_, i) => (kind & (1 << i)) !== 0);
-    return { training, gradients: training, losses: this.losses, areIndices };
+    const weighted = (kind & WEIGHTED) !== 0;
+    return { training, gradients: training, losses: this.losses, areIndices, weighted };
   }
 
   #assertLive(): void {
@@ -396,7 +431,18 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
 }
 
 function newBatch(): CheckedBatch {
-  return { xs: [], ys: [], rows: 0, kind: 0 };
+  return { xs: [], ys: [], weights: undefined, rows: 0, kind: 0 };
+}
+
+function checkWeights(weights: Batch, core: Core, rows: number): void {
+  const count = readRows("sampleWeights", weights, core, WEIGHT);
+  if (count !== rows) throw new ShapeError(`sampleWeights has ${count} elements, expected ${rows} as x has rows`);
+  const values = weights instanceof Tensor ? weights.data : weights;
+  for (let i = 0; i < rows; i++) {
+    if (!(values[i]! >= 0 && values[i]! < Number.POSITIVE_INFINITY)) {
+      throw unexpected(`sampleWeights[${i}]`, values[i], "a finite number >= 0");
+    }
+  }
 }
 
 function checkLosses(loss: unknown, outputs: number): readonly Loss[] {

@@ -21,9 +21,10 @@ export class Workspace {
   #block: Tensor | undefined;
   #inputs: Tensor[] = [];
   #targets: Tensor[] = [];
+  #weights: Tensor | undefined;
   #capacity = 0;
 
-  /** @param options of the plans of each kind, an integer from 0 to 15 */
+  /** @param options of the plans of each kind, an integer from 0 to 31 */
   constructor(model: Model, options: (kind: number) => PlanOptions) {
     this.#model = model;
     this.#core = model.core;
@@ -37,7 +38,7 @@ export class Workspace {
    * @throws OutOfMemoryError, DisposedError; nothing has then changed
    */
   planFor(rows: number, kind: number): ModelPlan {
-    const key = rows * 16 + kind;
+    const key = rows * 32 + kind;
     let found = this.#plans.get(key);
     if (found === undefined) {
       const { hasGradients } = this.#model;
@@ -82,10 +83,20 @@ export class Workspace {
     return addressOf(this.#core, y, this.#targets[index]!, first, rows, width);
   }
 
+  /** Room for the weights of the rows. */
+  get weights(): Tensor {
+    return this.#weights!;
+  }
+
+  /** The same for the weights of the rows. */
+  weightsAddress(weights: Batch, first: number, rows: number): number {
+    return addressOf(this.#core, weights, this.#weights!, first, rows, 1);
+  }
+
   dispose(): void {
     for (const { plan } of this.#plans.values()) plan.dispose();
     this.#plans.clear();
-    for (const tensor of [this.#block, ...this.#inputs, ...this.#targets]) tensor?.dispose();
+    for (const tensor of [this.#block, ...this.#inputs, ...this.#targets, this.#weights]) tensor?.dispose();
     this.#capacity = 0;
     this.#block = undefined;
   }
@@ -102,21 +113,24 @@ export class Workspace {
     let block = this.#block;
     let inputs = this.#inputs;
     let targets = this.#targets;
+    let weights = this.#weights;
     try {
       if (block === undefined || bytes > block.size * 4) block = take(Math.ceil(bytes / 4));
       if (grows) {
         inputs = this.#model.inputTensors.map(({ size }) => take(rows * size));
         targets = this.#targetSizes.map((size) => take(rows * size));
+        weights = take(rows);
       }
     } catch (error) {
       for (const tensor of made) tensor.dispose();
       throw error;
     }
     if (block !== this.#block) this.#block?.dispose();
-    if (grows) for (const tensor of [...this.#inputs, ...this.#targets]) tensor.dispose();
+    if (grows) for (const tensor of [...this.#inputs, ...this.#targets, this.#weights]) tensor?.dispose();
     this.#block = block;
     this.#inputs = inputs;
     this.#targets = targets;
+    this.#weights = weights;
     this.#capacity = Math.max(rows, this.#capacity);
   }
 }

@@ -32,7 +32,17 @@ describeConformance("gather_f32", () => {
         const index = indices(count, rows, columns + count, areIntegers);
         const y = new Int32Array(outer * count * columns);
         const { operands } = conform(`${[outer, count, rows]}`, { x, index, y }, (kernels, ptr) =>
-          kernels.gather_f32(outer, count, columns, rows, ptr.index!, Number(areIntegers), ptr.x!, ptr.y!),
+          kernels.gather_f32(
+            outer,
+            count,
+            columns,
+            rows,
+            ptr.index!,
+            Number(areIntegers),
+            ptr.x!,
+            ptr.y!,
+            count * columns,
+          ),
         );
         const expected = y.map((_, i) => {
           const c = i % columns;
@@ -54,7 +64,7 @@ describeConformance("gather_f32", () => {
       for (const value of bad) {
         const index = areIntegers ? Int32Array.of(4, 0, value, 1) : Float32Array.of(4, -0, value, 1);
         const { operands, result } = conform(`${value}`, { x, index, y: new Float32Array(4 * 9) }, (kernels, ptr) => {
-          kernels.gather_f32(1, 4, 9, 5, ptr.index!, areIntegers, ptr.x!, ptr.y!);
+          kernels.gather_f32(1, 4, 9, 5, ptr.index!, areIntegers, ptr.x!, ptr.y!, 36);
           return kernels.check_indices(4, 5, ptr.index!, areIntegers);
         });
         expect(result, `${value}`).toBe(2);

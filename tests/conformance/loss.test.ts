@@ -21,10 +21,11 @@ interface ElementwiseLoss {
 }
 
 const DELTA = Math.fround(0.7);
+const POSITIVE_WEIGHT = 3;
 
 const ELEMENTWISE: Record<string, ElementwiseLoss> = {
   mean_squared_error_f32: {
-    run: (kernels, count, y, t, grad) => kernels.mean_squared_error_f32(count, y, t, grad),
+    run: (kernels, count, y, t, grad) => kernels.mean_squared_error_f32(count, 1, y, t, NONE, grad),
     reference(y, t) {
       const d = y - t;
       // The difference is rounded, and squared, and the square is rounded.
@@ -32,7 +33,7 @@ const ELEMENTWISE: Record<string, ElementwiseLoss> = {
     },
   },
   binary_cross_entropy_f32: {
-    run: (kernels, count, z, t, grad) => kernels.binary_cross_entropy_f32(count, z, t, grad),
+    run: (kernels, count, z, t, grad) => kernels.binary_cross_entropy_f32(count, 1, z, t, NONE, grad),
     reference(z, t) {
       const e = Math.exp(-Math.abs(z));
       const linear = Math.max(z, 0) - z * t;
@@ -50,7 +51,7 @@ const ELEMENTWISE: Record<string, ElementwiseLoss> = {
     },
   },
   huber_f32: {
-    run: (kernels, count, y, t, grad) => kernels.huber_f32(count, y, t, grad, 0.7),
+    run: (kernels, count, y, t, grad) => kernels.huber_f32(count, 1, y, t, NONE, grad, 0.7),
     reference(y, t) {
       const distance = Math.abs(y - t);
       const inside = distance < DELTA;
@@ -60,6 +61,33 @@ const ELEMENTWISE: Record<string, ElementwiseLoss> = {
         termBound: U * (inside ? 3.1 * term : DELTA * distance + 2 * term),
         slope: Math.sign(y - t) * Math.min(distance, DELTA),
         slopeBound: inside ? U * distance : 0,
+      };
+    },
+  },
+  mean_absolute_error_f32: {
+    run: (kernels, count, y, t, grad) => kernels.mean_absolute_error_f32(count, 1, y, t, NONE, grad),
+    reference(y, t) {
+      const distance = Math.abs(y - t);
+      return { term: distance, termBound: U * distance, slope: Math.sign(y - t), slopeBound: 0 };
+    },
+  },
+  weighted_binary_cross_entropy_f32: {
+    run: (kernels, count, z, t, grad) =>
+      kernels.weighted_binary_cross_entropy_f32(count, 1, z, t, NONE, grad, POSITIVE_WEIGHT),
+    reference(z, t) {
+      const e = Math.exp(-Math.abs(z));
+      const share = 1 + (POSITIVE_WEIGHT - 1) * t;
+      const softplus = Math.log1p(e) + Math.max(-z, 0);
+      const linear = (1 - t) * z;
+      const p = (share * e) / (1 + e);
+      const other = z < 0 ? POSITIVE_WEIGHT * t : 1 - t;
+      const slope = z < 0 ? p - other : other - p;
+      return {
+        term: linear + share * softplus,
+        // The share has two roundings, softplus is 3 ulp off, and both products and the sum are rounded.
+        termBound: U * (2 * Math.abs(linear) + 12 * share * softplus + Math.abs(linear + share * softplus)),
+        slope,
+        slopeBound: U * (8 * p + Math.abs(other) + Math.abs(slope)),
       };
     },
   },
@@ -161,7 +189,9 @@ describeConformance("mean_squared_error_f32, order of addition", () => {
       [[large, 2, 0, small, 0, small, 0, 0], carried],
     ] as [number[], number][]) {
       const operands = { y: Float32Array.from(y), t: new Float32Array(8) };
-      const { result } = conform("order", operands, (k, ptr) => k.mean_squared_error_f32(8, ptr.y!, ptr.t!, NONE));
+      const { result } = conform("order", operands, (k, ptr) =>
+        k.mean_squared_error_f32(8, 1, ptr.y!, ptr.t!, NONE, NONE),
+      );
       expect(result, `terms from ${y}`).toBe(mean);
     }
   });
@@ -195,7 +225,9 @@ describeConformance("huber_f32, delta", () => {
     const y = Float32Array.of(0.5, -0.5, 2, -2, 3, -3, 2, 0, 1e30);
     const t = new Float32Array(9);
     const grad = new Float32Array(9);
-    const { operands } = conform("huber", { y, t, grad }, (k, ptr) => k.huber_f32(8, ptr.y!, ptr.t!, ptr.grad!, 2));
+    const { operands } = conform("huber", { y, t, grad }, (k, ptr) =>
+      k.huber_f32(8, 1, ptr.y!, ptr.t!, NONE, ptr.grad!, 2),
+    );
     expect(Array.from(operands.grad!)).toEqual([0.5, -0.5, 2, -2, 2, -2, 2, 0, 0].map((slope) => slope / 8));
     for (const [value, loss] of [
       [0.5, 0.125],
@@ -204,7 +236,7 @@ describeConformance("huber_f32, delta", () => {
       [-3, 4],
     ] as const) {
       const one = { y: Float32Array.of(value), t: Float32Array.of(0) };
-      expect(conform("huber", one, (k, ptr) => k.huber_f32(1, ptr.y!, ptr.t!, NONE, 2)).result).toBe(loss);
+      expect(conform("huber", one, (k, ptr) => k.huber_f32(1, 1, ptr.y!, ptr.t!, NONE, NONE, 2)).result).toBe(loss);
     }
   });
 });
@@ -215,15 +247,15 @@ function crossEntropy(rows: number, columns: number, z: Float32Array, t: Float32
   const flag = Number(indices);
   const what = `${rows} × ${columns}`;
   const full = conform(what, { z, t, grad }, (kernels, ptr) =>
-    kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, flag, ptr.grad!),
+    kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, flag, NONE, ptr.grad!),
   );
   expectSameBits(full.operands.z!, z, "logits are only read");
   expectSameBits(full.operands.t!, t, "targets are only read");
   const alone = conform(`${what}, loss alone`, { z, t }, (kernels, ptr) =>
-    kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, flag, NONE),
+    kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, flag, NONE, NONE),
   );
   const over = conform(`${what}, gradient over logits`, { z, t }, (kernels, ptr) =>
-    kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, flag, ptr.z!),
+    kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, flag, NONE, ptr.z!),
   );
   expectSameBits(
     [alone.result as number, over.result as number],
@@ -424,5 +456,211 @@ describeConformance("count_correct_f32", () => {
     expect(countCorrect(0, 5, new Float32Array(0), new Float32Array(0), true)).toBe(0);
     expect(countCorrect(3, 0, new Float32Array(0), new Float32Array(3), true)).toBe(0);
     expect(countCorrect(3, 0, new Float32Array(0), new Float32Array(0), false)).toBe(0);
+  });
+});
+
+/** Kernels of losses that take weights of rows. */
+const WEIGHTED = {
+  mean_squared_error_f32: [],
+  binary_cross_entropy_f32: [],
+  huber_f32: [0.7],
+  mean_absolute_error_f32: [],
+  hinge_f32: [],
+  kl_divergence_f32: [],
+  weighted_binary_cross_entropy_f32: [3],
+} as const;
+
+/** Calls a loss kernel, whose last arguments differ. */
+function callLoss(kernels: AllKernels, name: keyof typeof WEIGHTED, args: readonly number[]): number {
+  const kernel = kernels[name] as (...args: number[]) => number;
+  return kernel(...args, ...WEIGHTED[name]);
+}
+
+describeConformance("weights of rows", () => {
+  for (const name of Object.keys(WEIGHTED) as (keyof typeof WEIGHTED)[]) {
+    it.each([1, 3, 8, 11])(`${name}, %i columns: each row counts as often as its weight says`, (columns) => {
+      const rows = 6;
+      const next = randomSource(columns);
+      const y = randomValues(rows * columns, columns, 3).map(Math.abs);
+      const t = Float32Array.from({ length: rows * columns }, () => (next() < 0.5 ? 0 : 1));
+      const weights = Float32Array.of(1, 0, 2.5, -1, 0.3, 1);
+      const grad = new Float32Array(rows * columns).fill(7);
+      const { result, operands } = conform("weighted", { y, t, weights, grad }, (kernels, ptr) =>
+        callLoss(kernels, name, [rows, columns, ptr.y!, ptr.t!, ptr.weights!, ptr.grad!]),
+      );
+      const ones = conform("ones", { y, t, weights: weights.map(() => 1), grad }, (kernels, ptr) =>
+        callLoss(kernels, name, [rows, columns, ptr.y!, ptr.t!, ptr.weights!, ptr.grad!]),
+      );
+      const none = conform("no weights", { y, t, grad }, (kernels, ptr) =>
+        callLoss(kernels, name, [rows, columns, ptr.y!, ptr.t!, NONE, ptr.grad!]),
+      );
+      expectSameBits(ones.operands.grad!, none.operands.grad!, "weights of 1 change no gradient");
+      expect(Math.abs((ones.result as number) - (none.result as number))).toBeLessThanOrEqual(
+        2 * U * Math.abs(none.result as number),
+      );
+      let total = 0;
+      let size = 0;
+      for (let i = 0; i < rows; i++) {
+        const [from, to] = [i * columns, (i + 1) * columns];
+        const alone = conform("a row", { y: y.slice(from, to), t: t.slice(from, to) }, (kernels, ptr) =>
+          callLoss(kernels, name, [1, columns, ptr.y!, ptr.t!, NONE, NONE]),
+        ).result as number;
+        total += (alone * weights[i]!) / rows;
+        size += Math.abs(alone * weights[i]!) / rows;
+        for (let j = from; j < to; j++) {
+          const slope = none.operands.grad![j]! * weights[i]!;
+          expect(Math.abs(operands.grad![j]! - slope)).toBeLessThanOrEqual(3 * U * Math.abs(slope));
+        }
+      }
+      expectClose(result as number, total, 2 * U * size, "weighted mean");
+    });
+  }
+
+  it("softmax_cross_entropy_f32: each row counts as often as its weight says", () => {
+    const [rows, columns] = [6, 5];
+    const z = randomValues(rows * columns, 1, 3);
+    const t = classes(rows, columns, 2);
+    const weights = Float32Array.of(1, 0, 2.5, -1, 0.3, 1);
+    const grad = new Float32Array(rows * columns);
+    const { result, operands } = conform("weighted", { z, t, weights, grad }, (kernels, ptr) =>
+      kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, 1, ptr.weights!, ptr.grad!),
+    );
+    const plain = crossEntropy(rows, columns, z, t, true);
+    let total = 0;
+    let size = 0;
+    for (let i = 0; i < rows; i++) {
+      const [from, to] = [i * columns, (i + 1) * columns];
+      const { loss } = crossEntropy(1, columns, z.slice(from, to), t.slice(i, i + 1), true);
+      total += (loss * weights[i]!) / rows;
+      size += Math.abs(loss * weights[i]!) / rows;
+      for (let j = from; j < to; j++) {
+        const slope = plain.grad[j]! * weights[i]!;
+        expect(Math.abs(operands.grad![j]! - slope)).toBeLessThanOrEqual(3 * U * Math.abs(slope));
+      }
+    }
+    expectClose(result as number, total, 2 * U * size, "weighted mean");
+  });
+});
+
+describeConformance("hinge_f32 and kl_divergence_f32", () => {
+  const run = (
+    name: "hinge_f32" | "kl_divergence_f32",
+    rows: number,
+    columns: number,
+    y: Float32Array,
+    t: Float32Array,
+  ) => {
+    const { result, operands } = conform(name, { y, t, grad: new Float32Array(y.length) }, (kernels, ptr) =>
+      kernels[name](rows, columns, ptr.y!, ptr.t!, NONE, ptr.grad!),
+    );
+    return { loss: result as number, grad: operands.grad as Float32Array };
+  };
+
+  it("hinge is 0 beyond the margin, and takes 0 for −1 where all labels are 0 or 1", () => {
+    const y = Float32Array.of(2, 0.5, -0.25, 1, -3, 0, 0.5, -1, 2);
+    const signs = Float32Array.of(1, 1, 1, 1, 1, -1, -1, -1, -1);
+    const binary = signs.map((sign) => (sign + 1) / 2);
+    const expected = Array.from(y, (value, i) => Math.max(0, 1 - signs[i]! * value));
+    for (const t of [signs, binary]) {
+      const { loss, grad } = run("hinge_f32", 9, 1, y, t);
+      expect(loss).toBe(Math.fround(expected.reduce((a, b) => a + b) / 9));
+      const ninth = Math.fround(1 / 9);
+      expectSameBits(
+        grad,
+        expected.map((value, i) => (value > 0 ? -signs[i]! * ninth : 0)),
+        "gradient",
+      );
+    }
+    // One label that is neither: nothing is converted.
+    const mixed = run("hinge_f32", 3, 1, Float32Array.of(0.5, 0.5, 0.5), Float32Array.of(0, 1, 0.5));
+    expect(mixed.loss).toBe(Math.fround((1 + 0.5 + 0.75) / 3));
+    expect(run("hinge_f32", 2, 1, Float32Array.of(1, 1), Float32Array.of(Number.NaN, 0)).loss).toBeNaN();
+  });
+
+  it.each(SIZES.filter((size) => size > 0))("kl_divergence_f32, %i columns, sums over a row", (columns) => {
+    const rows = 4;
+    const next = randomSource(columns);
+    const share = () => Float32Array.from({ length: rows * columns }, () => next() ** 3);
+    const [y, t] = [share(), share()];
+    if (columns > 3) {
+      t.set([0, 1, 0]);
+      y.set([0.2, 1, 0]);
+    }
+    const { loss, grad } = run("kl_divergence_f32", rows, columns, y, t);
+    const LEAST = Math.fround(1e-7);
+    let sum = 0;
+    let bound = 0;
+    for (let i = 0; i < y.length; i++) {
+      const [p, q] = [Math.max(t[i]!, LEAST), Math.max(y[i]!, LEAST)];
+      sum += p * Math.log(p / q);
+      bound += p * U * (1 + 4 * Math.abs(Math.log(p / q)));
+      const slope = y[i]! < LEAST ? 0 : -p / q;
+      expectClose(grad[i]!, slope / rows, (3 * U * Math.abs(slope)) / rows, `gradient ${i}`);
+    }
+    expectClose(loss, sum / rows, bound / rows + (2 * U * Math.abs(sum)) / rows, "mean");
+  });
+
+  it("take special values", () => {
+    for (const name of ["hinge_f32", "kl_divergence_f32"] as const) {
+      for (const value of SPECIAL_VALUES) {
+        run(name, 3, 1, Float32Array.of(value, 0.5, 1), Float32Array.of(1, value, 0));
+        run(name, 1, 9, new Float32Array(9).fill(value), new Float32Array(9).fill(0.5));
+      }
+      expect(run(name, 0, 3, new Float32Array(0), new Float32Array(0)).loss).toBeNaN();
+    }
+  });
+});
+
+describeConformance("smooth_labels_f32 and class_weights_f32", () => {
+  const f = Math.fround;
+
+  it("smooths rows and indices alike", () => {
+    const [rows, columns] = [5, 7];
+    const indices = classes(rows, columns, 3);
+    const t = Float32Array.from({ length: rows * columns }, (_, i) =>
+      Number(indices[Math.floor(i / columns)] === i % columns),
+    );
+    const operands = { indices, t, fromIndices: t.map(() => 7), fromRows: t.map(() => 7), over: t };
+    const { operands: after } = conform("smooth", operands, (kernels, ptr) => {
+      kernels.smooth_labels_f32(rows, columns, ptr.indices!, 1, 0.9, 0.1 / columns, ptr.fromIndices!);
+      kernels.smooth_labels_f32(rows, columns, ptr.t!, 0, 0.9, 0.1 / columns, ptr.fromRows!);
+      kernels.smooth_labels_f32(rows, columns, ptr.over!, 0, 0.9, 0.1 / columns, ptr.over!);
+    });
+    const expected = t.map((value) => f(value * f(0.9)) + f(0.1 / columns));
+    for (const key of ["fromIndices", "fromRows", "over"]) expectSameBits(after[key]!, expected, key);
+    const bad = conform("bad", { t: Float32Array.of(7, -1), out: new Float32Array(14) }, (kernels, ptr) =>
+      kernels.smooth_labels_f32(2, 7, ptr.t!, 1, 0.9, 0.01, ptr.out!),
+    );
+    expect(Array.from(bad.operands.out!).every(Number.isNaN)).toBe(true);
+  });
+
+  it("weighs rows by index, by row and by a single column", () => {
+    const classWeights = Float32Array.of(0.5, 2, 3);
+    const weights = Float32Array.of(1, 10, 0.1, 1);
+    const indices = Float32Array.of(2, 0, 1, 5);
+    const rows = Float32Array.of(0, 0, 1, 0.9, 0.1, 0, 0.2, 0.7, 0.1, Number.NaN, 0, 0);
+    const single = Float32Array.of(0, 1, 1, 0.5);
+    const nothing = new Float32Array(4).fill(7);
+    const operands = {
+      classWeights,
+      weights,
+      indices,
+      rows,
+      single,
+      a: nothing,
+      b: nothing,
+      c: nothing,
+      over: weights,
+    };
+    const { operands: after } = conform("weights", operands, (kernels, ptr) => {
+      kernels.class_weights_f32(4, 3, ptr.indices!, 1, 3, ptr.classWeights!, NONE, ptr.a!);
+      kernels.class_weights_f32(4, 3, ptr.rows!, 0, 3, ptr.classWeights!, ptr.weights!, ptr.b!);
+      kernels.class_weights_f32(4, 1, ptr.single!, 0, 2, ptr.classWeights!, NONE, ptr.c!);
+      kernels.class_weights_f32(4, 3, ptr.indices!, 1, 3, ptr.classWeights!, ptr.over!, ptr.over!);
+    });
+    expectSameBits(after.a!, [3, 0.5, 2, Number.NaN], "indices");
+    expectSameBits(after.b!, [3, 5, f(0.1) * 2, Number.NaN].map(f), "rows");
+    expectSameBits(after.c!, [0.5, 2, 2, Number.NaN], "a single column");
+    expectSameBits(after.over!, [3, 5, f(f(0.1) * 2), Number.NaN], "over weights");
   });
 });

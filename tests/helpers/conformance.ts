@@ -4,8 +4,14 @@ import { instantiateSync } from "@assemblyscript/loader";
 import { describe, expect, it } from "vitest";
 import { AttachedHeap } from "../../src/backend/arena.js";
 import type { LinearMemory } from "../../src/backend/backend.js";
+import type { ActivationKernels } from "../../src/backend/families/activation.js";
+import type { AttentionKernels } from "../../src/backend/families/attention.js";
 import { type CoreKernels, coreFamily } from "../../src/backend/families/core.js";
+import type { EmbeddingKernels } from "../../src/backend/families/embedding.js";
+import type { LossKernels } from "../../src/backend/families/loss.js";
 import type { NetworkKernels } from "../../src/backend/families/nn.js";
+import type { NormKernels } from "../../src/backend/families/norm.js";
+import type { ReduceKernels } from "../../src/backend/families/reduce.js";
 import type { KernelFamily } from "../../src/backend/family.js";
 import { exp, log } from "../../src/backend/js/math.js";
 import { JsMemory } from "../../src/backend/js/memory.js";
@@ -31,7 +37,13 @@ const added = families.filter((family) => family !== (coreFamily as KernelFamily
 
 /** All kernels there are; exp and log are exported only for the tests of their accuracy. */
 export type AllKernels = CoreKernels &
-  NetworkKernels & {
+  NetworkKernels &
+  ActivationKernels &
+  AttentionKernels &
+  EmbeddingKernels &
+  LossKernels &
+  NormKernels &
+  ReduceKernels & {
     exp_f32(count: number, xPtr: number, yPtr: number): void;
     log_f32(count: number, xPtr: number, yPtr: number): void;
   };

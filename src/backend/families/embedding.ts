@@ -6,7 +6,10 @@ import { binary } from "../wasm/binaries/embedding.js";
 export interface EmbeddingKernels {
   /** Position of the first index that is no integer from 0 to rows − 1; −1 if there is none. */
   check_indices(count: number, rows: number, indicesPtr: number, areIntegers: number): number;
-  /** y[o, i, c] = x[o, index[i], c]; x is [outer, rows, inner]. An index out of range gives NaN. */
+  /**
+   * y[o, i, c] = x[o, index[i], c]; x is [outer, rows, inner], and y[o + 1] is `yStride` elements after y[o]. An index out
+   * of range gives NaN.
+   */
   gather_f32(
     outer: number,
     count: number,
@@ -16,6 +19,7 @@ export interface EmbeddingKernels {
     areIntegers: number,
     xPtr: number,
     yPtr: number,
+    yStride: number,
   ): void;
   /**
    * y[index[i], j] += x[i, j] in ascending i, after setting y [rows, columns] to 0 unless `accumulate`. Rows are `stride`
@@ -55,8 +59,8 @@ export const embeddingFamily: KernelFamily<EmbeddingKernels> = {
   js: embeddingKernels,
   warmUp(kernels) {
     const [x, y, z, indices, rows, columns] = [1024, 65536, 131072, 196608, 64, 64];
-    kernels.gather_f32(1, rows, columns, rows, indices, 1, x, y);
-    kernels.gather_f32(1, rows, columns, rows, indices, 0, x, y);
+    kernels.gather_f32(1, rows, columns, rows, indices, 1, x, y, rows * columns);
+    kernels.gather_f32(1, rows, columns, rows, indices, 0, x, y, rows * columns);
     kernels.scatter_add_f32(rows, columns, rows, columns, indices, 1, 0, x, y);
     kernels.collect_rows_f32(rows, columns, rows, indices, 0, x, y, z, indices + 65536);
     kernels.check_indices(rows, rows, indices, 0);
@@ -65,7 +69,7 @@ export const embeddingFamily: KernelFamily<EmbeddingKernels> = {
     gather_f32: {
       count: 1,
       steps: { 4: 4, 7: (args) => 4 * args[2]! },
-      work: (args) => (args[0] === 1 ? args[1]! * args[2]! : 0), // y of a piece is one block only then
+      work: (args) => args[0]! * args[1]! * args[2]!,
     },
     scatter_add_f32: {
       count: 1,

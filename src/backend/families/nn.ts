@@ -6,6 +6,16 @@ import { lossKernels } from "../js/nn/loss.js";
 import { sumKernels } from "../js/nn/sum.js";
 import { binary } from "../wasm/binaries/nn.js";
 
+/** A loss of elements; `weightsPtr` has one weight for each row, or is 0. */
+export type ElementLossKernel = (
+  rows: number,
+  columns: number,
+  yPtr: number,
+  targetsPtr: number,
+  weightsPtr: number,
+  gradPtr: number,
+) => number;
+
 /** Activations, dropout and losses of dense networks. */
 export interface NetworkKernels {
   /** y = a + b, element by element. `yPtr` may equal `aPtr` or `bPtr`. */
@@ -37,12 +47,21 @@ export interface NetworkKernels {
     logitsPtr: number,
     targetsPtr: number,
     targetsAreIndices: number,
+    weightsPtr: number,
     gradPtr: number,
   ): number;
   /** Mean loss over the elements; writes the gradient of the mean unless `gradPtr` is 0. */
-  mean_squared_error_f32(count: number, yPtr: number, targetsPtr: number, gradPtr: number): number;
-  binary_cross_entropy_f32(count: number, logitsPtr: number, targetsPtr: number, gradPtr: number): number;
-  huber_f32(count: number, yPtr: number, targetsPtr: number, gradPtr: number, delta: number): number;
+  mean_squared_error_f32: ElementLossKernel;
+  binary_cross_entropy_f32: ElementLossKernel;
+  huber_f32(
+    rows: number,
+    columns: number,
+    yPtr: number,
+    targetsPtr: number,
+    weightsPtr: number,
+    gradPtr: number,
+    delta: number,
+  ): number;
   /** Rows whose arg max (or, for one column, whose sign) agrees with the target. */
   count_correct_f32(
     rows: number,
@@ -73,10 +92,10 @@ export const nnFamily: KernelFamily<NetworkKernels> = {
     kernels.add_f32(count, x, y, z);
     kernels.scale_f32(count, 2, x, z);
     kernels.dropout_f32(count, x, z, 1, 1 << 30, 2);
-    kernels.softmax_cross_entropy_f32(rows, columns, x, y, 0, z);
-    kernels.mean_squared_error_f32(count, x, y, z);
-    kernels.binary_cross_entropy_f32(count, x, y, z);
-    kernels.huber_f32(count, x, y, z, 1);
+    kernels.softmax_cross_entropy_f32(rows, columns, x, y, 0, 0, z);
+    kernels.mean_squared_error_f32(rows, columns, x, y, 0, z);
+    kernels.binary_cross_entropy_f32(rows, columns, x, y, 0, z);
+    kernels.huber_f32(rows, columns, x, y, 0, z, 1);
     kernels.count_correct_f32(rows, columns, x, y, 0, 0);
   },
   shared: {

@@ -7,6 +7,8 @@ export interface Targets {
   /** One value for each output, or one class index for each row. */
   readonly value: Value;
   readonly areIndices: boolean;
+  /** One factor for each row of the batch; absent where all are 1. */
+  readonly weights: Value | undefined;
 }
 
 /** How a prediction is compared with its target. Losses of your own implement this interface. */
@@ -45,8 +47,9 @@ export function elementwiseLoss(
     absorbs: undefined,
     answers: "none",
     ...loss,
-    plan(builder, y, { value }) {
-      builder.result(nnFamily, kernel, [y.size, y, value, builder.gradient(y) ?? 0, ...more]);
+    plan(builder, y, { value, weights = 0 }) {
+      const grad = builder.gradient(y) ?? 0;
+      builder.result(nnFamily, kernel, [builder.rows, y.rowSize, y, value, weights, grad, ...more]);
     },
   };
 }

@@ -17,11 +17,11 @@ export function softmaxCrossEntropy(): Loss {
     acceptsIndices: true,
     absorbs: "softmax",
     answers: "rows",
-    plan(builder, y, { value, areIndices }) {
+    plan(builder, y, { value, areIndices, weights = 0 }) {
       const columns = y.shape.at(-1)!;
       const rows = y.size / columns;
       const grad = builder.gradient(y) ?? 0;
-      builder.result(nnFamily, "softmax_cross_entropy_f32", [rows, columns, y, value, +areIndices, grad]);
+      builder.result(nnFamily, "softmax_cross_entropy_f32", [rows, columns, y, value, +areIndices, weights, grad]);
     },
   };
 }

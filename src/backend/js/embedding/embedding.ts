@@ -21,12 +21,12 @@ export function embeddingKernels(views: Views): EmbeddingKernels {
       for (let i = 0; i < count; i++) if (indexAt(indicesPtr, i, areIntegers, rows) < 0) return i;
       return -1;
     },
-    gather_f32(outer, count, inner, rows, indicesPtr, areIntegers, xPtr, yPtr) {
+    gather_f32(outer, count, inner, rows, indicesPtr, areIntegers, xPtr, yPtr, yStride) {
       const { f32, i32 } = views;
       for (let o = 0; o < outer; o++) {
         for (let i = 0; i < count; i++) {
           const index = indexAt(indicesPtr, i, areIntegers, rows);
-          const y = (yPtr >>> 2) + (o * count + i) * inner;
+          const y = (yPtr >>> 2) + o * yStride + i * inner;
           const x = (xPtr >>> 2) + (o * rows + index) * inner;
           if (index < 0) f32.fill(Number.NaN, y, y + inner);
           else i32.copyWithin(y, x, x + inner);
