@@ -14,7 +14,7 @@ export const float32: Codec = {
   decode: (bytes, count) => (bytes.length === 4 * count ? valuesOf(bytes) : undefined),
 };
 
-/** The upper half of a float32, rounded to nearest, ties to even: half the bytes, a relative error of up to 2⁻⁹. */
+/** The upper half of a float32, rounded to nearest, ties to even: half the bytes, a relative error of up to 2⁻⁸. */
 export const bfloat16: Codec = {
   encode(values) {
     const bits = new Uint32Array(canonical(values).buffer);

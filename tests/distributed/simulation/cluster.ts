@@ -25,9 +25,13 @@ interface Process {
   isFinished: boolean;
 }
 
+/** What is broken on purpose: a simulation that passes with it would find nothing. */
+export type Sabotage = "none" | "register" | "order of sums";
+
 /** A cluster under a schedule of faults, all of it drawn from one seed. */
 export class Cluster {
   readonly #seed: number;
+  readonly #sabotage: Sabotage;
   readonly #world: World;
   readonly #leaves: number;
   readonly #target: number;
@@ -41,9 +45,11 @@ export class Cluster {
   #started = 0;
   #failure: string | undefined;
 
-  constructor(seed: number) {
+  constructor(seed: number, sabotage: Sabotage = "none") {
     this.#seed = seed;
+    this.#sabotage = sabotage;
     this.#world = new World(seed);
+    this.#world.isRegisterBroken = sabotage === "register";
     const { random } = this.#world;
     this.#leaves = [1, 2, 3, 4, 6, 8, 16][random.below(7)]!;
     this.#target = 8 + random.below(12);
@@ -136,6 +142,7 @@ export class Cluster {
     const spoil = this.#isPure ? 0 : this.#started / 16;
     const schedule = (action: () => void) => world.after(world.random.uniform() * speed, action, node);
     const work = new SimulatedWork(this.#seed, this.#leaves, this.#target, schedule, spoil);
+    if (this.#sabotage === "order of sums") work.addsInReverse = this.#started % 2 === 0;
     const packetizer = new Packetizer(160, this.#started);
     const assembler = new Assembler(4096);
     const send = (to: string | null, message: Message, payload?: Uint8Array) => {
@@ -270,6 +277,6 @@ export class Cluster {
   }
 }
 
-export function simulate(seed: number): Outcome {
-  return new Cluster(seed).run();
+export function simulate(seed: number, sabotage: Sabotage = "none"): Outcome {
+  return new Cluster(seed, sabotage).run();
 }

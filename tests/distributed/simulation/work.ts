@@ -1,7 +1,7 @@
 import { bytesOf, canonical, digestOf, digestOfValues } from "../../../src/distributed/digest.js";
 import { joinBytes, valuesOf } from "../../../src/distributed/packets.js";
 import type { Position, Work } from "../../../src/distributed/protocol/environment.js";
-import { type Block, leavesIn, PartialSums, wholeTree } from "../../../src/distributed/tree.js";
+import { addInto, type Block, leavesIn, PartialSums, wholeTree } from "../../../src/distributed/tree.js";
 import { Random } from "../../../src/random.js";
 
 /** Computes a leaf later; the world decides when. */
@@ -24,6 +24,8 @@ export class SimulatedWork implements Work {
   readonly #spoil: number;
   target: number;
   step = 0;
+  /** Leaves one after the other from the last on, instead of in the tree's order. */
+  addsInReverse = false;
   #parameters: Float32Array = new Float32Array(SIZE).fill(0.5);
   #velocity: Float32Array = new Float32Array(SIZE);
 
@@ -56,12 +58,18 @@ export class SimulatedWork implements Work {
         if (cancelled()) return done(undefined);
         if (step !== this.step) throw new Error(`computes step ${step} with the parameters of step ${this.step}`);
         sums.add({ first: index, size: 1 }, this.leaf(step, block.first + index));
-        const { total } = sums;
+        const total = sums.total && this.addsInReverse ? this.#reversed(step, block) : sums.total;
         if (total === undefined) next(index + 1);
         else done(bytesOf(canonical(total)));
       });
     };
     next(0);
+  }
+
+  #reversed(step: number, block: Block): Float32Array {
+    const sum = new Float32Array(SIZE);
+    for (let i = leavesIn(block, this.leaves) - 1; i >= 0; i--) addInto(sum, this.leaf(step, block.first + i));
+    return sum;
   }
 
   decode(sum: Uint8Array): Float32Array | undefined {
