@@ -100,6 +100,20 @@ export function is_relaxed(): bool {
   else return a < b ? x : y;
 }
 
+/** All bits of a lane where `a == b`, else none; none for a NaN. */
+// @ts-ignore: decorator
+@inline export function equalBits<T>(a: T, b: T): T {
+  if (isVector<T>()) return f32x4.eq(a, b);
+  else return reinterpret<f32>(a == b ? -1 : 0);
+}
+
+/** The bits of `a` that `b` has not. */
+// @ts-ignore: decorator
+@inline export function withoutBits<T>(a: T, b: T): T {
+  if (isVector<T>()) return v128.andnot(a, b);
+  else return reinterpret<f32>(reinterpret<i32>(a) & ~reinterpret<i32>(b));
+}
+
 // Lanes seen as 32-bit integers: a `T` that carries bits is still a `T`, and no instruction is spent on the change.
 
 // @ts-ignore: decorator

@@ -1,18 +1,48 @@
 import { OptionError } from "./errors.js";
 
+/** Characters of a string that a message quotes. */
+const QUOTED = 60;
+
 /** A value as an error message shows it: short, and with its type where the value alone would mislead. */
 export function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (value === null || typeof value !== "object") return String(value);
-  if (ArrayBuffer.isView(value) || Array.isArray(value)) {
-    return `${value.constructor.name}(${(value as unknown as ArrayLike<unknown>).length})`;
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value.length > QUOTED ? `${value.slice(0, QUOTED)}…` : value);
+    case "bigint":
+      return `${value}n`.length > QUOTED ? "a bigint" : `${value}n`;
+    case "function":
+      return value.name === "" ? "a function" : `function ${value.name}`;
+    case "object":
+      return value === null ? "null" : describeObject(value);
+    default:
+      return String(value);
   }
-  return value.constructor?.name ?? "object";
+}
+
+function describeObject(value: object): string {
+  try {
+    const name = value.constructor?.name;
+    if (typeof name !== "string" || name === "") return "object";
+    if (Array.isArray(value)) return `Array(${value.length})`;
+    if (!ArrayBuffer.isView(value)) return name;
+    const { length } = value as unknown as ArrayLike<unknown>;
+    return length === undefined ? `${name}(${value.byteLength} bytes)` : `${name}(${length})`;
+  } catch {
+    return "object"; // a proxy or getter that throws
+  }
 }
 
 /** The error of an argument that is not what it should be: its name, what it was, and what was expected. */
 export function unexpected(name: string, value: unknown, expected: string): OptionError {
-  return new OptionError(`${name} is ${describe(value)}, expected ${expected}`);
+  return new OptionError(`${name} is ${describe(value)}, expected ${expected}${ofAnotherCopy(value, expected)}`);
+}
+
+/** What to add if the value is what was expected, but of another copy of the package. */
+function ofAnotherCopy(value: unknown, expected: string): string {
+  if (typeof value !== "object" || value === null) return "";
+  const { lanewiseClass: name } = value as { lanewiseClass?: unknown };
+  if (typeof name !== "string" || !new RegExp(`\\b${name}\\b`).test(expected)) return "";
+  return `: this ${name} is from another copy of lanewise, which is installed or bundled twice`;
 }
 
 /** Float32Array of any realm: `instanceof` fails for values from another one (node:vm, iframes). */

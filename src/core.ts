@@ -12,6 +12,7 @@ import {
 import type { Threads } from "./backend/threads/start.js";
 import { checkBoolean, checkChoice, checkInteger, checkKeys, unexpected } from "./checks.js";
 import { BackendError, DisposedError, OptionError } from "./errors.js";
+import { LeakWatch } from "./leaks.js";
 import { type Shape, sizeOf, Tensor, type TensorSource, withoutViews } from "./tensor.js";
 
 /** How a core is made; every option may be left out. */
@@ -62,6 +63,10 @@ export class Core {
   #reason: string;
   #scratch = { ptr: 0, bytes: 0 };
   readonly #kernels = new Map<string, unknown>();
+  /** Tensors of the scope that is running. */
+  #scope: Set<Tensor> | undefined;
+  /** @internal */
+  readonly leaks = new LeakWatch();
 
   /** Use `createCore`. @internal */
   constructor(backend: Selected, features: Features, threads?: Threads) {
@@ -118,6 +123,42 @@ export class Core {
   }
 
   /**
+   * Runs a function and frees the tensors that were made in it by `core.tensor`, `matmul` and `predict`, but for those
+   * that it returns: a tensor, or an array or a plain object of them. State of optimizers and parameters of models stay.
+   *
+   * @param make is called at once; it is not asynchronous
+   * @returns what it returns
+   * @throws OptionError if it returns a promise, and what it throws; the tensors are freed all the same
+   * @example
+   * const y = core.scope(() => matmul(matmul(a, b), c)); // the inner product is freed
+   */
+  scope<Result>(make: () => Result): Result {
+    this.assertLive();
+    if (typeof make !== "function") throw unexpected("make", make, "a function");
+    const outer = this.#scope;
+    const made = new Set<Tensor>();
+    this.#scope = made;
+    let result: Result | undefined;
+    try {
+      result = make();
+      if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function") {
+        throw new OptionError("make returned a promise, expected a function that is not asynchronous");
+      }
+    } catch (error) {
+      result = undefined;
+      throw error;
+    } finally {
+      this.#scope = outer;
+      for (const tensor of tensorsIn(result)) {
+        if (!made.delete(tensor)) continue;
+        outer?.add(tensor);
+      }
+      for (const tensor of made) tensor.dispose();
+    }
+    return result;
+  }
+
+  /**
    * A new float32 tensor, zeros unless a source is given.
    *
    * @param shape dimensions, integers >= 0; `[]` is a scalar
@@ -127,6 +168,14 @@ export class Core {
    * const x = core.tensor([2, 3], [1, 2, 3, 4, 5, 6]);
    */
   tensor(shape: Shape, source?: TensorSource): Tensor {
+    const tensor = this.reserve(shape, source);
+    this.leaks.watch(tensor, tensor.size * 4);
+    this.#scope?.add(tensor);
+    return tensor;
+  }
+
+  /** A tensor that belongs to an object, which disposes of it: no scope frees it. @internal */
+  reserve(shape: Shape, source?: TensorSource): Tensor {
     this.assertLive();
     const size = sizeOf(shape);
     const values = source === undefined ? undefined : withoutViews(this, source);
@@ -139,6 +188,11 @@ export class Core {
       throw error;
     }
     return tensor;
+  }
+
+  /** What other copies of the package know it by. @internal */
+  get lanewiseClass(): string {
+    return "Core";
   }
 
   /** Ends the workers, frees everything in the memory and drops it. A second call does nothing; any other use afterwards throws DisposedError. */
@@ -192,6 +246,14 @@ export class Core {
   }
 }
 
+/** The tensors that a value consists of. */
+function tensorsIn(value: unknown): Tensor[] {
+  if (value instanceof Tensor) return [value];
+  if (typeof value !== "object" || value === null) return [];
+  const isPlain = Array.isArray(value) || Object.prototype.toString.call(value) === "[object Object]";
+  return isPlain ? Object.values(value).flatMap((part) => (part instanceof Tensor ? [part] : [])) : [];
+}
+
 /** `createCore` of an entry point that brings this Wasm. */
 export async function createCoreFrom(source: WasmSource | undefined, options: CoreOptions = {}): Promise<Core> {
   const { features, selection } = begin(source, options);
@@ -207,7 +269,13 @@ export async function createCoreFrom(source: WasmSource | undefined, options: Co
   const backend = step.value;
   const { threads = 1 } = options;
   if (threads === 1 || backend.wasm === undefined || !features.threads) return new Core(backend, features);
-  const { startThreads } = await source!.loadThreads!();
+  let startThreads: typeof import("./backend/threads/start.js")["startThreads"];
+  try {
+    ({ startThreads } = await source!.loadThreads!());
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return new Core({ ...backend, reason: `${backend.reason}; one thread: its code was not loaded: ${why}` }, features);
+  }
   const { module, memory } = backend.wasm;
   return new Core(backend, features, await startThreads(threads, backend, module, memory, backend.allocator));
 }

@@ -1,9 +1,15 @@
 import { describe, detached, isDetached, isNumericArray, unexpected } from "./checks.js";
 import type { Core } from "./core.js";
-import { DisposedError, ShapeError } from "./errors.js";
+import { DisposedError, OptionError, ShapeError } from "./errors.js";
 
 /** Nested arrays of numbers, a plain number for rank 0. */
 export type NestedArray = number | NestedArray[];
+
+const INSPECT = /* @__PURE__ */ Symbol.for("nodejs.util.inspect.custom");
+const INSPECT_IN_DENO = /* @__PURE__ */ Symbol.for("Deno.customInspect");
+
+/** Elements that an inspected tensor shows. */
+const SHOWN = 100;
 
 /** What a tensor can be filled from: numbers in row-major order, nested arrays of its shape, or a function of the index. */
 export type TensorSource = ArrayLike<number> | NestedArray | ((index: number) => number);
@@ -17,7 +23,7 @@ export function sizeOf(shape: Shape): number {
   let size = 1;
   for (const dimension of shape) {
     if (!Number.isSafeInteger(dimension) || dimension < 0) {
-      throw new ShapeError(`shape is [${shape}], expected integers >= 0`);
+      throw new ShapeError(`shape is [${shape.map(describe).join(",")}], expected integers >= 0`);
     }
     size *= dimension;
   }
@@ -79,7 +85,11 @@ export class Tensor {
     const data = this.data;
     if (typeof source === "function") {
       // Collected first: the function may throw, or allocate and so move the memory.
-      const values = Float32Array.from({ length: this.size }, (_, index) => source(index));
+      const values = Float32Array.from({ length: this.size }, (_, index) => {
+        const value: unknown = source(index);
+        if (typeof value === "number") return value;
+        throw new OptionError(`source(${index}) returned ${describe(value)}, expected a number`);
+      });
       this.data.set(values);
     } else if (typeof source === "number" && this.shape.length === 0) data[0] = source;
     else if (isDetached(source)) throw detached("source");
@@ -90,18 +100,55 @@ export class Tensor {
     return this;
   }
 
-  /** A copy as nested arrays of numbers: a number for rank 0, an array for rank 1, an array of arrays for rank 2. */
-  toArray(): NestedArray {
+  /**
+   * A copy as nested arrays of numbers: a number for rank 0, an array for rank 1, an array of arrays for rank 2. Every
+   * NaN is the canonical one.
+   *
+   * @example
+   * const rows = core.tensor([2, 2], [1, 2, 3, 4]).toArray<number[][]>();
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: the type follows from the rank, which TypeScript does not know
+  toArray<Result extends NestedArray = any>(): Result {
     const data = this.data;
     let offset = 0;
+    const next = (): number => {
+      const value = data[offset++]!;
+      return Number.isNaN(value) ? Number.NaN : value;
+    };
     const nest = (depth: number): NestedArray =>
-      depth === this.shape.length ? data[offset++]! : Array.from({ length: this.shape[depth]! }, () => nest(depth + 1));
-    return nest(0);
+      depth === this.shape.length ? next() : Array.from({ length: this.shape[depth]! }, () => nest(depth + 1));
+    return nest(0) as Result;
+  }
+
+  /** Shape and first elements, for people. */
+  toString(): string {
+    const name = `Tensor [${this.shape.join(", ")}]`;
+    if (this.ptr === 0 || this.core.disposed) return `${name} (disposed)`;
+    const shown = Array.from(this.data.subarray(0, SHOWN), (value) => String(value)).join(", ");
+    return `${name} (${shown}${this.size > SHOWN ? ", …" : ""})`;
+  }
+
+  /** What other copies of the package know it by. @internal */
+  get lanewiseClass(): string {
+    return "Tensor";
+  }
+
+  /** What `console.log` shows in Node and Bun. */
+  [INSPECT](): string {
+    return this.toString();
+  }
+
+  /** The same in Deno. */
+  [INSPECT_IN_DENO](): string {
+    return this.toString();
   }
 
   /** Gives the memory back; a second call does nothing. */
   dispose(): void {
-    if (this.ptr !== 0 && this.#ownsMemory) this.core.release(this.ptr);
+    if (this.ptr !== 0 && this.#ownsMemory) {
+      this.core.release(this.ptr);
+      this.core.leaks.forget(this);
+    }
     this.ptr = 0;
     this.#view = undefined;
   }

@@ -2,7 +2,7 @@ import { activation_f32 } from "../nn/activation";
 import { add, loadLanes, mul, pmax, splat, storeLanes } from "../simd";
 import { KC, MC, MR, NC, NR, NV } from "./config";
 import { LINES, sumLines, sumRows } from "./gemv";
-import { microkernel } from "./microkernel";
+import { microkernel, Strided } from "./microkernel";
 import { packPanel } from "./pack";
 
 const RELU: i32 = 1;
@@ -245,7 +245,7 @@ function packedTile(
   last: usize, k: usize, a: usize, b: usize,
   start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,
 ): void {
-  microkernel(MR, NV, true, last, k, a, 4, MR * 4, b, NR * 4, start, startRow, bias, floor, c, cRow);
+  microkernel<Strided>(MR, NV, true, last, k, a, 4, MR * 4, 0, 0, b, NR * 4, start, startRow, bias, floor, c, cRow);
 }
 
 /** NR columns, A where it lies. */
@@ -279,12 +279,12 @@ function quadStrip(
   b: usize, bStep: usize, start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,
 ): void {
   for (; rows >= MR; rows -= MR) {
-    microkernel(MR, nv, false, MR - 1, k, a, aRow, aStep, b, bStep, start, startRow, bias, floor, c, cRow);
+    microkernel<Strided>(MR, nv, false, MR - 1, k, a, aRow, aStep, 0, 0, b, bStep, start, startRow, bias, floor, c, cRow);
     a += aTile;
     start += startRow * MR;
     c += cRow * MR;
   }
-  if (rows) microkernel(MR, nv, false, rows - 1, k, a, aRow, aStep, b, bStep, start, startRow, bias, floor, c, cRow);
+  if (rows) microkernel<Strided>(MR, nv, false, rows - 1, k, a, aRow, aStep, 0, 0, b, bStep, start, startRow, bias, floor, c, cRow);
 }
 
 /** C = relu?(alpha·sums + beta·C + bias) for a few rows, each operation rounded, left to right; `biasStep` is 4 or 0. */

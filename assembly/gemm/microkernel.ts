@@ -1,10 +1,23 @@
 import { addProduct, product, repeat } from "../schedule";
 import { add, pmax } from "../simd";
 
+/** How a tile finds its rows of A and C: by a stride, or, one by one, in a table. */
+export type Strided = f32;
+export type Tabled = i32;
+/** Bytes of a row in such a table: its address in A and in C. */
+export const TABLE_ROW: usize = 8;
+
 /** Bytes from a tile's first row to row `i`; rows that it has not are the last one again. */
 // @ts-ignore: decorator
 @inline function rowAt(i: usize, last: usize, stride: usize): usize {
   return min(i, last) * stride;
+}
+
+/** The same where `rows`, a stride or the address of a word in a table's first row, says how they are found. */
+// @ts-ignore: decorator
+@inline function placeOf<Rows>(i: usize, last: usize, rows: usize): usize {
+  if (isInteger<Rows>()) return <usize>load<u32>(rows + min(i, last) * TABLE_ROW) - <usize>load<u32>(rows);
+  else return rowAt(i, last, rows);
 }
 
 /** Element `i` of a step of A in all lanes: neighbours in a packed panel, else a row apart. */
@@ -28,6 +41,8 @@ import { add, pmax } from "../simd";
  * Order: a row's products stand before its sums, and stay there (docs/decisions/0012-order-of-instructions.md).
  * Memory: step p of A is at `a + p·aStep`, its rows `aRow` apart (neighbours if `isPacked`); step p of B is 4·nv
  * neighbours at `b + p·bStep`. All in bytes. A tile of fewer rows computes and writes row `last` again and again.
+ * `Rows` Tabled: `aRow` (unless `isPacked`) and `cRow` are the addresses of the two words in the tile's first row of a
+ * table. Unless `segments` is 0, steps come in runs of k, one for each word from there to `segmentsEnd`: its bytes from `a`.
  * Requires: the tile does not overlap A or B.
  * Touches: writes rows 0 … last of the tile at `c`, reads those at `start` and 4·nv elements of `bias`.
  * Numerics: a sum adds its products to `start` in ascending p, then bias. Adding −0 and a floor of −∞ change nothing,
@@ -35,9 +50,9 @@ import { add, pmax } from "../simd";
  * Wide: every load stands before every store, and no branch between, so V8 can pair neighbouring vectors.
  */
 // @ts-ignore: decorator
-@inline export function microkernel(
+@inline export function microkernel<Rows>(
   mr: usize, nv: usize, isPacked: bool, last: usize, k: usize,
-  a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize,
+  a: usize, aRow: usize, aStep: usize, segments: usize, segmentsEnd: usize, b: usize, bStep: usize,
   start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,
 ): void {
   let s00 = v128.load(start);
@@ -66,73 +81,82 @@ import { add, pmax } from "../simd";
   let s50 = mr > 4 ? v128.load(at) : s00;
   let s51 = mr > 4 && nv > 1 ? v128.load(at, 16) : s00;
 
-  const a1 = rowAt(1, last, aRow);
-  const a2 = rowAt(2, last, aRow);
-  const a3 = rowAt(3, last, aRow);
-  const a4 = rowAt(4, last, aRow);
-  const a5 = rowAt(5, last, aRow);
+  const a1: usize = isPacked ? 0 : placeOf<Rows>(1, last, aRow);
+  const a2: usize = isPacked ? 0 : placeOf<Rows>(2, last, aRow);
+  const a3: usize = isPacked ? 0 : placeOf<Rows>(3, last, aRow);
+  const a4: usize = isPacked ? 0 : placeOf<Rows>(4, last, aRow);
+  const a5: usize = isPacked ? 0 : placeOf<Rows>(5, last, aRow);
   if (k) {
     // Addresses grow before they are used: a sum needs no widening to 64 bits, as a loop's variable does.
     a -= aStep;
     b -= bStep;
-    const end = b + k * bStep;
+    const base = a;
+    let segment = segments;
+    let end = b;
     do {
-      if (isPacked) repeat();
-      a += aStep;
-      b += bStep;
-      const b0 = v128.load(b);
-      const b1 = nv > 1 ? v128.load(b, 16) : b0;
-      const b2 = nv > 2 ? v128.load(b, 32) : b0;
-      const b3 = nv > 2 ? v128.load(b, 48) : b0;
-      let x = v128.load32_splat(a);
-      let p0 = product(x, b0);
-      let p1 = nv > 1 ? product(x, b1) : p0;
-      let p2 = nv > 2 ? product(x, b2) : p0;
-      let p3 = nv > 2 ? product(x, b3) : p0;
-      s00 = addProduct(s00, x, p0);
-      if (nv > 1) s01 = addProduct(s01, x, p1);
-      if (nv > 2) s02 = addProduct(s02, x, p2);
-      if (nv > 2) s03 = addProduct(s03, x, p3);
-      x = splatOf(isPacked, 1, a, a1);
-      p0 = product(x, b0);
-      p1 = nv > 1 ? product(x, b1) : p0;
-      p2 = nv > 2 ? product(x, b2) : p0;
-      p3 = nv > 2 ? product(x, b3) : p0;
-      s10 = addProduct(s10, x, p0);
-      if (nv > 1) s11 = addProduct(s11, x, p1);
-      if (nv > 2) s12 = addProduct(s12, x, p2);
-      if (nv > 2) s13 = addProduct(s13, x, p3);
-      x = splatOf(isPacked, 2, a, a2);
-      p0 = product(x, b0);
-      p1 = nv > 1 ? product(x, b1) : p0;
-      p2 = nv > 2 ? product(x, b2) : p0;
-      p3 = nv > 2 ? product(x, b3) : p0;
-      s20 = addProduct(s20, x, p0);
-      if (nv > 1) s21 = addProduct(s21, x, p1);
-      if (nv > 2) s22 = addProduct(s22, x, p2);
-      if (nv > 2) s23 = addProduct(s23, x, p3);
-      x = splatOf(isPacked, 3, a, a3);
-      p0 = product(x, b0);
-      p1 = nv > 1 ? product(x, b1) : p0;
-      p2 = nv > 2 ? product(x, b2) : p0;
-      p3 = nv > 2 ? product(x, b3) : p0;
-      s30 = addProduct(s30, x, p0);
-      if (nv > 1) s31 = addProduct(s31, x, p1);
-      if (nv > 2) s32 = addProduct(s32, x, p2);
-      if (nv > 2) s33 = addProduct(s33, x, p3);
-      if (mr > 4) {
-        x = splatOf(isPacked, 4, a, a4);
-        p0 = product(x, b0);
-        p1 = nv > 1 ? product(x, b1) : p0;
-        s40 = addProduct(s40, x, p0);
-        if (nv > 1) s41 = addProduct(s41, x, p1);
-        x = splatOf(isPacked, 5, a, a5);
-        p0 = product(x, b0);
-        p1 = nv > 1 ? product(x, b1) : p0;
-        s50 = addProduct(s50, x, p0);
-        if (nv > 1) s51 = addProduct(s51, x, p1);
+      if (segments) {
+        a = base + load<u32>(segment);
+        segment += 4;
       }
-    } while (b != end);
+      end += k * bStep;
+      do {
+        if (isPacked) repeat();
+        a += aStep;
+        b += bStep;
+        const b0 = v128.load(b);
+        const b1 = nv > 1 ? v128.load(b, 16) : b0;
+        const b2 = nv > 2 ? v128.load(b, 32) : b0;
+        const b3 = nv > 2 ? v128.load(b, 48) : b0;
+        let x = v128.load32_splat(a);
+        let p0 = product(x, b0);
+        let p1 = nv > 1 ? product(x, b1) : p0;
+        let p2 = nv > 2 ? product(x, b2) : p0;
+        let p3 = nv > 2 ? product(x, b3) : p0;
+        s00 = addProduct(s00, x, p0);
+        if (nv > 1) s01 = addProduct(s01, x, p1);
+        if (nv > 2) s02 = addProduct(s02, x, p2);
+        if (nv > 2) s03 = addProduct(s03, x, p3);
+        x = splatOf(isPacked, 1, a, a1);
+        p0 = product(x, b0);
+        p1 = nv > 1 ? product(x, b1) : p0;
+        p2 = nv > 2 ? product(x, b2) : p0;
+        p3 = nv > 2 ? product(x, b3) : p0;
+        s10 = addProduct(s10, x, p0);
+        if (nv > 1) s11 = addProduct(s11, x, p1);
+        if (nv > 2) s12 = addProduct(s12, x, p2);
+        if (nv > 2) s13 = addProduct(s13, x, p3);
+        x = splatOf(isPacked, 2, a, a2);
+        p0 = product(x, b0);
+        p1 = nv > 1 ? product(x, b1) : p0;
+        p2 = nv > 2 ? product(x, b2) : p0;
+        p3 = nv > 2 ? product(x, b3) : p0;
+        s20 = addProduct(s20, x, p0);
+        if (nv > 1) s21 = addProduct(s21, x, p1);
+        if (nv > 2) s22 = addProduct(s22, x, p2);
+        if (nv > 2) s23 = addProduct(s23, x, p3);
+        x = splatOf(isPacked, 3, a, a3);
+        p0 = product(x, b0);
+        p1 = nv > 1 ? product(x, b1) : p0;
+        p2 = nv > 2 ? product(x, b2) : p0;
+        p3 = nv > 2 ? product(x, b3) : p0;
+        s30 = addProduct(s30, x, p0);
+        if (nv > 1) s31 = addProduct(s31, x, p1);
+        if (nv > 2) s32 = addProduct(s32, x, p2);
+        if (nv > 2) s33 = addProduct(s33, x, p3);
+        if (mr > 4) {
+          x = splatOf(isPacked, 4, a, a4);
+          p0 = product(x, b0);
+          p1 = nv > 1 ? product(x, b1) : p0;
+          s40 = addProduct(s40, x, p0);
+          if (nv > 1) s41 = addProduct(s41, x, p1);
+          x = splatOf(isPacked, 5, a, a5);
+          p0 = product(x, b0);
+          p1 = nv > 1 ? product(x, b1) : p0;
+          s50 = addProduct(s50, x, p0);
+          if (nv > 1) s51 = addProduct(s51, x, p1);
+        }
+      } while (b != end);
+    } while (segments && segment != segmentsEnd);
   }
   const low = f32x4.splat(floor);
   const bias0 = v128.load(bias);
@@ -140,12 +164,12 @@ import { add, pmax } from "../simd";
   const bias2 = nv > 2 ? v128.load(bias, 32) : bias0;
   const bias3 = nv > 2 ? v128.load(bias, 48) : bias0;
   storeRow(nv, c, low, s00, bias0, s01, bias1, s02, bias2, s03, bias3);
-  storeRow(nv, c + rowAt(1, last, cRow), low, s10, bias0, s11, bias1, s12, bias2, s13, bias3);
-  storeRow(nv, c + rowAt(2, last, cRow), low, s20, bias0, s21, bias1, s22, bias2, s23, bias3);
-  storeRow(nv, c + rowAt(3, last, cRow), low, s30, bias0, s31, bias1, s32, bias2, s33, bias3);
+  storeRow(nv, c + placeOf<Rows>(1, last, cRow), low, s10, bias0, s11, bias1, s12, bias2, s13, bias3);
+  storeRow(nv, c + placeOf<Rows>(2, last, cRow), low, s20, bias0, s21, bias1, s22, bias2, s23, bias3);
+  storeRow(nv, c + placeOf<Rows>(3, last, cRow), low, s30, bias0, s31, bias1, s32, bias2, s33, bias3);
   if (mr > 4) {
-    storeRow(nv, c + rowAt(4, last, cRow), low, s40, bias0, s41, bias1, s41, bias1, s41, bias1);
-    storeRow(nv, c + rowAt(5, last, cRow), low, s50, bias0, s51, bias1, s51, bias1, s51, bias1);
+    storeRow(nv, c + placeOf<Rows>(4, last, cRow), low, s40, bias0, s41, bias1, s41, bias1, s41, bias1);
+    storeRow(nv, c + placeOf<Rows>(5, last, cRow), low, s50, bias0, s51, bias1, s51, bias1, s51, bias1);
   }
 }
 

@@ -79,13 +79,13 @@ export function indexOf(target: f32, columns: usize): i32 {
  * Numerics: a loss is log(s)·Σt − Σ tⱼ·(zⱼ − max), s = Σ e^(zⱼ − max), the gradient ((e / s)·Σt − t)·fl(1/rows). Sums
  * over a row: element j of the whole vectors goes to partial sum j mod 4, these are joined as (0 + 1) + (2 + 3), the
  * last columns mod 4 elements are added one by one. The sum over the rows is in float64, in ascending order; the mean
- * is rounded to float32 once; no rows have the mean NaN. `weightsPtr`, one weight for each row, may be 0: absent; a
- * row's loss is multiplied by its weight in float64, and fl(1/rows) in its gradient by it, rounded. A target that is no
+ * is rounded to float32 once; no rows have the mean NaN. `weightsPtr`, one weight for each `repeat` rows, may be 0: absent;
+ * a row's loss is multiplied by its weight in float64, and fl(1/rows) in its gradient by it, rounded. A target that is no
  * index of a column makes the loss, and the gradient of its row, NaN.
  */
 export function softmax_cross_entropy_f32(
   rows: usize, columns: usize, logitsPtr: usize, targetsPtr: usize, targetsAreIndices: i32, weightsPtr: usize,
-  gradPtr: usize,
+  repeat: usize, gradPtr: usize,
 ): f32 {
   const rowBytes = columns << 2;
   const mean: f32 = <f32>(1.0 / <f64>rows);
@@ -121,7 +121,7 @@ export function softmax_cross_entropy_f32(
     const loss = <f64>(log<f32>(sum) * mass - cross);
     let weight = mean;
     if (weightsPtr) {
-      const share = load<f32>(weightsPtr + (row << 2));
+      const share = load<f32>(weightsPtr + ((row / repeat) << 2));
       weight = mean * share;
       total += loss * <f64>share;
     } else total += loss;

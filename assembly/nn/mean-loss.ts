@@ -11,7 +11,6 @@ export const enum Loss {
   MeanAbsoluteError,
   Hinge,
   KlDivergence,
-  WeightedBinaryCrossEntropy,
 }
 
 /** Probabilities of a divergence are taken from here to 1: Keras's epsilon. */
@@ -23,13 +22,6 @@ const LEAST: f32 = 1e-7;
   return pmin<T>(pmax<T>(p, splat<T>(LEAST)), splat<T>(1));
 }
 
-/** The weight of an example in a cross-entropy whose positive ones count `factor` times: 1 + (factor − 1)·t. */
-// @ts-ignore: decorator
-@inline function positiveShare<T>(target: T, factor: T): T {
-  const one = splat<T>(1);
-  return add<T>(one, mul<T>(sub<T>(factor, one), target));
-}
-
 /** A label as −1 or 1: `binary` is 1 where the labels are 0 and 1, else 0. */
 // @ts-ignore: decorator
 @inline function side<T>(target: T, binary: T): T {
@@ -39,7 +31,7 @@ const LEAST: f32 = 1e-7;
 /** What term and slope of an element share: the difference, e^−|y| where y is a logit, 1 − t·y, or a quotient. */
 // @ts-ignore: decorator
 @inline function basis<T>(kind: i32, y: T, target: T, parameter: T): T {
-  if (kind == Loss.BinaryCrossEntropy || kind == Loss.WeightedBinaryCrossEntropy) return exp<T>(neg<T>(abs<T>(y)));
+  if (kind == Loss.BinaryCrossEntropy) return exp<T>(neg<T>(abs<T>(y)));
   if (kind == Loss.Hinge) return sub<T>(splat<T>(1), mul<T>(side<T>(target, parameter), y));
   if (kind == Loss.KlDivergence) return div<T>(probability<T>(target), probability<T>(y));
   return sub<T>(y, target);
@@ -51,10 +43,6 @@ const LEAST: f32 = 1e-7;
   const zero = splat<T>(0);
   if (kind == Loss.BinaryCrossEntropy) {
     return add<T>(sub<T>(pmax<T>(y, zero), mul<T>(y, target)), log1p<T>(basis));
-  }
-  if (kind == Loss.WeightedBinaryCrossEntropy) {
-    const softplus = add<T>(log1p<T>(basis), pmax<T>(neg<T>(y), zero)); // −log σ(y)
-    return add<T>(mul<T>(sub<T>(splat<T>(1), target), y), mul<T>(positiveShare<T>(target, parameter), softplus));
   }
   if (kind == Loss.Huber) {
     const half = splat<T>(0.5);
@@ -76,10 +64,6 @@ const LEAST: f32 = 1e-7;
   if (kind == Loss.BinaryCrossEntropy) {
     const p = div<T>(basis, add<T>(one, basis)); // the logistic of −|y|: small where 1 − p would cancel
     return whereLess<T>(y, zero, sub<T>(p, target), sub<T>(sub<T>(one, target), p));
-  }
-  if (kind == Loss.WeightedBinaryCrossEntropy) {
-    const p = mul<T>(positiveShare<T>(target, parameter), div<T>(basis, add<T>(one, basis)));
-    return whereLess<T>(y, zero, sub<T>(p, mul<T>(parameter, target)), sub<T>(sub<T>(one, target), p));
   }
   if (kind == Loss.Huber) return pmin<T>(pmax<T>(basis, neg<T>(parameter)), parameter);
   if (kind == Loss.MeanAbsoluteError) {

@@ -209,13 +209,13 @@ export function batch_norm_f32(
 
 /**
  * Inference: y = (x − mean)·(gamma/√(variance + eps)) + beta, with a mean and a variance for each column. gamma and beta
- * may be 0: absent. `yPtr` may equal `xPtr`.
+ * may be 0: absent. Stores rstd = 1/√(variance + eps) for the gradient, unless `rstdPtr` is 0. `yPtr` may equal `xPtr`.
  */
 export function batch_norm_inference_f32(
   rows: usize, columns: usize, stride: usize, eps: f32,
-  xPtr: usize, gammaPtr: usize, betaPtr: usize, meanPtr: usize, variancePtr: usize, yPtr: usize,
+  xPtr: usize, gammaPtr: usize, betaPtr: usize, meanPtr: usize, variancePtr: usize, yPtr: usize, rstdPtr: usize,
 ): void {
-  assert(!((xPtr | gammaPtr | betaPtr | meanPtr | variancePtr | yPtr) & 3), "operands are 4-byte aligned");
+  assert(!((xPtr | gammaPtr | betaPtr | meanPtr | variancePtr | yPtr | rstdPtr) & 3), "operands are 4-byte aligned");
   assert(stride >= columns, "the stride has room for a row");
   stride <<= 2;
   const one = f64x2.splat(1), epsilon = f64x2.splat(eps);
@@ -225,6 +225,8 @@ export function batch_norm_inference_f32(
       f64x2.div(one, f64x2.sqrt(addLow(epsilon, variance))), f64x2.div(one, f64x2.sqrt(addHigh(epsilon, variance))),
     );
     const c = v128.load(meanPtr);
+    if (rstdPtr) v128.store(rstdPtr, r);
+    rstdPtr = present(rstdPtr, 16);
     scale4(false, rows, stride, xPtr, c, c, r, r, gammaPtr, betaPtr, yPtr);
     xPtr += 16;
     gammaPtr = present(gammaPtr, 16);
@@ -235,6 +237,8 @@ export function batch_norm_inference_f32(
   }
   for (; columns; columns--) {
     const r = reciprocalDeviation(<f64>load<f32>(variancePtr), <f64>eps);
+    if (rstdPtr) store<f32>(rstdPtr, r);
+    rstdPtr = present(rstdPtr, 4);
     scale1(rows, stride, xPtr, load<f32>(meanPtr), r, gammaPtr, betaPtr, yPtr);
     xPtr += 4;
     gammaPtr = present(gammaPtr, 4);
@@ -253,7 +257,7 @@ export function batch_norm_inference_f32(
 
 // @ts-ignore: decorator
 @inline function backward4(
-  pair: bool, rows: usize, stride: usize, x: usize, dy: usize, gamma: usize, mean: usize, rstd: usize,
+  pair: bool, fixed: bool, rows: usize, stride: usize, x: usize, dy: usize, gamma: usize, mean: usize, rstd: usize,
   dx: usize, dgamma: usize, dbeta: usize,
 ): void {
   const c0 = v128.load(mean), r0 = v128.load(rstd);
@@ -284,7 +288,7 @@ export function batch_norm_inference_f32(
     if (dgamma) v128.store(dgamma, demote(b2, b3), 16);
   }
   if (!dx) return;
-  const counts = f64x2.splat(<f64>rows);
+  const counts = f64x2.splat(fixed ? Infinity : <f64>rows); // what is fixed does not depend on x
   const meanA0 = demote(f64x2.div(a0, counts), f64x2.div(a1, counts));
   const meanB0 = demote(f64x2.div(b0, counts), f64x2.div(b1, counts));
   const meanA1 = demote(f64x2.div(a2, counts), f64x2.div(a3, counts));
@@ -302,7 +306,7 @@ export function batch_norm_inference_f32(
 }
 
 function backward1(
-  rows: usize, stride: usize, x: usize, dy: usize, gamma: usize, mean: usize, rstd: usize,
+  fixed: bool, rows: usize, stride: usize, x: usize, dy: usize, gamma: usize, mean: usize, rstd: usize,
   dx: usize, dgamma: usize, dbeta: usize,
 ): void {
   const c = load<f32>(mean), r = load<f32>(rstd);
@@ -316,7 +320,8 @@ function backward1(
   if (dbeta) store<f32>(dbeta, <f32>a);
   if (dgamma) store<f32>(dgamma, <f32>b);
   if (!dx) return;
-  const meanA = <f32>(a / <f64>rows), meanB = <f32>(b / <f64>rows);
+  const count: f64 = fixed ? Infinity : <f64>rows;
+  const meanA = <f32>(a / count), meanB = <f32>(b / count);
   const scale = r * loadOr<f32>(gamma, 1);
   for (; rows; rows--, x += stride, dy += stride, dx += stride) {
     store<f32>(dx, inputGradient<f32>(load<f32>(x), load<f32>(dy), c, r, scale, meanA, meanB));
@@ -325,14 +330,15 @@ function backward1(
 
 /**
  * The gradient of `batch_norm_f32` from its x, mean and rstd: dbeta = Σ dy, dgamma = Σ dy·x̂ with x̂ = (x − mean)·rstd,
- * dx = (rstd·gamma)·((dy − dbeta/rows) − x̂·(dgamma/rows)). gamma, dx, dgamma and dbeta may be 0: absent. `dxPtr` may
+ * dx = (rstd·gamma)·((dy − dbeta/rows) − x̂·(dgamma/rows)). With `fixed`, mean and rstd are those of
+ * `batch_norm_inference_f32` and do not depend on x: dx = (rstd·gamma)·dy. gamma, dx, dgamma and dbeta may be 0: absent. `dxPtr` may
  * equal `dyPtr` or `xPtr`.
  *
  * Numerics: x̂ in float32, the sums in float64, rows in ascending order.
  */
 export function batch_norm_backward_f32(
-  rows: usize, columns: usize, stride: usize, xPtr: usize, dyPtr: usize, gammaPtr: usize, meanPtr: usize, rstdPtr: usize,
-  dxPtr: usize, dgammaPtr: usize, dbetaPtr: usize,
+  rows: usize, columns: usize, stride: usize, fixed: bool, xPtr: usize, dyPtr: usize, gammaPtr: usize, meanPtr: usize,
+  rstdPtr: usize, dxPtr: usize, dgammaPtr: usize, dbetaPtr: usize,
 ): void {
   assert(!((xPtr | dyPtr | gammaPtr | meanPtr | rstdPtr | dxPtr | dgammaPtr | dbetaPtr) & 3), "operands are 4-byte aligned");
   assert(stride >= columns, "the stride has room for a row");
@@ -341,21 +347,21 @@ export function batch_norm_backward_f32(
   for (; columns - j >= 8; j += 8) {
     const at = j << 2;
     backward4(
-      true, rows, stride, xPtr + at, dyPtr + at, present(gammaPtr, at), meanPtr + at, rstdPtr + at,
+      true, fixed, rows, stride, xPtr + at, dyPtr + at, present(gammaPtr, at), meanPtr + at, rstdPtr + at,
       present(dxPtr, at), present(dgammaPtr, at), present(dbetaPtr, at),
     );
   }
   for (; columns - j >= 4; j += 4) {
     const at = j << 2;
     backward4(
-      false, rows, stride, xPtr + at, dyPtr + at, present(gammaPtr, at), meanPtr + at, rstdPtr + at,
+      false, fixed, rows, stride, xPtr + at, dyPtr + at, present(gammaPtr, at), meanPtr + at, rstdPtr + at,
       present(dxPtr, at), present(dgammaPtr, at), present(dbetaPtr, at),
     );
   }
   for (; j < columns; j++) {
     const at = j << 2;
     backward1(
-      rows, stride, xPtr + at, dyPtr + at, present(gammaPtr, at), meanPtr + at, rstdPtr + at,
+      fixed, rows, stride, xPtr + at, dyPtr + at, present(gammaPtr, at), meanPtr + at, rstdPtr + at,
       present(dxPtr, at), present(dgammaPtr, at), present(dbetaPtr, at),
     );
   }

@@ -1,4 +1,5 @@
-import { OutOfMemoryError } from "../errors.js";
+import { describe } from "../checks.js";
+import { BackendError, OutOfMemoryError } from "../errors.js";
 import type { LinearMemory } from "./backend.js";
 
 /** Blocks start on a cache line, which is also the widest vector. */
@@ -28,6 +29,11 @@ export abstract class Allocator {
     if (size === undefined) return;
     this.#sizes.delete(address);
     this.give(address, size);
+  }
+
+  /** Whether this is the address of a block that was handed out. */
+  protected isInUse(address: number): boolean {
+    return this.#sizes.has(address);
   }
 
   /** Takes every block back. */
@@ -127,23 +133,46 @@ export interface ForeignHeap {
   free(address: number): void;
 }
 
-/** Another library's heap, whose allocator the caller brings. */
+/** Another library's heap, whose allocator the caller brings. What that returns is checked, and what it throws is wrapped. */
 export class AttachedHeap extends Allocator {
   readonly #heap: ForeignHeap;
+  /** Bytes of the memory that the heap is in, now. */
+  readonly #size: () => number;
 
-  constructor(heap: ForeignHeap) {
+  constructor(heap: ForeignHeap, size: () => number = () => Number.POSITIVE_INFINITY) {
     super();
     this.#heap = heap;
+    this.#size = size;
   }
 
   protected override take(bytes: number): number {
-    const address = this.#heap.allocate(bytes);
-    if (address > 0 && address % 4 === 0) return address;
-    if (address > 0) this.#heap.free(address);
-    throw new OutOfMemoryError(`memory.allocate(${bytes}) returned ${address}, expected an address divisible by 4`);
+    let address: unknown;
+    try {
+      address = this.#heap.allocate(bytes);
+    } catch (error) {
+      throw new OutOfMemoryError(`memory.allocate(${bytes}) threw ${String(error)}`);
+    }
+    const problem = this.#problemOf(address, bytes);
+    if (problem === undefined) return address as number;
+    if (typeof address === "number" && address > 0 && !this.isInUse(address)) this.give(address);
+    throw new OutOfMemoryError(`memory.allocate(${bytes}) returned ${describe(address)}, ${problem}`);
   }
 
   protected override give(address: number): void {
-    this.#heap.free(address);
+    try {
+      this.#heap.free(address);
+    } catch (error) {
+      throw new BackendError(`memory.free(${address}) threw ${String(error)}`, { cause: error });
+    }
+  }
+
+  #problemOf(address: unknown, bytes: number): string | undefined {
+    if (!(Number.isInteger(address) && (address as number) > 0 && (address as number) % 4 === 0)) {
+      return "expected an address divisible by 4";
+    }
+    const end = (address as number) + bytes;
+    const size = this.#size();
+    if (end > size) return `expected a block inside the memory, which ends at ${size}`;
+    return this.isInUse(address as number) ? "which it had returned before and which is still in use" : undefined;
   }
 }

@@ -29,6 +29,9 @@ export interface KernelFamily<K> {
 /** Arguments of one kernel call, in order. */
 export type KernelArguments = ArrayLike<number>;
 
+/** A number that a call's arguments say, or the words of linear memory that an argument is the address of. */
+export type CallNumber = (args: KernelArguments, words: Int32Array) => number;
+
 /**
  * How a call is cut into calls of the same kernel, one for each thread. A kernel's units (rows, elements, channels)
  * must be independent of each other, so that the result does not depend on where cuts are.
@@ -40,11 +43,11 @@ export interface Cut {
    * What is added to an argument for each unit that comes before a piece: bytes for an address, 1 for the number of the
    * first unit. By index of the argument. An address of 0 means "absent" and stays 0.
    */
-  readonly steps: Readonly<Record<number, number | ((args: KernelArguments) => number)>>;
+  readonly steps: Readonly<Record<number, number | CallNumber>>;
   /** Cuts are at multiples of so many units. Default 1. */
   readonly grain?: number;
   /** What the whole call costs, in multiply-adds; small calls are not shared. */
-  work(args: KernelArguments): number;
+  readonly work: CallNumber;
   /** The argument that is the address of scratch, and the bytes that one thread needs. */
-  readonly scratch?: { readonly argument: number; bytes(args: KernelArguments): number };
+  readonly scratch?: { readonly argument: number; readonly bytes: CallNumber };
 }

@@ -1,4 +1,4 @@
-import { BackendError } from "../errors.js";
+import { BackendError, OutOfMemoryError } from "../errors.js";
 import { type Allocator, Arena, AttachedHeap } from "./arena.js";
 import type { Backend } from "./backend.js";
 import { type CoreKernels, coreFamily } from "./families/core.js";
@@ -87,9 +87,12 @@ export function* selectBackend(
     const last = options.threads > 1 && oneThread !== undefined ? [oneThread] : [];
     for (const { variant, isShared } of candidates(options, features, isThreaded, refusals)) {
       try {
-        const memory = wasmMemory(options.memory, isShared);
+        const { memory, limit } = wasmMemory(options.memory, isShared);
         const { handle } = memory;
-        const allocator = "attach" in options.memory ? new AttachedHeap(options.memory) : new Arena(memory);
+        const allocator =
+          "attach" in options.memory
+            ? new AttachedHeap(options.memory, () => memory.buffer.byteLength)
+            : new Arena(memory);
         const { module, kernels, compile, note } = yield { variant, memory: handle };
         selfTest(kernels, memory, allocator);
         const passed = `${variant} passed its self-test${note === undefined ? "" : `, ${note}`}`;
@@ -98,7 +101,7 @@ export function* selectBackend(
           const { exports } = new WebAssembly.Instance(compiled, { env: { memory: handle } });
           return { kernels: exports as K, module: compiled };
         };
-        const reason = [...refusals, passed, ...last].join("; ");
+        const reason = [...refusals, passed, ...limit, ...last].join("; ");
         return { name: "wasm", variant, reason, kernels, memory, allocator, load, wasm: { module, memory: handle } };
       } catch (error) {
         const where = isShared ? " over shared memory" : "";
@@ -109,7 +112,7 @@ export function* selectBackend(
   const needsWasm = options.backend === "wasm" ? 'backend: "wasm"' : "attach" in options.memory && "memory.attach";
   if (needsWasm) throw new BackendError(`${needsWasm} needs Wasm, which cannot run here: ${refusals.join("; ")}`);
   if (options.threads > 1) refusals.push("one thread: only Wasm is shared");
-  const memory = new JsMemory(...sizes(options.memory as MemorySize));
+  const memory = jsMemory(options.memory as MemorySize);
   const views = new Views(memory);
   return {
     name: "js",
@@ -134,8 +137,36 @@ function candidates({ arithmetic, wide }: SelectOptions, features: Features, thr
   return memories.flatMap((isShared) => variants.map((variant) => ({ variant, isShared })));
 }
 
-function wasmMemory(options: MemoryOptions, shared: boolean): WasmMemory {
-  return "attach" in options ? new WasmMemory(options.attach) : WasmMemory.create(...sizes(options), shared);
+/** Bytes that memory may grow to at most where nobody asks for a limit: some phones refuse to set so much aside. */
+const MAXIMA = [2 ** 32, 2 ** 31, 2 ** 30, 2 ** 29, 2 ** 28];
+
+/** The memory of a candidate, and what its reason says of the limit. */
+function wasmMemory(options: MemoryOptions, shared: boolean): { memory: WasmMemory; limit: string[] } {
+  if ("attach" in options) return { memory: new WasmMemory(options.attach), limit: [] };
+  const [initial] = sizes(options);
+  const maxima =
+    options.maximumBytes === undefined ? MAXIMA.filter((maximum) => maximum >= initial) : [options.maximumBytes];
+  for (const [i, maximum] of maxima.entries()) {
+    try {
+      const memory = WasmMemory.create(initial, maximum, shared);
+      return {
+        memory,
+        limit: i === 0 ? [] : [`memory of at most ${maximum / 2 ** 20} MiB: this runtime refuses more`],
+      };
+    } catch (error) {
+      if (i === maxima.length - 1) throw error;
+    }
+  }
+  throw new RangeError(`memory of ${initial} bytes is more than Wasm can have`);
+}
+
+function jsMemory(options: MemorySize): JsMemory {
+  const [initial, maximum] = sizes(options);
+  try {
+    return new JsMemory(initial, maximum);
+  } catch {
+    throw new OutOfMemoryError(`memory.initialBytes is ${initial}, more than this runtime has`);
+  }
 }
 
 function sizes({ initialBytes, maximumBytes = DEFAULT_MAXIMUM_BYTES }: MemorySize): [number, number] {

@@ -2,6 +2,7 @@ import { detached, isDetached, isNumericArray, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { type Shape, sizeOf, Tensor } from "../tensor.js";
+import type { Loss } from "./losses/loss.js";
 
 /** Rows of numbers: a tensor [rows, ...shape], or an array of as many numbers, row after row. */
 export type Batch = Tensor | ArrayLike<number>;
@@ -78,7 +79,7 @@ export function readTargets(
   core: Core,
   rows: number,
   { values, indices }: TargetShape,
-  acceptsIndices: boolean,
+  { acceptsIndices, checkTargets }: Pick<Loss, "acceptsIndices" | "checkTargets">,
 ): boolean {
   const size = targets instanceof Tensor ? targets.size : (targets as ArrayLike<number> | undefined)?.length;
   const columns = values.size / indices.size;
@@ -100,5 +101,6 @@ export function readTargets(
       : `${answers * columns} values`;
     throw new ShapeError(`${name} has ${size} elements for ${rows} rows of x, expected ${expected}`);
   }
+  checkTargets?.(name, targets instanceof Tensor ? targets.data : targets, columns);
   return false;
 }

@@ -5,6 +5,9 @@ import { type Value, valueIn } from "./value.js";
 /** Kernels that can apply relu to what they write: which argument says so, and which one is the output. */
 const APPLIES_RELU: Readonly<Record<string, { activation: number; output: number }>> = {
   gemm_f32: { activation: 18, output: 14 },
+  conv2d_f32: { activation: 6, output: 7 },
+  conv2d_backward_input_f32: { activation: 6, output: 7 },
+  depthwise_conv2d_f32: { activation: 6, output: 7 },
 };
 
 /**

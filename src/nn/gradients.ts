@@ -28,7 +28,7 @@ export class GradientBlock {
       places.set(name, size);
       size += Math.ceil(parameter.size / LINE) * LINE;
     }
-    const block = core.tensor([size]);
+    const block = core.reserve([size]);
     this.#block = block;
     const views: Record<string, Tensor> = {};
     for (const [name, at] of places) views[name] = Tensor.viewOf(core, parameters[name]!.shape, block.ptr + at * 4);
@@ -45,7 +45,7 @@ export class GradientBlock {
     const kernels = this.#core.kernels(nnFamily);
     if (!accumulate) backward();
     else {
-      this.#before ??= this.#core.tensor([size]);
+      this.#before ??= this.#core.reserve([size]);
       const before = this.#before;
       before.data.set(this.#block.data);
       backward();

@@ -2,19 +2,95 @@ export { Random } from "../random.js";
 export type { Batch } from "./data.js";
 export type { Epoch, Fit, FitOptions, Progress } from "./fit.js";
 export type { Gradients } from "./gradients.js";
-export { glorotNormal, glorotUniform, heNormal, heUniform, type Initializer, normal, uniform } from "./initializers.js";
+export {
+  glorotNormal,
+  glorotUniform,
+  heNormal,
+  heUniform,
+  type Initializer,
+  normal,
+  orthogonal,
+  uniform,
+} from "./initializers.js";
 export { type BufferSpec, Layer, type LayerConfig, type ParameterSpec } from "./layer.js";
 export { type ActivationLayer, type ActivationName, activation, relu, sigmoid, tanh } from "./layers/activation.js";
+export {
+  type ActivationOptions,
+  elu,
+  gelu,
+  hardSigmoid,
+  hardSwish,
+  leakyRelu,
+  logSoftmax,
+  mish,
+  type PreluLayer,
+  prelu,
+  type SoftmaxLayer,
+  selu,
+  silu,
+  softmax,
+  softplus,
+  softsign,
+  type UnaryLayer,
+} from "./layers/activations.js";
 export { type AddLayer, add } from "./layers/add.js";
+export { type BatchNormLayer, type BatchNormOptions, batchNorm } from "./layers/batch-norm.js";
+export {
+  type BidirectionalLayer,
+  type BidirectionalOptions,
+  bidirectional,
+  type MergeMode,
+} from "./layers/bidirectional.js";
 export { type ConcatLayer, concat } from "./layers/concat.js";
+export { type Conv1dOptions, type Conv2dOptions, type ConvLayer, conv1d, conv2d } from "./layers/conv.js";
+export { type Conv2dTransposeLayer, type Conv2dTransposeOptions, conv2dTranspose } from "./layers/conv2d-transpose.js";
 export { type DenseLayer, type DenseOptions, dense } from "./layers/dense.js";
+export { type DepthwiseConv2dLayer, type DepthwiseConv2dOptions, depthwiseConv2d } from "./layers/depthwise-conv2d.js";
 export { type DropoutLayer, dropout } from "./layers/dropout.js";
+export { type EmbeddingLayer, type EmbeddingOptions, embedding } from "./layers/embedding.js";
+export { type ExampleNormLayer, type GroupNormLayer, groupNorm } from "./layers/group-norm.js";
+export { type GruLayer, type GruOptions, gru } from "./layers/gru.js";
+export type { KernelOptions } from "./layers/kernel-layer.js";
+export { type LayerNormLayer, layerNorm } from "./layers/layer-norm.js";
+export { type LstmLayer, type LstmOptions, lstm } from "./layers/lstm.js";
+export {
+  type MultiHeadAttentionLayer,
+  type MultiHeadAttentionOptions,
+  multiHeadAttention,
+} from "./layers/multi-head-attention.js";
+export type { NormOptions } from "./layers/norm-options.js";
+export {
+  averagePool1d,
+  averagePool2d,
+  type GlobalPoolLayer,
+  globalAveragePool1d,
+  globalAveragePool2d,
+  globalMaxPool1d,
+  globalMaxPool2d,
+  maxPool1d,
+  maxPool2d,
+  type Pool1dOptions,
+  type Pool2dOptions,
+  type PoolLayer,
+} from "./layers/pool.js";
+export { type PositionalEmbeddingLayer, positionalEmbedding } from "./layers/positional-embedding.js";
+export type { GatedOptions, RecurrentActivation, RecurrentLayer, RecurrentOptions } from "./layers/recurrent.js";
 export { flatten, type ReshapeLayer, reshape } from "./layers/reshape.js";
-export { binaryCrossEntropy } from "./losses/binary-cross-entropy.js";
+export { type RmsNormLayer, type RmsNormOptions, rmsNorm } from "./layers/rms-norm.js";
+export { type SeparableConv2dLayer, type SeparableConv2dOptions, separableConv2d } from "./layers/separable-conv2d.js";
+export { type SimpleRnnLayer, type SimpleRnnOptions, simpleRnn } from "./layers/simple-rnn.js";
+export { type TimeDistributedLayer, type TimeDistributedOptions, timeDistributed } from "./layers/time-distributed.js";
+export { type Upsample2dLayer, type Upsample2dOptions, upsample2d } from "./layers/upsample2d.js";
+export type { Padding, Padding1d, Size } from "./layers/window-options.js";
+export { type BinaryCrossEntropyOptions, binaryCrossEntropy } from "./losses/binary-cross-entropy.js";
+export { hinge } from "./losses/hinge.js";
 export { huber } from "./losses/huber.js";
+export { klDivergence } from "./losses/kl-divergence.js";
 export type { Loss, Targets } from "./losses/loss.js";
+export { meanAbsoluteError } from "./losses/mean-absolute-error.js";
 export { meanSquaredError } from "./losses/mean-squared-error.js";
 export { softmaxCrossEntropy } from "./losses/softmax-cross-entropy.js";
+export type { ClassOptions } from "./losses/targets.js";
 export { Model, type ModelOptions } from "./model.js";
 export type { PlanBuilder } from "./plan-builder.js";
 export { multiply, type Product } from "./products.js";

@@ -95,6 +95,12 @@ export abstract class Layer {
     return [];
   }
 
+  /**
+   * Throws OptionError unless the layer can take these elements, naming `${name}[i]`: for layers whose inputs are no
+   * arbitrary numbers. It is called with each batch that the layer reads as an input of the model.
+   */
+  checkInput?(name: string, elements: ArrayLike<number>): void;
+
   /** Emits the kernel calls of the forward pass and, by `builder.backward`, those of the backward pass. */
   abstract plan(builder: PlanBuilder, ...inputs: readonly Value[]): Value;
 

@@ -70,6 +70,8 @@ export class Model {
   /** What plans are made with. @internal */
   readonly context: PlanContext;
   readonly #carried = new Map<string, Tensor>();
+  /** Layers that check what they read of an input, by the input's number. */
+  readonly #checked: readonly { input: number; layer: Layer }[];
   #gradients: GradientBlock | undefined;
   #workspace: Workspace | undefined;
   /** The plan of the last `forward`. */
@@ -112,10 +114,10 @@ export class Model {
         done.add(layer);
         for (const spec of specs) {
           const start = spec.start?.(random);
-          parameters[`${name}.${spec.name}`] = core.tensor(spec.shape, start);
+          parameters[`${name}.${spec.name}`] = core.reserve(spec.shape, start);
         }
         for (const { name: buffer, shape, value } of layer.buffers(...shapes)) {
-          buffers[`${name}.${buffer}`] = core.tensor(shape, value === 0 ? undefined : () => value);
+          buffers[`${name}.${buffer}`] = core.reserve(shape, value === 0 ? undefined : () => value);
         }
       }
     } catch (error) {
@@ -123,6 +125,11 @@ export class Model {
       throw error;
     }
     this.nodes = nodes;
+    this.#checked = tensors.flatMap(({ layer, inputs }) => {
+      if (layer!.checkInput === undefined) return [];
+      const numbers = inputs.map((tensor) => this.inputTensors.indexOf(tensor)).filter((input) => input >= 0);
+      return numbers.map((input) => ({ input, layer: layer! }));
+    });
     this.parameters = Object.freeze(parameters);
     this.buffers = Object.freeze(buffers);
     this.context = {
@@ -279,7 +286,7 @@ export class Model {
     this.gradientBlock.collect(accumulate, 1, () => plan.backward());
     const views = inputGradients.map((dx, i) => {
       const { shape } = this.inputTensors[i]!;
-      if (dx === undefined) return this.core.tensor([plan.rows, ...shape]);
+      if (dx === undefined) return this.core.reserve([plan.rows, ...shape]);
       return Tensor.viewOf(this.core, [plan.rows, ...shape], plan.addressOf(dx));
     });
     return (views.length === 1 ? views[0]! : views) as Tensor;
@@ -313,7 +320,13 @@ export class Model {
   /** Checks the inputs of a batch, one for each of the model's, and lists them in `xs`; returns their rows. @internal */
   readInputs(name: string, x: Batch | readonly Batch[], xs: Batch[]): number {
     this.assertLive();
-    return readParts(name, x, this.core, this.inputTensors, xs);
+    const rows = readParts(name, x, this.core, this.inputTensors, xs);
+    for (const { input, layer } of this.#checked) {
+      const elements = xs[input]!;
+      const part = xs.length === 1 ? name : `${name}[${input}]`;
+      layer.checkInput!(part, elements instanceof Tensor ? elements.data : elements);
+    }
+    return rows;
   }
 
   /** Whether there is memory for gradients yet. @internal */
@@ -335,7 +348,7 @@ export class Model {
   #carriedFor(key: string, size: number): Tensor {
     let tensor = this.#carried.get(key);
     if (tensor === undefined) {
-      tensor = this.core.tensor([size]);
+      tensor = this.core.reserve([size]);
       this.#carried.set(key, tensor);
     }
     return tensor;

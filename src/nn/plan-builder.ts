@@ -37,8 +37,6 @@ export interface PlanContext {
  * decided when all calls are known.
  */
 export class PlanBuilder {
-  /** Rows of the batch. */
-  readonly rows: number;
   /** Whether dropout drops, and normalization uses the batch's own statistics. */
   readonly training: boolean;
   /** Bytes of scratch that the calls need. @internal */
@@ -55,12 +53,13 @@ export class PlanBuilder {
   readonly scratchArgument = new RunArgument();
   readonly #context: PlanContext;
   readonly #constants: Tensor[] = [];
-  readonly #backward: { y: Value; emit: (dy: Value) => void }[] = [];
+  readonly #backward: { y: Value; layer: string; rows: number; emit: (dy: Value) => void }[] = [];
   readonly #gradients = new Map<Value, Value>();
   readonly #parameters = new Map<string, Value>();
   readonly #written = new Set<string>();
   readonly #after: (() => void)[] = [];
   #emitting: EmittedCall[] = this.calls.forward;
+  #rows: number;
   /** Name and number of the layer that is planned. */
   #layer = "";
   #node = 0;
@@ -71,8 +70,13 @@ export class PlanBuilder {
   constructor(context: PlanContext, rows: number, training: boolean, gradients: boolean) {
     this.#context = context;
     this.#plansGradients = gradients;
-    this.rows = rows;
+    this.#rows = rows;
     this.training = training;
+  }
+
+  /** Rows of the batch. */
+  get rows(): number {
+    return this.#rows;
   }
 
   /** The kernels of a family, to ask for sizes of scratch; calls are emitted by `call`. */
@@ -130,7 +134,7 @@ export class PlanBuilder {
   /** Unsigned 32-bit words at an address of their own, such as the sizes that a kernel reads. */
   constant(words: ArrayLike<number>): Value {
     const { core } = this.#context;
-    const tensor = core.tensor([words.length]);
+    const tensor = core.reserve([words.length]);
     this.#constants.push(tensor);
     new Uint32Array(core.linearMemory.buffer, tensor.ptr, words.length).set(words);
     return new Value([words.length], words.length, tensor, false);
@@ -179,7 +183,7 @@ export class PlanBuilder {
    * after all layers are planned, last ones first, if there is a gradient of `y`.
    */
   backward(y: Value, emit: (dy: Value) => void): void {
-    this.#backward.push({ y, emit });
+    this.#backward.push({ y, layer: this.#layer, rows: this.#rows, emit });
   }
 
   /**
@@ -228,14 +232,33 @@ export class PlanBuilder {
     return plan();
   }
 
+  /**
+   * Plans a layer that is a part of this one.
+   *
+   * @param part comes before the names of its parameters, `"<part>.<name>"`, unless it is ""
+   * @param rows of its batch: of the values that it makes, and what `builder.rows` is meanwhile
+   */
+  within<T>(part: string, rows: number, plan: () => T): T {
+    const [layer, outerRows] = [this.#layer, this.#rows];
+    this.#layer = part === "" ? layer : `${layer}.${part}`;
+    this.#rows = rows;
+    try {
+      return plan();
+    } finally {
+      this.#layer = layer;
+      this.#rows = outerRows;
+    }
+  }
+
   /** Emits the backward pass; returns the gradient of each of these inputs. @internal */
   emitBackward(inputs: readonly Value[]): (Value | undefined)[] {
     this.#emitting = this.calls.backward;
     for (let i = this.#backward.length - 1; i >= 0; i--) {
-      const { y, emit } = this.#backward[i]!;
+      const { y, layer, rows, emit } = this.#backward[i]!;
       const dy = this.#gradients.get(y);
       if (dy === undefined) continue;
-      emit(dy);
+      this.#layer = layer;
+      this.within("", rows, () => emit(dy));
       for (const add of this.#after.splice(0)) add();
     }
     return inputs.map((x) => this.#gradients.get(x));

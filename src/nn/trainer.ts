@@ -335,9 +335,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
       const targets = isSingle ? (y as Batch) : (y as readonly Batch[])[i]!;
       const name = isSingle ? (prefix === "" ? "y" : `${prefix}y`) : `${prefix}y[${i}]`;
       into.ys[i] = targets;
-      const { acceptsIndices } = losses[i]!;
-      if (readTargets(name, targets, model.core, into.rows, this.#targetShapes[i]!, acceptsIndices))
-        into.kind |= 1 << i;
+      if (readTargets(name, targets, model.core, into.rows, this.#targetShapes[i]!, losses[i]!)) into.kind |= 1 << i;
     }
     into.weights = weights;
     if (weights === undefined) return;

@@ -105,7 +105,7 @@ export class Workspace {
   #reserve(rows: number, bytes: number): void {
     const made: Tensor[] = [];
     const take = (elements: number): Tensor => {
-      const tensor = this.#core.tensor([elements]);
+      const tensor = this.#core.reserve([elements]);
       made.push(tensor);
       return tensor;
     };

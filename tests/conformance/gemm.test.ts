@@ -11,7 +11,7 @@ import {
   relaxedNames,
   runKernel,
 } from "../helpers/conformance.js";
-import { randomSource, randomValues, SPECIAL_VALUES } from "../helpers/random.js";
+import { randomValues, smallIntegers, specialValues } from "../helpers/random.js";
 
 // Node 20 has relaxed SIMD behind a flag.
 if (!probeFeatures().relaxedSimd) setFlagsFromString("--experimental-wasm-relaxed-simd");
@@ -91,17 +91,6 @@ const transposes = [
   { transposeA: true, transposeB: false },
   { transposeA: true, transposeB: true },
 ];
-
-function specialValues(length: number, seed: number): Float32Array {
-  const next = randomSource(seed);
-  const special = () => SPECIAL_VALUES[Math.floor(next() * SPECIAL_VALUES.length)]!;
-  return randomValues(length, seed).map((x) => (next() < 0.03 ? special() : x));
-}
-
-/** Integers so small that every product and sum is exact in float32. */
-function smallIntegers(length: number, seed: number): Float32Array {
-  return randomValues(length, seed, 8).map(Math.trunc);
-}
 
 describeConformance("gemm_f32", () => {
   const sizes = [0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 17];

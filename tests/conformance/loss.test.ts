@@ -21,7 +21,6 @@ interface ElementwiseLoss {
 }
 
 const DELTA = Math.fround(0.7);
-const POSITIVE_WEIGHT = 3;
 
 const ELEMENTWISE: Record<string, ElementwiseLoss> = {
   mean_squared_error_f32: {
@@ -69,26 +68,6 @@ const ELEMENTWISE: Record<string, ElementwiseLoss> = {
     reference(y, t) {
       const distance = Math.abs(y - t);
       return { term: distance, termBound: U * distance, slope: Math.sign(y - t), slopeBound: 0 };
-    },
-  },
-  weighted_binary_cross_entropy_f32: {
-    run: (kernels, count, z, t, grad) =>
-      kernels.weighted_binary_cross_entropy_f32(count, 1, z, t, NONE, grad, POSITIVE_WEIGHT),
-    reference(z, t) {
-      const e = Math.exp(-Math.abs(z));
-      const share = 1 + (POSITIVE_WEIGHT - 1) * t;
-      const softplus = Math.log1p(e) + Math.max(-z, 0);
-      const linear = (1 - t) * z;
-      const p = (share * e) / (1 + e);
-      const other = z < 0 ? POSITIVE_WEIGHT * t : 1 - t;
-      const slope = z < 0 ? p - other : other - p;
-      return {
-        term: linear + share * softplus,
-        // The share has two roundings, softplus is 3 ulp off, and both products and the sum are rounded.
-        termBound: U * (2 * Math.abs(linear) + 12 * share * softplus + Math.abs(linear + share * softplus)),
-        slope,
-        slopeBound: U * (8 * p + Math.abs(other) + Math.abs(slope)),
-      };
     },
   },
 };
@@ -247,15 +226,15 @@ function crossEntropy(rows: number, columns: number, z: Float32Array, t: Float32
   const flag = Number(indices);
   const what = `${rows} × ${columns}`;
   const full = conform(what, { z, t, grad }, (kernels, ptr) =>
-    kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, flag, NONE, ptr.grad!),
+    kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, flag, NONE, 1, ptr.grad!),
   );
   expectSameBits(full.operands.z!, z, "logits are only read");
   expectSameBits(full.operands.t!, t, "targets are only read");
   const alone = conform(`${what}, loss alone`, { z, t }, (kernels, ptr) =>
-    kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, flag, NONE, NONE),
+    kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, flag, NONE, 1, NONE),
   );
   const over = conform(`${what}, gradient over logits`, { z, t }, (kernels, ptr) =>
-    kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, flag, NONE, ptr.z!),
+    kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, flag, NONE, 1, ptr.z!),
   );
   expectSameBits(
     [alone.result as number, over.result as number],
@@ -467,13 +446,13 @@ const WEIGHTED = {
   mean_absolute_error_f32: [],
   hinge_f32: [],
   kl_divergence_f32: [],
-  weighted_binary_cross_entropy_f32: [3],
 } as const;
 
 /** Calls a loss kernel, whose last arguments differ. */
 function callLoss(kernels: AllKernels, name: keyof typeof WEIGHTED, args: readonly number[]): number {
   const kernel = kernels[name] as (...args: number[]) => number;
-  return kernel(...args, ...WEIGHTED[name]);
+  const more = name === "kl_divergence_f32" ? [args[0]!] : WEIGHTED[name];
+  return kernel(...args, ...more);
 }
 
 describeConformance("weights of rows", () => {
@@ -523,7 +502,7 @@ describeConformance("weights of rows", () => {
     const weights = Float32Array.of(1, 0, 2.5, -1, 0.3, 1);
     const grad = new Float32Array(rows * columns);
     const { result, operands } = conform("weighted", { z, t, weights, grad }, (kernels, ptr) =>
-      kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, 1, ptr.weights!, ptr.grad!),
+      kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, 1, ptr.weights!, 1, ptr.grad!),
     );
     const plain = crossEntropy(rows, columns, z, t, true);
     let total = 0;
@@ -539,6 +518,15 @@ describeConformance("weights of rows", () => {
       }
     }
     expectClose(result as number, total, 2 * U * size, "weighted mean");
+    const shared = conform("shared", { z, t, weights: weights.slice(0, 3), grad }, (kernels, ptr) =>
+      kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, 1, ptr.weights!, 2, ptr.grad!),
+    );
+    const spread = Float32Array.from({ length: rows }, (_, i) => weights[Math.floor(i / 2)]!);
+    const single = conform("spread", { z, t, weights: spread, grad }, (kernels, ptr) =>
+      kernels.softmax_cross_entropy_f32(rows, columns, ptr.z!, ptr.t!, 1, ptr.weights!, 1, ptr.grad!),
+    );
+    expectSameBits(shared.operands.grad!, single.operands.grad!, "two rows share a weight");
+    expectSameBits([shared.result as number], [single.result as number], "two rows share a weight");
   });
 });
 
@@ -551,7 +539,7 @@ describeConformance("hinge_f32 and kl_divergence_f32", () => {
     t: Float32Array,
   ) => {
     const { result, operands } = conform(name, { y, t, grad: new Float32Array(y.length) }, (kernels, ptr) =>
-      kernels[name](rows, columns, ptr.y!, ptr.t!, NONE, ptr.grad!),
+      callLoss(kernels, name, [rows, columns, ptr.y!, ptr.t!, NONE, ptr.grad!]),
     );
     return { loss: result as number, grad: operands.grad as Float32Array };
   };
@@ -611,7 +599,7 @@ describeConformance("hinge_f32 and kl_divergence_f32", () => {
   });
 });
 
-describeConformance("smooth_labels_f32 and class_weights_f32", () => {
+describeConformance("smooth_labels_f32, class_weights_f32 and positive_weights_f32", () => {
   const f = Math.fround;
 
   it("smooths rows and indices alike", () => {
@@ -653,14 +641,50 @@ describeConformance("smooth_labels_f32 and class_weights_f32", () => {
       over: weights,
     };
     const { operands: after } = conform("weights", operands, (kernels, ptr) => {
-      kernels.class_weights_f32(4, 3, ptr.indices!, 1, 3, ptr.classWeights!, NONE, ptr.a!);
-      kernels.class_weights_f32(4, 3, ptr.rows!, 0, 3, ptr.classWeights!, ptr.weights!, ptr.b!);
-      kernels.class_weights_f32(4, 1, ptr.single!, 0, 2, ptr.classWeights!, NONE, ptr.c!);
-      kernels.class_weights_f32(4, 3, ptr.indices!, 1, 3, ptr.classWeights!, ptr.over!, ptr.over!);
+      kernels.class_weights_f32(4, 3, ptr.indices!, 1, 3, ptr.classWeights!, NONE, 1, ptr.a!);
+      kernels.class_weights_f32(4, 3, ptr.rows!, 0, 3, ptr.classWeights!, ptr.weights!, 1, ptr.b!);
+      kernels.class_weights_f32(4, 1, ptr.single!, 0, 2, ptr.classWeights!, NONE, 1, ptr.c!);
+      kernels.class_weights_f32(4, 3, ptr.indices!, 1, 3, ptr.classWeights!, ptr.over!, 1, ptr.over!);
     });
     expectSameBits(after.a!, [3, 0.5, 2, Number.NaN], "indices");
     expectSameBits(after.b!, [3, 5, f(0.1) * 2, Number.NaN].map(f), "rows");
     expectSameBits(after.c!, [0.5, 2, 2, Number.NaN], "a single column");
+    const shared = conform("two rows share a weight", { ...operands, two: weights.slice(0, 2) }, (kernels, ptr) =>
+      kernels.class_weights_f32(4, 3, ptr.indices!, 1, 3, ptr.classWeights!, ptr.two!, 2, ptr.a!),
+    );
+    expectSameBits(shared.operands.a!, [3, 0.5, 20, Number.NaN], "two rows share a weight");
     expectSameBits(after.over!, [3, 5, f(f(0.1) * 2), Number.NaN], "over weights");
+  });
+
+  it("positive_weights_f32 with binary_cross_entropy_f32 counts positive examples as often as it says", () => {
+    const p = 3;
+    const z = randomValues(40, 1, 8);
+    const next = randomSource(2);
+    const t = Float32Array.from({ length: 40 }, (_, i) => (i < 10 ? i % 2 : next()));
+    const nothing = new Float32Array(40);
+    const rows = Float32Array.of(1, 2, 0, 0.1, -1);
+    const operands = { z, t, rows, out: nothing, weights: nothing, grad: nothing, over: t, shared: nothing };
+    const { operands: after, result } = conform("positive", operands, (kernels, ptr) => {
+      kernels.positive_weights_f32(40, ptr.t!, p, NONE, 1, ptr.out!, ptr.weights!);
+      kernels.positive_weights_f32(40, ptr.over!, p, ptr.rows!, 8, ptr.over!, ptr.shared!);
+      return kernels.binary_cross_entropy_f32(40, 1, ptr.z!, ptr.out!, ptr.weights!, ptr.grad!);
+    });
+    expectSameBits(after.over!, after.out!, "over targets");
+    const shared = after.weights!.map((weight: number, i: number) => weight * rows[Math.floor(i / 8)]!);
+    expectSameBits(after.shared!, shared as Float32Array, "weights of rows");
+    expectSameBits(after.out!.slice(0, 10) as Float32Array, t.slice(0, 10), "0 and 1 stay");
+    let total = 0;
+    let bound = 0;
+    for (let i = 0; i < 40; i++) {
+      const [x, target] = [z[i]!, t[i]!];
+      const weight = 1 + (p - 1) * target;
+      const softplus = Math.log1p(Math.exp(-Math.abs(x))) + Math.max(-x, 0);
+      total += ((1 - target) * x + weight * softplus) / 40;
+      bound += (U * weight * (8 * Math.abs(x) + 8)) / 40;
+      const logistic = 1 / (1 + Math.exp(x));
+      const slope = 1 - target - weight * logistic;
+      expectClose(after.grad![i]!, slope / 40, (10 * U * weight) / 40, `gradient ${i}`);
+    }
+    expectClose(result as number, total, bound, "mean");
   });
 });

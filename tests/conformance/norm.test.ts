@@ -84,6 +84,9 @@ function batchNorm({ rows, columns, margin = 0, affine = true, moving = true, un
     dgamma: new Float32Array(columns),
     dbeta: new Float32Array(columns),
     inferred: new Float32Array(length).fill(7),
+    inferredRstd: new Float32Array(columns),
+    fixed: new Float32Array(length).fill(7),
+    fixedBeta: new Float32Array(columns),
   };
   const outcome = conform(`${rows} × ${columns}`, operands, (kernels, ptr) => {
     const [gamma, beta] = affine ? [ptr.gamma!, ptr.beta!] : [NONE, NONE];
@@ -110,6 +113,7 @@ function batchNorm({ rows, columns, margin = 0, affine = true, moving = true, un
       rows,
       columns,
       stride,
+      0,
       ptr.x!,
       ptr.dy!,
       gamma,
@@ -130,6 +134,21 @@ function batchNorm({ rows, columns, margin = 0, affine = true, moving = true, un
       ptr.movingMean!,
       ptr.movingVariance!,
       ptr.inferred!,
+      ptr.inferredRstd!,
+    );
+    kernels.batch_norm_backward_f32(
+      rows,
+      columns,
+      stride,
+      1,
+      ptr.x!,
+      ptr.dy!,
+      gamma,
+      ptr.movingMean!,
+      ptr.inferredRstd!,
+      ptr.fixed!,
+      NONE,
+      ptr.fixedBeta!,
     );
   });
   return { operands, after: outcome.operands as Record<string, Float32Array>, stride };
@@ -183,6 +202,14 @@ function checkBatchNorm(input: BatchCase): void {
     }
     const [mean, moved] = [after.movingMean![j]!, after.movingVariance![j]!];
     const rstd = 1 / Math.sqrt(moved + f(EPS));
+    expect(ulpDistance(after.inferredRstd![j]!, rstd)).toBeLessThanOrEqual(0.6);
+    const scale = f(after.inferredRstd![j]! * gamma);
+    expectSameBits(
+      column(after.fixed!),
+      dy.map((slope) => f(scale * slope)),
+      "dx for fixed statistics",
+    );
+    expectSameBits([after.fixedBeta![j]!], [f(dy.reduce((sum, slope) => sum + slope, 0))], "dbeta");
     column(after.inferred!).forEach((y, i) => {
       const exact = (x[i]! - mean) * rstd * gamma + beta;
       expect(Math.abs(y - exact)).toBeLessThanOrEqual((4 * Math.abs(exact - beta) + Math.abs(exact)) * U);
@@ -248,6 +275,7 @@ describeConformance("batch_norm_f32, its gradient and its inference", () => {
         9,
         13,
         13,
+        0,
         ptr.x!,
         ptr.dy!,
         ptr.gamma!,
@@ -268,6 +296,7 @@ describeConformance("batch_norm_f32, its gradient and its inference", () => {
           9,
           13,
           13,
+          0,
           ptr.x!,
           ptr.dy!,
           ptr.gamma!,

@@ -6,11 +6,14 @@ import { AttachedHeap } from "../../src/backend/arena.js";
 import type { LinearMemory } from "../../src/backend/backend.js";
 import type { ActivationKernels } from "../../src/backend/families/activation.js";
 import type { AttentionKernels } from "../../src/backend/families/attention.js";
+import type { ConvKernels } from "../../src/backend/families/conv.js";
 import { type CoreKernels, coreFamily } from "../../src/backend/families/core.js";
 import type { EmbeddingKernels } from "../../src/backend/families/embedding.js";
 import type { LossKernels } from "../../src/backend/families/loss.js";
 import type { NetworkKernels } from "../../src/backend/families/nn.js";
 import type { NormKernels } from "../../src/backend/families/norm.js";
+import type { PoolKernels } from "../../src/backend/families/pool.js";
+import type { RecurrentKernels } from "../../src/backend/families/recurrent.js";
 import type { ReduceKernels } from "../../src/backend/families/reduce.js";
 import type { KernelFamily } from "../../src/backend/family.js";
 import { exp, log } from "../../src/backend/js/math.js";
@@ -40,9 +43,12 @@ export type AllKernels = CoreKernels &
   NetworkKernels &
   ActivationKernels &
   AttentionKernels &
+  ConvKernels &
   EmbeddingKernels &
   LossKernels &
   NormKernels &
+  PoolKernels &
+  RecurrentKernels &
   ReduceKernels & {
     exp_f32(count: number, xPtr: number, yPtr: number): void;
     log_f32(count: number, xPtr: number, yPtr: number): void;
@@ -133,7 +139,13 @@ async function startEagerly(count: number): Promise<TestBackend> {
   });
   const core = instances[0]!;
   const one = core.exports as unknown as CoreKernels;
-  const table = new AttachedHeap({ allocate: () => 64, free: () => {} }); // below everything that runKernel lays out
+  // Two places by turns, below everything that runKernel lays out.
+  let isUpper = false;
+  const allocate = () => {
+    isUpper = !isUpper;
+    return isUpper ? 32768 : 64;
+  };
+  const table = new AttachedHeap({ allocate, free: () => {} });
   const options = { eager: true };
   const started = await startThreads(count, { kernels: one, memory }, core.module, memory.handle, table, options);
   expect(started.reason).toBe(`${count} threads`);
@@ -158,8 +170,11 @@ export type Operands = Record<string, Float32Array | Int32Array>;
 /** A call on some backend's kernels, given the address of each operand and, under `scratch`, of its scratch. */
 export type KernelCall = (kernels: AllKernels, ptr: Record<string, number>) => unknown;
 
-/** Bytes of scratch that a backend's call needs; what is left in it is not compared. */
-export type ScratchBytes = (kernels: AllKernels) => number;
+/**
+ * Bytes of scratch that a backend's call needs; what is left in it is not compared, nor an operand `window`, in which
+ * kernels work to find this number.
+ */
+export type ScratchBytes = (kernels: AllKernels, ptr: Record<string, number>) => number;
 
 /** What a call left behind. */
 export interface Outcome {
@@ -178,25 +193,31 @@ const GUARD_BITS = 0x7fc0dead | 0; // a NaN no kernel produces
  */
 export function runKernel(name: string, operands: Operands, call: KernelCall, scratchBytes?: ScratchBytes): Outcome {
   const { memory, kernels } = createBackend(name);
-  const scratch = new Uint8Array(scratchBytes?.(kernels) ?? 0);
   const ptr: Record<string, number> = {};
   let end = BASE;
-  for (const [key, values] of Object.entries({ ...operands, scratch })) {
-    ptr[key] = end + GUARD_BYTES + 4;
-    end = ptr[key] + values.byteLength + GUARD_BYTES;
-    end = Math.ceil(end / 64) * 64;
-  }
-  if (!memory.grow(end)) throw new Error(`cannot grow to ${end} bytes`);
-  new Int32Array(memory.buffer, BASE).fill(GUARD_BITS);
-  const bytes = () => new Uint8Array(memory.buffer);
+  /** An address for so many bytes, and room for guard bands around them; the memory is as large as needed so far. */
+  const place = (byteLength: number) => {
+    const at = end + GUARD_BYTES + 4;
+    const start = end;
+    end = Math.ceil((at + byteLength + GUARD_BYTES) / 64) * 64;
+    if (!memory.grow(end)) throw new Error(`cannot grow to ${end} bytes`);
+    new Int32Array(memory.buffer, start, (end - start) / 4).fill(GUARD_BITS);
+    return at;
+  };
   for (const [key, values] of Object.entries(operands)) {
-    bytes().set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), ptr[key]!);
+    ptr[key] = place(values.byteLength);
+    const bytes = new Uint8Array(memory.buffer, ptr[key], values.byteLength);
+    bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   }
+  const scratch = new Uint8Array(scratchBytes?.(kernels, ptr) ?? 0);
+  ptr["scratch"] = place(scratch.byteLength);
+  new Int32Array(memory.buffer, end).fill(GUARD_BITS);
   const result = call(kernels, ptr);
   const after: Operands = {};
   for (const [key, values] of Object.entries(operands)) {
-    const copy = bytes().slice(ptr[key]!, ptr[key]! + values.byteLength);
-    after[key] = values instanceof Int32Array ? new Int32Array(copy.buffer) : new Float32Array(copy.buffer);
+    const copy = new Uint8Array(memory.buffer).slice(ptr[key]!, ptr[key]! + values.byteLength);
+    if (key !== "window")
+      after[key] = values instanceof Int32Array ? new Int32Array(copy.buffer) : new Float32Array(copy.buffer);
     new Int32Array(memory.buffer, ptr[key]!, values.length).fill(GUARD_BITS);
   }
   new Int32Array(memory.buffer, ptr["scratch"]!, scratch.byteLength / 4).fill(GUARD_BITS);

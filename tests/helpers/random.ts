@@ -35,3 +35,15 @@ export const SPECIAL_VALUES: readonly number[] = [
   1e-30,
   -1e20,
 ];
+
+/** Integers so small that every product and sum of them is exact in float32. */
+export function smallIntegers(length: number, seed: number): Float32Array {
+  return randomValues(length, seed, 8).map(Math.trunc);
+}
+
+/** Random values, one in thirty of them special. */
+export function specialValues(length: number, seed: number): Float32Array {
+  const next = randomSource(seed);
+  const special = () => SPECIAL_VALUES[Math.floor(next() * SPECIAL_VALUES.length)]!;
+  return randomValues(length, seed).map((x) => (next() < 0.03 ? special() : x));
+}

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Arena, AttachedHeap } from "../../src/backend/arena.js";
 import { JsMemory } from "../../src/backend/js/memory.js";
-import { OutOfMemoryError } from "../../src/errors.js";
+import { BackendError, OutOfMemoryError } from "../../src/errors.js";
 
 describe("Arena", () => {
   it("hands out disjoint blocks on cache lines, whatever is allocated and freed", () => {
@@ -99,5 +99,46 @@ describe("AttachedHeap", () => {
 
   it("throws OutOfMemoryError when the heap gives nothing", () => {
     expect(() => new AttachedHeap({ allocate: () => 0, free: () => {} }).allocate(8)).toThrow(OutOfMemoryError);
+  });
+
+  it("checks what the owner's allocator returns, and loses nothing", () => {
+    const size = 4096;
+    const freed: number[] = [];
+    let answer: unknown = 64;
+    const allocate = () => {
+      if (answer instanceof Error) throw answer;
+      return answer as number;
+    };
+    const heap = new AttachedHeap({ allocate, free: (address) => freed.push(address) }, () => size);
+    expect(heap.allocate(100)).toBe(64);
+    const refused: [unknown, RegExp][] = [
+      [64, /returned 64, which it had returned before and which is still in use/],
+      [4000, /returned 4000, expected a block inside the memory, which ends at 4096/],
+      [66, /returned 66, expected an address divisible by 4/],
+      [undefined, /returned undefined, expected an address/],
+      ["64", /returned "64", expected an address/],
+      [Number.NaN, /returned NaN/],
+      [1n, /returned 1n/],
+      [new Error("full"), /memory\.allocate\(100\) threw Error: full/],
+    ];
+    for (const [value, message] of refused) {
+      answer = value;
+      expect(() => heap.allocate(100)).toThrow(OutOfMemoryError);
+      expect(() => heap.allocate(100)).toThrow(message);
+      expect(heap.bytesInUse).toBe(100);
+    }
+    expect(freed).toEqual([4000, 4000, 66, 66]);
+    heap.free(64);
+    expect(freed.at(-1)).toBe(64);
+  });
+
+  it("says so when the owner's free fails", () => {
+    const free = () => {
+      throw new Error("no such block");
+    };
+    const heap = new AttachedHeap({ allocate: () => 64, free });
+    heap.allocate(8);
+    expect(() => heap.free(64)).toThrow(BackendError);
+    expect(heap.bytesInUse).toBe(0);
   });
 });

@@ -2,6 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it, vi } from "vitest";
 import type { CoreKernels } from "../../src/backend/families/core.js";
+import { embeddedWasm } from "../../src/backend/wasm/embedded.js";
 import { createCoreFrom, createCoreSyncFrom } from "../../src/core.js";
 import { createCore, createCoreSync } from "../../src/entry/inline.js";
 import { createCoreSync as createJsCoreSync } from "../../src/entry/js.js";
@@ -75,6 +76,38 @@ describe("createCore", () => {
     });
     expect(core.backend).toBe("js");
     expect(core.reason).toMatch(/it failed its self-test/);
+  });
+
+  it("takes less memory where the runtime refuses to set 4 GiB aside", () => {
+    const { Memory } = WebAssembly;
+    const asked: number[] = [];
+    class Frugal extends Memory {
+      constructor(descriptor: WebAssembly.MemoryDescriptor) {
+        asked.push(descriptor.maximum!);
+        if (descriptor.maximum! > 2 ** 14) throw new RangeError("could not allocate memory");
+        super(descriptor);
+      }
+    }
+    WebAssembly.Memory = Frugal;
+    try {
+      const core = createCoreSync();
+      expect(core.backend).toBe("wasm");
+      expect(core.reason).toMatch(/memory of at most 1024 MiB: this runtime refuses more/);
+      expect(asked).toEqual([2 ** 16, 2 ** 15, 2 ** 14]);
+      expect(createCoreSync({ memory: { maximumBytes: 2 ** 31 } }).reason).toMatch(
+        /simd was refused: could not allocate/,
+      );
+    } finally {
+      WebAssembly.Memory = Memory;
+    }
+  });
+
+  it("runs on one thread where the code of the threads cannot be loaded", async () => {
+    const source = { ...embeddedWasm, loadThreads: () => Promise.reject(new Error("Loading chunk 7 failed")) };
+    const core = await createCoreFrom(source, { threads: 2 });
+    expect(core.backend).toBe("wasm");
+    expect(core.reason).toMatch(/one thread: its code was not loaded: Loading chunk 7 failed/);
+    expect(core.tensor([2], [1, 2]).data[1]).toBe(2);
   });
 
   it("notices that the owner of an attached shared memory has grown it", () => {

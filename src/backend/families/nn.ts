@@ -4,6 +4,7 @@ import { activationKernels } from "../js/nn/activation.js";
 import { dropoutKernels } from "../js/nn/dropout.js";
 import { lossKernels } from "../js/nn/loss.js";
 import { sumKernels } from "../js/nn/sum.js";
+import { targetKernels } from "../js/nn/targets.js";
 import { binary } from "../wasm/binaries/nn.js";
 
 /** A loss of elements; `weightsPtr` has one weight for each row, or is 0. */
@@ -40,7 +41,7 @@ export interface NetworkKernels {
   /** y = x · mask / (1 − rate); the mask is a function of seed and element index alone. */
   dropout_f32(count: number, xPtr: number, yPtr: number, seed: number, threshold: number, scale: number): void;
 
-  /** Mean loss over the rows; writes the gradient of the mean unless `gradPtr` is 0. */
+  /** Mean loss over the rows, `repeat` of which share a weight; writes the gradient of the mean unless `gradPtr` is 0. */
   softmax_cross_entropy_f32(
     rows: number,
     columns: number,
@@ -48,6 +49,7 @@ export interface NetworkKernels {
     targetsPtr: number,
     targetsAreIndices: number,
     weightsPtr: number,
+    repeat: number,
     gradPtr: number,
   ): number;
   /** Mean loss over the elements; writes the gradient of the mean unless `gradPtr` is 0. */
@@ -62,6 +64,38 @@ export interface NetworkKernels {
     gradPtr: number,
     delta: number,
   ): number;
+  /** out = t·kept + share, for rows of targets or, from indices, rows that are 1 there and 0 elsewhere. */
+  smooth_labels_f32(
+    rows: number,
+    columns: number,
+    targetsPtr: number,
+    targetsAreIndices: number,
+    kept: number,
+    share: number,
+    outPtr: number,
+  ): void;
+  /** out[i] = classWeights[class of row i] · weights[⌊i / repeat⌋]. */
+  class_weights_f32(
+    rows: number,
+    columns: number,
+    targetsPtr: number,
+    targetsAreIndices: number,
+    classes: number,
+    classWeightsPtr: number,
+    weightsPtr: number,
+    repeat: number,
+    outPtr: number,
+  ): void;
+  /** What makes a binary cross-entropy count positive examples `factor` times: targets and weights of elements. */
+  positive_weights_f32(
+    count: number,
+    targetsPtr: number,
+    factor: number,
+    weightsPtr: number,
+    repeat: number,
+    outPtr: number,
+    outWeightsPtr: number,
+  ): void;
   /** Rows whose arg max (or, for one column, whose sign) agrees with the target. */
   count_correct_f32(
     rows: number,
@@ -80,6 +114,7 @@ export const nnFamily: KernelFamily<NetworkKernels> = {
     ...activationKernels(views),
     ...dropoutKernels(views),
     ...lossKernels(views),
+    ...targetKernels(views),
     ...sumKernels(views),
   }),
   warmUp(kernels) {
@@ -92,7 +127,7 @@ export const nnFamily: KernelFamily<NetworkKernels> = {
     kernels.add_f32(count, x, y, z);
     kernels.scale_f32(count, 2, x, z);
     kernels.dropout_f32(count, x, z, 1, 1 << 30, 2);
-    kernels.softmax_cross_entropy_f32(rows, columns, x, y, 0, 0, z);
+    kernels.softmax_cross_entropy_f32(rows, columns, x, y, 0, 0, 1, z);
     kernels.mean_squared_error_f32(rows, columns, x, y, 0, z);
     kernels.binary_cross_entropy_f32(rows, columns, x, y, 0, z);
     kernels.huber_f32(rows, columns, x, y, 0, z, 1);

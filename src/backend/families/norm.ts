@@ -27,7 +27,7 @@ export interface NormKernels {
     movingMeanPtr: number,
     movingVariancePtr: number,
   ): void;
-  /** y = (x − mean)·(gamma/√(variance + eps)) + beta by column. y may be x. */
+  /** y = (x − mean)·(gamma/√(variance + eps)) + beta by column; stores rstd unless it is 0. y may be x. */
   batch_norm_inference_f32(
     rows: number,
     columns: number,
@@ -39,12 +39,14 @@ export interface NormKernels {
     meanPtr: number,
     variancePtr: number,
     yPtr: number,
+    rstdPtr: number,
   ): void;
-  /** dx, dgamma and dbeta of `batch_norm_f32` from its x, mean and rstd. dx may be dy. */
+  /** dx, dgamma and dbeta from x, mean and rstd; `fixed`: those of inference, which x does not change. dx may be dy. */
   batch_norm_backward_f32(
     rows: number,
     columns: number,
     stride: number,
+    fixed: number,
     xPtr: number,
     dyPtr: number,
     gammaPtr: number,
@@ -112,8 +114,8 @@ export const normFamily: KernelFamily<NormKernels> = {
   warmUp(kernels) {
     const [x, y, z, p, q, rows, columns] = [1024, 65536, 131072, 196608, 229376, 128, 76];
     kernels.batch_norm_f32(rows, columns, columns, 1, 1, 0, 0, x, p, p, z, q, q + 8192, 0, 0);
-    kernels.batch_norm_backward_f32(rows, columns, columns, x, y, p, q, q + 8192, z, p, p + 8192);
-    kernels.batch_norm_inference_f32(rows, columns, columns, 1, x, p, p, p, p, z);
+    kernels.batch_norm_backward_f32(rows, columns, columns, 0, x, y, p, q, q + 8192, z, p, p + 8192);
+    kernels.batch_norm_inference_f32(rows, columns, columns, 1, x, p, p, p, p, z, q);
     kernels.group_norm_f32(rows, 1, 1, columns, 1, 1, x, p, p, z, q, q + 8192);
     kernels.group_norm_backward_f32(rows, 1, 1, columns, 1, x, y, p, q, q + 8192, z);
     kernels.group_norm_parameters_f32(0, columns, rows, 1, 1, columns, x, y, q, q + 8192, p, p + 8192);
@@ -127,13 +129,13 @@ export const normFamily: KernelFamily<NormKernels> = {
     },
     batch_norm_inference_f32: {
       count: 1,
-      steps: { 4: 4, 5: 4, 6: 4, 7: 4, 8: 4, 9: 4 },
+      steps: { 4: 4, 5: 4, 6: 4, 7: 4, 8: 4, 9: 4, 10: 4 },
       grain: 8,
       work: (args) => 2 * args[0]! * args[1]!,
     },
     batch_norm_backward_f32: {
       count: 1,
-      steps: { 3: 4, 4: 4, 5: 4, 6: 4, 7: 4, 8: 4, 9: 4, 10: 4 },
+      steps: { 4: 4, 5: 4, 6: 4, 7: 4, 8: 4, 9: 4, 10: 4, 11: 4 },
       grain: 8,
       work: (args) => 12 * args[0]! * args[1]!,
     },

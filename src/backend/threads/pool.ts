@@ -63,6 +63,7 @@ export class Pool {
   readonly #buffer = new SharedArrayBuffer(JOB_QUEUE_BYTES);
   readonly eager: boolean;
   readonly #memory: WebAssembly.Memory;
+  #words: Int32Array;
   readonly #members: Member[] = [];
   readonly #binaries: Kernel[][] = [];
   readonly #patience: number;
@@ -78,12 +79,20 @@ export class Pool {
   #done = 0;
   #disposed = false;
 
+  /** The memory's words, for what a call's arguments are the addresses of. */
+  get words(): Int32Array {
+    const { buffer } = this.#memory;
+    if (this.#words.buffer !== buffer) this.#words = new Int32Array(buffer);
+    return this.#words;
+  }
+
   /** Starts the workers, as far as they can be started. */
   constructor(workers: number, memory: WebAssembly.Memory, options: PoolOptions = {}) {
     const { spawn = spawnWorker, eager = false } = options;
     const { startMilliseconds = 10_000, patienceMilliseconds = 10_000 } = options;
     this.eager = eager;
     this.#memory = memory;
+    this.#words = new Int32Array(memory.buffer);
     this.#startMilliseconds = startMilliseconds;
     this.#patience = patienceMilliseconds;
     this.queue = jobQueueOver(this.#buffer);

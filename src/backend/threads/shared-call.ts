@@ -36,9 +36,9 @@ export function sharedCall(pool: Pool, name: string, cut: Cut, one: Kernel, run:
     if (chunks < 2) return false;
     for (let i = 0; i < moves.length; i++) {
       const { step } = moves[i]!;
-      distances[i] = typeof step === "number" ? step : step(args);
+      distances[i] = typeof step === "number" ? step : step(args, pool.words);
     }
-    const scratchBytes = scratch === undefined ? 0 : wholeLines(scratch.bytes(args));
+    const scratchBytes = scratch === undefined ? 0 : wholeLines(scratch.bytes(args, pool.words));
     let start = 0;
     for (let chunk = 0; chunk < chunks; chunk++) {
       const at = chunk * ROW;
@@ -63,7 +63,7 @@ export function sharedCall(pool: Pool, name: string, cut: Cut, one: Kernel, run:
     args[0] = a!; args[1] = b!; args[2] = c!; args[3] = d!; args[4] = e!; args[5] = f!; args[6] = g!;
     args[7] = h!; args[8] = i!; args[9] = j!; args[10] = k!; args[11] = l!; args[12] = m!; args[13] = n!;
     args[14] = o!; args[15] = p!; args[16] = q!; args[17] = r!; args[18] = s!; args[19] = t!;
-    if (pool.isWorthwhile(cut.work(args), GAINS_AWAKE, GAINS_ASLEEP) && share()) return;
+    if (pool.isWorthwhile(cut.work(args, pool.words), GAINS_AWAKE, GAINS_ASLEEP) && share()) return;
     one(a!, b!, c!, d!, e!, f!, g!, h!, i!, j!, k!, l!, m!, n!, o!, p!, q!, r!, s!, t!);
   };
 }

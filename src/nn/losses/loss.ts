@@ -1,4 +1,4 @@
-import { type NetworkKernels, nnFamily } from "../../backend/families/nn.js";
+import type { KernelFamily } from "../../backend/family.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
 
@@ -33,12 +33,15 @@ export interface Loss {
   plan(builder: PlanBuilder, y: Value, targets: Targets): void;
 }
 
-/** Kernels of losses that are a mean over all elements. */
-type ElementwiseKernel = keyof NetworkKernels & ("mean_squared_error_f32" | "binary_cross_entropy_f32" | "huber_f32");
-
-/** A loss that is a mean over all elements; `more` is what its kernel takes besides. */
-export function elementwiseLoss(
-  kernel: ElementwiseKernel,
+/**
+ * A loss that is a mean over all elements.
+ *
+ * @param family that has the kernel, which is an `ElementLossKernel`
+ * @param more what the kernel takes besides
+ */
+export function elementwiseLoss<K>(
+  family: KernelFamily<K>,
+  kernel: keyof K & string,
   loss: Pick<Loss, "name"> & Partial<Loss>,
   ...more: number[]
 ): Loss {
@@ -49,7 +52,7 @@ export function elementwiseLoss(
     ...loss,
     plan(builder, y, { value, weights = 0 }) {
       const grad = builder.gradient(y) ?? 0;
-      builder.result(nnFamily, kernel, [builder.rows, y.rowSize, y, value, weights, grad, ...more]);
+      builder.result(family, kernel, [builder.rows, y.rowSize, y, value, weights, grad, ...more]);
     },
   };
 }

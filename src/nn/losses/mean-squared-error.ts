@@ -1,6 +1,7 @@
+import { nnFamily } from "../../backend/families/nn.js";
 import { elementwiseLoss, type Loss } from "./loss.js";
 
 /** Mean over all elements of (y − t)²; its gradient is 2·(y − t) / (rows · outputs). Taken in float64, rounded once. */
 export function meanSquaredError(): Loss {
-  return elementwiseLoss("mean_squared_error_f32", { name: "meanSquaredError" });
+  return elementwiseLoss(nnFamily, "mean_squared_error_f32", { name: "meanSquaredError" });
 }

@@ -229,8 +229,8 @@ def write_cases(name, about, cases):
 
 
 def write(name, content):
-    VECTORS.mkdir(parents=True, exist_ok=True)
     path = VECTORS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(to_json(content) + "\n")
     print(f"{path.name}: {len(content.get('cases', []))} cases, {path.stat().st_size} bytes")
 

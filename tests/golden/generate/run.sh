@@ -23,12 +23,15 @@ environment mxnet2 requirements-mxnet2.txt
 environment paddle requirements-paddle.txt
 [ -e node_modules ] || npm ci --silent
 
-for script in common pytorch timm_ keras3 tf_keras_ tf1_ops optax_ tfjs_; do
+for script in common pytorch timm_ keras3 tf_keras_ tf1_ops optax_ tfjs_ images_torch images_keras; do
+for script in common pytorch timm_ keras3 tf_keras_ tf1_ops optax_ tfjs_ recurrent; do
   "$envs/main/bin/python" "$script.py"
 done
 KERAS_BACKEND=torch "$envs/main/bin/python" keras3.py
+node recurrent.mjs
 "$envs/mxnet1/bin/python" mxnet_.py
 "$envs/mxnet2/bin/python" mxnet_.py
 "$envs/paddle/bin/python" paddle_.py
+node images_tfjs.mjs
 "$envs/main/bin/python" emulate.py
 "$envs/main/bin/python" published.py

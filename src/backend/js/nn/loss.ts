@@ -34,7 +34,7 @@ export function lossKernels(
   | "count_correct_f32"
 > {
   return {
-    softmax_cross_entropy_f32(rows, columns, logitsPtr, targetsPtr, targetsAreIndices, weightsPtr, gradPtr) {
+    softmax_cross_entropy_f32(rows, columns, logitsPtr, targetsPtr, targetsAreIndices, weightsPtr, repeat, gradPtr) {
       const { f32 } = views;
       const mean = f(1 / rows);
       let z = logitsPtr >>> 2;
@@ -66,7 +66,7 @@ export function lossKernels(
           }
         }
         const sum = rowSum(columns, exponential);
-        const share = weightsPtr === 0 ? 1 : f32[(weightsPtr >>> 2) + row]!;
+        const share = weightsPtr === 0 ? 1 : f32[(weightsPtr >>> 2) + Math.floor(row / repeat)]!;
         const weight = f(mean * share);
         total += f(f(log(sum) * mass) - cross) * share;
         if (gradPtr !== 0) {

@@ -63,21 +63,6 @@ export const klDivergence: ElementLoss = {
   slope: (y, _t, quotient) => (y < LEAST || y > 1 ? 0 : -quotient),
 };
 
-/** The weight of an example whose positive ones count `factor` times. */
-const positiveShare = (t: number, factor: number) => f(1 + f(f(factor - 1) * t));
-
-export const weightedBinaryCrossEntropy: ElementLoss = {
-  basis: (y) => exp(-Math.abs(y)),
-  term(y, t, e, factor) {
-    const softplus = f(log1p(e) + Math.max(-y, 0));
-    return f(f(f(1 - t) * y) + f(positiveShare(t, factor) * softplus));
-  },
-  slope(y, t, e, factor) {
-    const p = f(positiveShare(t, factor) * f(e / f(1 + e)));
-    return y < 0 ? f(p - f(factor * t)) : f(f(1 - t) - p);
-  },
-};
-
 /** The JavaScript implementation of `meanLoss` in assembly/nn/mean-loss.ts. */
 export function meanLoss(
   { f32 }: Views,

@@ -73,9 +73,10 @@ export function batchNormKernels(
         scaleColumn(rows, stride, x, (yPtr >>> 2) + j, mean, scale, parameter(betaPtr, j, -0));
       }
     },
-    batch_norm_inference_f32(rows, columns, stride, eps, xPtr, gammaPtr, betaPtr, meanPtr, variancePtr, yPtr) {
+    batch_norm_inference_f32(rows, columns, stride, eps, xPtr, gammaPtr, betaPtr, meanPtr, variancePtr, yPtr, rstdPtr) {
       for (let j = 0; j < columns; j++) {
         const rstd = reciprocalDeviation(parameter(variancePtr, j, 1), eps);
+        if (rstdPtr !== 0) views.f32[(rstdPtr >>> 2) + j] = rstd;
         const scale = f(rstd * parameter(gammaPtr, j, 1));
         const [x, y] = [(xPtr >>> 2) + j, (yPtr >>> 2) + j];
         scaleColumn(rows, stride, x, y, parameter(meanPtr, j, 0), scale, parameter(betaPtr, j, -0));
@@ -85,6 +86,7 @@ export function batchNormKernels(
       rows,
       columns,
       stride,
+      fixed,
       xPtr,
       dyPtr,
       gammaPtr,
@@ -110,8 +112,9 @@ export function batchNormKernels(
         if (dbetaPtr !== 0) f32[(dbetaPtr >>> 2) + j] = slopes;
         if (dgammaPtr !== 0) f32[(dgammaPtr >>> 2) + j] = products;
         if (dxPtr === 0) continue;
-        const a = f(slopes / rows);
-        const b = f(products / rows);
+        const count = fixed ? Number.POSITIVE_INFINITY : rows;
+        const a = f(slopes / count);
+        const b = f(products / count);
         const scale = f(rstd * parameter(gammaPtr, j, 1));
         const dx = (dxPtr >>> 2) + j;
         for (let i = 0; i < rows; i++) {
