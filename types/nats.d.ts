@@ -1,5 +1,36 @@
-// What Lanewise uses of the optional peers @nats-io/kv and @nats-io/obj; tests/distributed compiles the same sources
-// against their real types.
+// What Lanewise uses of NATS's clients, which are optional; tests/distributed compiles the same sources against their
+// real types.
+declare module "@nats-io/nats-core" {
+  interface ConnectionOptions {
+    readonly servers: string;
+    readonly maxReconnectAttempts: number;
+    readonly user?: string;
+    readonly pass?: string;
+    readonly token?: string;
+    readonly tls?: { readonly ca: string };
+    readonly authenticator?: object;
+  }
+  interface Connection {
+    readonly info?: { readonly max_payload: number };
+    publish(subject: string, payload?: Uint8Array): void;
+    subscribe(
+      subject: string,
+      options: { callback: (error: Error | null, message: { readonly data: Uint8Array }) => void },
+    ): { unsubscribe(): void };
+    flush(): Promise<void>;
+    isClosed(): boolean;
+    closed(): Promise<void | Error>;
+    close(): Promise<void>;
+  }
+  export function wsconnect(options: ConnectionOptions): Promise<Connection>;
+  export function credsAuthenticator(creds: Uint8Array): object;
+}
+
+declare module "@nats-io/transport-node" {
+  import type { Connection, ConnectionOptions } from "@nats-io/nats-core";
+  export function connect(options: ConnectionOptions): Promise<Connection>;
+}
+
 declare module "@nats-io/kv" {
   interface KvEntry {
     readonly value: Uint8Array;
