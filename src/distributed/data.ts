@@ -27,6 +27,7 @@ export function isRowSource(data: unknown): data is RowSource {
  * @throws ShapeError, OptionError
  */
 export function arrayRows({ x, y }: Dataset, count: number): RowSource {
+  if (!(count >= 1)) throw new ShapeError(`data has ${count} rows, expected at least one`);
   const [xs, ys] = [readColumns("data.x", x, count), readColumns("data.y", y, count)];
   const digests = [...xs.columns, ...ys.columns].map(({ values, width }) => `${width}:${digestOfValues(values)}`);
   return {

@@ -59,7 +59,10 @@ export class DistributedFit implements PromiseLike<DistributedEpoch[]>, AsyncIte
         }
       }
     } finally {
-      if (!this.#isOver) this.#stop.abort();
+      if (!this.#isOver) {
+        this.#stop.abort();
+        await this.#ended.catch(() => {}); // the loop was left: what became of the rest is not asked
+      }
     }
   }
 }

@@ -152,7 +152,7 @@ export abstract class GroupTrainer {
     mustExist: boolean,
   ): Promise<Running> {
     const source = isRowSource(data) ? data : arrayRows(data, this.#countRows(data));
-    if (source.count < 1) throw new ShapeError(`data has ${source.count} rows, expected at least one`);
+    if (!(source.count >= 1)) throw new ShapeError(`data has ${source.count} rows, expected at least one`);
     const key = JSON.stringify([source.description, source.count, batchSize, shuffle]);
     const running = this.#running;
     if (running !== undefined) {

@@ -201,7 +201,7 @@ describe("sources of rows", () => {
     const other = y.slice();
     other[36] = 2 - other[36]!;
     expect(arrayRows({ x, y: other }, ROWS).description).not.toBe(source.description);
-    const both = arrayRows({ x: [x, y], y: [y] }, ROWS).rows(Uint32Array.of(1)) as { x: Float32Array[] };
+    const both = arrayRows({ x: [x, y], y: [y] }, ROWS).rows(Uint32Array.of(1)) as unknown as { x: Float32Array[] };
     expect(both.x.map(({ length }) => length)).toEqual([36, 1]);
   });
 
