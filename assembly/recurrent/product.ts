@@ -4,7 +4,7 @@
 // last one repeats its last column.
 
 import { MC, MR, NR, NV } from "../gemm/config";
-import { microkernel } from "../gemm/microkernel";
+import { microkernel, Strided } from "../gemm/microkernel";
 import { packPanel } from "../gemm/pack";
 import { addProduct, product } from "../schedule";
 
@@ -98,7 +98,7 @@ export function multiply(
 /** In a function of its own: the registers of the loops around it would have V8 spill in the innermost loop. */
 export function tileOf(k: usize, a: usize, b: usize, constants: usize, c: usize, cRow: usize): void {
   const bias = constants + STEP_BYTES;
-  microkernel(MR, NV, true, MR - 1, k, a, 4, MR * 4, b, STEP_BYTES, constants, 0, bias, -Infinity, c, cRow);
+  microkernel<Strided>(MR, NV, true, MR - 1, k, a, 4, MR * 4, 0, 0, b, STEP_BYTES, constants, 0, bias, -Infinity, c, cRow);
 }
 
 /** One row times PANELS panels. */
