@@ -52,8 +52,9 @@ program
 program
   .command("worker")
   .description("train together with other workers, through a NATS server")
-  .requiredOption("--run <name>", "name of the run: workers that use the same train the same network")
-  .requiredOption("--nats <url>", "address of the server: nats://, tls://, ws:// or wss://")
+  .option("--run <name>", "name of the run: workers that use the same train the same network")
+  .option("--nats <url>", "address of the server: nats://, tls://, ws:// or wss://")
+  .option("--local", "train in this process alone, without a server: the digest is the same")
   .option("--user <name>", "user")
   .option("--password <text>", "password of the user")
   .option("--token <text>", "token")

@@ -3,24 +3,26 @@ import { resolve } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { type Core, createCore, OptionError, RMSProp } from "lanewise";
+import { saveCheckpoint } from "lanewise/checkpoint";
 import {
   type DistributedFitOptions,
   DistributedTrainer,
   type DistributedTrainerOptions,
   type Group,
   joinGroup,
+  LocalGroup,
   type NatsConnection,
   type RowSource,
 } from "lanewise/distributed";
 import { type Dataset, dense, relu, Sequential, softmaxCrossEntropy, Trainer } from "lanewise/nn";
-import { saveCheckpoint } from "lanewise/checkpoint";
 import { loadDigits } from "./digits.js";
 import { bold, cyan, faint, print } from "./terminal.js";
 
 /** Options of `lanewise worker`. */
 export interface WorkerOptions {
-  run: string;
-  nats: string;
+  run?: string;
+  nats?: string;
+  local?: boolean;
   user?: string;
   password?: string;
   token?: string;
@@ -45,23 +47,28 @@ interface Task {
   options?: DistributedTrainerOptions;
 }
 
+/** A group and what connects it. */
+interface Joined {
+  readonly group: Group;
+  close(): Promise<void>;
+}
+
 /** Joins a run on a NATS server, trains until it is over, and prints what happens. Resolves to the exit code. */
 export async function worker(options: WorkerOptions): Promise<number> {
-  const { run, json, epochs, batchSize, microBatches } = options;
+  const { json, epochs, batchSize, microBatches } = options;
   const say = (event: string, text: string, value: object) => {
     print(json ? JSON.stringify({ event, ...value }) : text);
   };
   const create = options.program === undefined ? digits : await load(options.program);
   using core = await createCore();
   const { trainer, data, validation, options: chosen } = await create(core);
-  const nats = await connect(options);
+  const { group, close } = await join(options);
   const leave = new AbortController();
   const told = () => leave.abort(new Error("told to leave"));
   process.once("SIGTERM", told).once("SIGINT", told);
   try {
-    const group = await joinGroup(nats, { run, name: options.name, lease: options.lease });
     report(group, say);
-    say("start", bold(`${group.id} in run ${run}`), { id: group.id, run });
+    say("start", bold(`${group.id} in run ${group.run}`), { id: group.id, run: group.run });
     const distributed = new DistributedTrainer(trainer, group, { microBatches, ...chosen });
     const fit: DistributedFitOptions = { epochs, batchSize, signal: leave.signal, ...(validation && { validation }) };
     for await (const epoch of options.resume ? distributed.resume(data, fit) : distributed.fit(data, fit)) {
@@ -77,12 +84,20 @@ export async function worker(options: WorkerOptions): Promise<number> {
       const { parameters, buffers } = trainer.model;
       await writeFile(options.save, saveCheckpoint({ parameters: { ...parameters, ...buffers } }));
     }
-    await group.leave();
     return 0;
   } finally {
     process.off("SIGTERM", told).off("SIGINT", told);
-    await nats.close();
+    await group.leave();
+    await close();
   }
+}
+
+async function join({ run, nats, local, name, lease, ...access }: WorkerOptions): Promise<Joined> {
+  if (local) return { group: new LocalGroup(), close: async () => {} };
+  if (run === undefined || nats === undefined)
+    throw new OptionError("lanewise worker needs --run and --nats, or --local");
+  const connection = await connect(nats, access);
+  return { group: await joinGroup(connection, { run, name, lease }), close: () => connection.close() };
 }
 
 function report(group: Group, say: (event: string, text: string, value: object) => void): void {
@@ -90,17 +105,24 @@ function report(group: Group, say: (event: string, text: string, value: object) 
   group.on("left", (member) => say("left", faint(`${member} left`), { member }));
   group.on("leader", (leader) => say("leader", faint(leader === null ? "no leader" : `${leader} leads`), { leader }));
   group.on("resynchronised", ({ step }) => say("resynchronised", faint(`goes on from step ${step}`), { step }));
-  group.on("storage", (what) => say("storage", faint(what ? `${what} does not answer` : "the store answers"), { what }));
+  group.on("storage", (what) =>
+    say("storage", faint(what ? `${what} does not answer` : "the store answers"), { what }),
+  );
 }
 
 type Connection = NatsConnection & { close(): Promise<void> };
 
 /** By WebSocket or TCP, as the address says. The clients are optional peers, like what joinGroup needs. */
-async function connect({ nats, user, password, token, creds, ca }: WorkerOptions): Promise<Connection> {
+async function connect(
+  nats: string,
+  { user, password, token, creds, ca }: Pick<WorkerOptions, "user" | "password" | "token" | "creds" | "ca">,
+): Promise<Connection> {
   const isWebSocket = /^wss?:/.test(nats);
   const missing = () => {
     const packages = ["@nats-io/transport-node", "@nats-io/nats-core", "@nats-io/kv", "@nats-io/obj"];
-    throw new OptionError(`lanewise worker needs NATS's clients, which are not installed: npm install ${packages.join(" ")}`);
+    throw new OptionError(
+      `lanewise worker needs NATS's clients, which are not installed: npm install ${packages.join(" ")}`,
+    );
   };
   const core = await import("@nats-io/nats-core").catch(missing);
   const options = {
@@ -127,7 +149,9 @@ async function load(file: string): Promise<(core: Core) => Task | Promise<Task>>
 function digits(core: Core): Task {
   const { train, test } = loadDigits(new URL("digits.br", import.meta.url));
   const dataset = ({ images, labels }: typeof train): Dataset => ({ x: images, y: labels });
-  const model = new Sequential(core, [dense(train.images.length / train.count, 64), relu(), dense(64, 10)], { seed: 0 });
+  const model = new Sequential(core, [dense(train.images.length / train.count, 64), relu(), dense(64, 10)], {
+    seed: 0,
+  });
   const trainer = new Trainer(model, {
     loss: softmaxCrossEntropy(),
     optimizer: (parameters) => new RMSProp(core, parameters, { learningRate: 1e-3 }),

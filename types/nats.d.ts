@@ -3,7 +3,7 @@
 declare module "@nats-io/nats-core" {
   interface ConnectionOptions {
     readonly servers: string;
-    readonly maxReconnectAttempts: number;
+    readonly maxReconnectAttempts?: number;
     readonly user?: string;
     readonly pass?: string;
     readonly token?: string;
@@ -19,7 +19,7 @@ declare module "@nats-io/nats-core" {
     ): { unsubscribe(): void };
     flush(): Promise<void>;
     isClosed(): boolean;
-    closed(): Promise<void | Error>;
+    closed(): Promise<unknown>;
     close(): Promise<void>;
   }
   export function wsconnect(options: ConnectionOptions): Promise<Connection>;

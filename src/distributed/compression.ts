@@ -1,4 +1,4 @@
-import { canonical, bytesOf } from "./digest.js";
+import { bytesOf, canonical } from "./digest.js";
 import { valuesOf } from "./packets.js";
 
 /** How float32 values travel. Encoding a decoded array again gives the same values. */
@@ -21,8 +21,8 @@ export const bfloat16: Codec = {
     const halves = new Uint16Array(bits.length);
     for (let i = 0; i < bits.length; i++) {
       const word = bits[i]!;
-      const isNaN = (word & 0x7fffffff) > 0x7f800000;
-      halves[i] = isNaN ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+      const isNotANumber = (word & 0x7fffffff) > 0x7f800000;
+      halves[i] = isNotANumber ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
     }
     return bytesOf(halves);
   },

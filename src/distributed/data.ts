@@ -57,7 +57,8 @@ interface Column {
 }
 
 function readColumn(name: string, batch: Batch, count: number): Column {
-  if (!(batch instanceof Tensor) && !isNumericArray(batch)) throw unexpected(name, batch, "a Tensor or an array of numbers");
+  if (!(batch instanceof Tensor) && !isNumericArray(batch))
+    throw unexpected(name, batch, "a Tensor or an array of numbers");
   const values = batch instanceof Tensor ? batch.data.slice() : Float32Array.from(batch);
   const width = values.length / count;
   if (!Number.isInteger(width)) {
@@ -131,7 +132,9 @@ export function storedRows(options: StoredRowsOptions): RowSource {
     count,
     description,
     async rows(indices) {
-      const rows = await readRows(indices, (first, end) => read(headerBytes + first * rowBytes, headerBytes + end * rowBytes));
+      const rows = await readRows(indices, (first, end) =>
+        read(headerBytes + first * rowBytes, headerBytes + end * rowBytes),
+      );
       return { x: decode(rows, rowBytes, x), y: decode(rows, rowBytes, y) };
     },
   };
@@ -197,4 +200,3 @@ function decode(rows: Uint8Array, rowBytes: number, { offset, width, type, scale
   }
   return values;
 }
-

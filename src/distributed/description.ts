@@ -1,5 +1,5 @@
-import { GroupError } from "./errors.js";
 import { digestOfText } from "./digest.js";
+import { GroupError } from "./errors.js";
 
 /** What members of a run must agree on: anything that JSON can express. */
 export type Description = { readonly [name: string]: unknown };

@@ -1,7 +1,7 @@
 import type { StatefulOptimizer } from "../checkpoint/checkpoint.js";
 import type { Trainer, TrainerState } from "../nn/trainer.js";
-import type { Tensor } from "../tensor.js";
 import { SGD } from "../optim/sgd.js";
+import type { Tensor } from "../tensor.js";
 import { breathe } from "./breathe.js";
 import { bfloat16, CODECS, type Compression, float32 } from "./compression.js";
 import type { RowSource } from "./data.js";

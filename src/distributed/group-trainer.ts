@@ -177,7 +177,10 @@ export abstract class GroupTrainer {
 
   #countRows({ x }: Dataset): number {
     const { inputTensors } = this.trainer.model;
-    const first = (inputTensors.length > 1 ? (x as readonly unknown[])[0] : x) as Tensor | ArrayLike<number> | undefined;
+    const first = (inputTensors.length > 1 ? (x as readonly unknown[])[0] : x) as
+      | Tensor
+      | ArrayLike<number>
+      | undefined;
     if (first instanceof Tensor) return first.shape[0] ?? 0;
     return (first?.length ?? 0) / sizeOf(inputTensors[0]!.shape);
   }
@@ -219,4 +222,3 @@ export abstract class GroupTrainer {
     emit(evaluation === undefined ? done : { ...done, validation: evaluation });
   }
 }
-

@@ -1,5 +1,12 @@
 export type { Compression } from "./compression.js";
-export { arrayRows, type RowSource, rangeReader, type StoredField, type StoredRowsOptions, storedRows } from "./data.js";
+export {
+  arrayRows,
+  type RowSource,
+  rangeReader,
+  type StoredField,
+  type StoredRowsOptions,
+  storedRows,
+} from "./data.js";
 export type { Description } from "./description.js";
 export { DiLoCo, type DiLoCoOptions } from "./diloco.js";
 export type { DistributedEpoch, DistributedFit } from "./distributed-fit.js";

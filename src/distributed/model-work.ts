@@ -1,4 +1,4 @@
-import { loadCheckpoint, saveCheckpoint, type StatefulOptimizer } from "../checkpoint/checkpoint.js";
+import { loadCheckpoint, type StatefulOptimizer, saveCheckpoint } from "../checkpoint/checkpoint.js";
 import type { Trainer } from "../nn/trainer.js";
 import type { Tensor } from "../tensor.js";
 import { breathe } from "./breathe.js";

@@ -291,7 +291,12 @@ class RemoteSession implements Session {
       void promise.catch(() => failed).then((result) => this.#guard(() => done(result)));
     };
     return {
-      read: (key, done) => settle(store.read(key).then((entry) => ({ entry })), "unavailable" as never, done),
+      read: (key, done) =>
+        settle(
+          store.read(key).then((entry) => ({ entry })),
+          "unavailable" as never,
+          done,
+        ),
       write: (key, value, revision, done) => {
         const written = store.write(key, value, revision);
         settle(
@@ -300,7 +305,12 @@ class RemoteSession implements Session {
           done,
         );
       },
-      putBlob: (name, bytes, done) => settle(store.putBlob(name, bytes).then(() => true), false, done),
+      putBlob: (name, bytes, done) =>
+        settle(
+          store.putBlob(name, bytes).then(() => true),
+          false,
+          done,
+        ),
       getBlob: (name, done) => settle(store.getBlob(name), undefined, done),
       deleteBlob: (name) => settle(store.deleteBlob(name), undefined, () => {}),
     };

@@ -1,4 +1,4 @@
-import { treeFamily, type TreeKernels } from "../backend/families/tree.js";
+import { type TreeKernels, treeFamily } from "../backend/families/tree.js";
 import type { Core } from "../core.js";
 import type { Tensor } from "../tensor.js";
 

@@ -65,25 +65,28 @@ describeConformance("tree_add_f32", () => {
     expectSameBits(operands.y!, expected(n * n, 0b11, n * n, leaf, s), "special values");
   });
 
-  it.each([1, 2, 3, 5, 6, 7, 8, 13, 16])("%i leaves, one after the other, are the tree that blocks from anybody are", (n) => {
-    const count = 29;
-    const leaves = Array.from({ length: n }, (_, i) => randomValues(count, 100 + i, 8));
-    const names = Object.fromEntries(leaves.map((leaf, i) => [`leaf${i}`, leaf]));
-    const { operands } = conform(`${n}`, { ...names, s: new Float32Array(6 * count) }, (kernels, ptr) => {
-      for (let i = 0; i < n; i++) {
-        let level = 0;
-        while ((i >> level) & 1) level++;
-        kernels.tree_add_f32(count, 2 ** level - 1, count, ptr[`leaf${i}`]!, ptr.s!, ptr.s! + 4 * count * level);
-      }
-      // What is left are the bits of n; the smallest sum begins.
-      const lowest = 31 - Math.clz32(n & -n);
-      const rest = n & (n - 1);
-      const [first, end] = [ptr.s! + 4 * count * lowest, ptr.s! + 4 * count * 5];
-      kernels.tree_add_f32(count, rest, count, first, ptr.s!, end);
-    });
-    const partial = new PartialSums(n);
-    for (let i = n - 1; i >= 0; i--) partial.add({ first: i, size: 1 }, leaves[i]!.slice());
-    expect(partial.total).toBeDefined();
-    expectSameBits(operands.s!.slice(5 * count), partial.total!, "both trees");
-  });
+  it.each([1, 2, 3, 5, 6, 7, 8, 13, 16])(
+    "%i leaves, one after the other, are the tree that blocks from anybody are",
+    (n) => {
+      const count = 29;
+      const leaves = Array.from({ length: n }, (_, i) => randomValues(count, 100 + i, 8));
+      const names = Object.fromEntries(leaves.map((leaf, i) => [`leaf${i}`, leaf]));
+      const { operands } = conform(`${n}`, { ...names, s: new Float32Array(6 * count) }, (kernels, ptr) => {
+        for (let i = 0; i < n; i++) {
+          let level = 0;
+          while ((i >> level) & 1) level++;
+          kernels.tree_add_f32(count, 2 ** level - 1, count, ptr[`leaf${i}`]!, ptr.s!, ptr.s! + 4 * count * level);
+        }
+        // What is left are the bits of n; the smallest sum begins.
+        const lowest = 31 - Math.clz32(n & -n);
+        const rest = n & (n - 1);
+        const [first, end] = [ptr.s! + 4 * count * lowest, ptr.s! + 4 * count * 5];
+        kernels.tree_add_f32(count, rest, count, first, ptr.s!, end);
+      });
+      const partial = new PartialSums(n);
+      for (let i = n - 1; i >= 0; i--) partial.add({ first: i, size: 1 }, leaves[i]!.slice());
+      expect(partial.total).toBeDefined();
+      expectSameBits(operands.s!.slice(5 * count), partial.total!, "both trees");
+    },
+  );
 });

@@ -32,13 +32,13 @@ describe("bfloat16", () => {
   /** The nearest of the two neighbours by exact comparison in float64; at a tie the one whose last bit is 0. */
   function nearest(value: number): number {
     const bits = new Uint32Array(Float32Array.of(value).buffer)[0]!;
-    const valueOf = (half: number) => {
+    const floatOf = (half: number) => {
       // After the largest finite value, the next of an exponent range without end.
       if ((half & 0x7fff) === 0x7f80) return (half & 0x8000 ? -1 : 1) * 2 ** 128;
       return new Float32Array(Uint32Array.of(half << 16).buffer)[0]!;
     };
     const [low, high] = [bits >>> 16, (bits >>> 16) + 1];
-    const [below, above] = [Math.abs(value - valueOf(low)), Math.abs(valueOf(high) - value)];
+    const [below, above] = [Math.abs(value - floatOf(low)), Math.abs(floatOf(high) - value)];
     const chosen = below < above || (below === above && low % 2 === 0) ? low : high;
     return new Float32Array(Uint32Array.of(chosen << 16).buffer)[0]!;
   }

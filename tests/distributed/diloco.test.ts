@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { CODECS } from "../../src/distributed/compression.js";
+import { arrayRows } from "../../src/distributed/data.js";
 import { DiLoCoWork } from "../../src/distributed/diloco-work.js";
 import { DiLoCo, type DiLoCoOptions, LocalGroup } from "../../src/distributed/index.js";
-import { arrayRows } from "../../src/distributed/data.js";
 import { mixSeed, Order } from "../../src/distributed/order.js";
 import { PartialSums } from "../../src/distributed/tree.js";
 import { RMSProp } from "../../src/entry/inline.js";
@@ -47,8 +47,15 @@ describe("DiLoCo", () => {
         });
         for (let at = 0; at < 3; at++) {
           const indices = order.indices(round, index * 3 + at);
-          const inputs = Float32Array.from({ length: 6 * indices.length }, (_, i) => x[6 * indices[Math.floor(i / 6)]! + (i % 6)]!);
-          slot.backward(inputs, Float32Array.from(indices, (row) => y[row]!), { seed: mixSeed(5, round * 3 + at, index) });
+          const inputs = Float32Array.from(
+            { length: 6 * indices.length },
+            (_, i) => x[6 * indices[Math.floor(i / 6)]! + (i % 6)]!,
+          );
+          slot.backward(
+            inputs,
+            Float32Array.from(indices, (row) => y[row]!),
+            { seed: mixSeed(5, round * 3 + at, index) },
+          );
           slot.update();
         }
         return valuesOf(slot).map((values, i) => outer[i]!.map((value, k) => F(value - values[k]!)));
@@ -74,18 +81,23 @@ describe("DiLoCo", () => {
     });
   });
 
-  it.each(Object.keys(CODECS) as (keyof typeof CODECS)[])("has the same bits on every backend, with %s", async (compression) => {
-    const [wasm, js] = await Promise.all([train({ compression }), train({ compression }, "js")]);
-    wasm.values.forEach((values, i) => {
-      expectSameBits(js.values[i]!, values, `parameter ${i}`);
-    });
-    expect(js.history).toEqual(wasm.history);
-    expect(wasm.history.at(-1)!.loss).toBeLessThan(wasm.history[0]!.loss);
-  });
+  it.each(Object.keys(CODECS) as (keyof typeof CODECS)[])(
+    "has the same bits on every backend, with %s",
+    async (compression) => {
+      const [wasm, js] = await Promise.all([train({ compression }), train({ compression }, "js")]);
+      wasm.values.forEach((values, i) => {
+        expectSameBits(js.values[i]!, values, `parameter ${i}`);
+      });
+      expect(js.history).toEqual(wasm.history);
+      expect(wasm.history.at(-1)!.loss).toBeLessThan(wasm.history[0]!.loss);
+    },
+  );
 
   it("sends what compression left out in later rounds", async () => {
     const [exact, int8] = await Promise.all([train({}, "wasm", 12), train({ compression: "int8" }, "wasm", 12)]);
-    const distance = Math.max(...exact.values.flatMap((v, i) => [...v].map((value, k) => Math.abs(value - int8.values[i]![k]!))));
+    const distance = Math.max(
+      ...exact.values.flatMap((v, i) => [...v].map((value, k) => Math.abs(value - int8.values[i]![k]!))),
+    );
     expect(distance).toBeGreaterThan(0);
     expect(int8.history.at(-1)!.loss).toBeLessThan(exact.history.at(-1)!.loss * 1.2 + 0.02);
   });
@@ -143,7 +155,9 @@ describe("DiLoCo", () => {
     const create = (options: object) => () => new DiLoCo(trainer, group, options);
     expect(create({ slots: 0 })).toThrow(/slots is 0, expected/);
     expect(create({ localSteps: 1.5 })).toThrow(/localSteps is 1.5/);
-    expect(create({ compression: "int4" })).toThrow(/compression is "int4", expected one of "none", "bfloat16", "int8"/);
+    expect(create({ compression: "int4" })).toThrow(
+      /compression is "int4", expected one of "none", "bfloat16", "int8"/,
+    );
     expect(create({ outerMomentum: 2 })).toThrow(/outerMomentum is 2/);
     expect(create({ microBatches: 2 })).toThrow(/options.microBatches is not an option/);
   });

@@ -200,7 +200,9 @@ describe("the run survives", () => {
         );
       }
       expect(refused.message).toMatch(/insufficient|resource|maximum/i);
-      await Promise.any(members.map((member) => member.until(({ event, value }) => event === "storage" && value !== null)));
+      await Promise.any(
+        members.map((member) => member.until(({ event, value }) => event === "storage" && value !== null)),
+      );
       await manager.streams.purge("filler");
       expect(await digests()).toEqual([expected, expected]);
       await nats.close();
@@ -215,7 +217,11 @@ describe("refused", () => {
     ["another model", { hidden: 25 }, /model\.layers\[0\]\.outputs is 25 here, expected 24 as in the run/],
     ["other start values", { seed: 2 }, /model\.parameters\.0\.weight is "[0-9a-f]{16}" here, expected "[0-9a-f]{16}"/],
     ["another learning rate", { learningRate: 0.02 }, /optimizer.*is 0\.02 here, expected 0\.01 as in the run/],
-    ["another number of micro-batches", { microBatches: 4 }, /options\.microBatches is 4 here, expected 8 as in the run/],
+    [
+      "another number of micro-batches",
+      { microBatches: 4 },
+      /options\.microBatches is 4 here, expected 8 as in the run/,
+    ],
     ["other data", { rows: 204 }, /data\.description is "spirals 204" here, expected "spirals 203"/],
   ])("%s, and the run goes on", async (_, difference, message) => {
     const { start, members } = createRun();

@@ -1,7 +1,16 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { arrayRows, DistributedTrainer, LocalGroup, type RowSource, rangeReader, storedRows } from "../../src/distributed/index.js";
+import type { Core } from "../../src/core.js";
+import {
+  arrayRows,
+  DistributedTrainer,
+  LocalGroup,
+  type RowSource,
+  rangeReader,
+  storedRows,
+} from "../../src/distributed/index.js";
 import { mixSeed, Order } from "../../src/distributed/order.js";
+import { AdamW, createCore } from "../../src/entry/inline.js";
 import { DisposedError, OptionError, ShapeError } from "../../src/errors.js";
 import {
   batchNorm,
@@ -13,8 +22,6 @@ import {
   softmaxCrossEntropy,
   Trainer,
 } from "../../src/nn/index.js";
-import { AdamW, createCore } from "../../src/entry/inline.js";
-import type { Core } from "../../src/core.js";
 import { VERSION } from "../../src/version.js";
 import { expectSameBits } from "../helpers/bits.js";
 import { makeCore } from "../helpers/cores.js";
@@ -65,8 +72,15 @@ describe("the bits of a run", () => {
       const leaves = Array.from({ length: microBatches }, (_, index) => {
         const indices = order.indices(step, index);
         const weight = F((indices.length * microBatches) / rows);
-        const inputs = Float32Array.from({ length: 36 * indices.length }, (_, i) => x[36 * indices[Math.floor(i / 36)]! + (i % 36)]!);
-        const loss = trainer.backward(inputs, Float32Array.from(indices, (row) => y[row]!), { seed: mixSeed(9, step, index) });
+        const inputs = Float32Array.from(
+          { length: 36 * indices.length },
+          (_, i) => x[36 * indices[Math.floor(i / 36)]! + (i % 36)]!,
+        );
+        const loss = trainer.backward(
+          inputs,
+          Float32Array.from(indices, (row) => y[row]!),
+          { seed: mixSeed(9, step, index) },
+        );
         const scaled = (values: Float32Array) => values.map((value) => F(value * weight));
         const leaf = {
           gradients: Object.values(trainer.gradients).map(({ data }) => scaled(data)),
@@ -158,7 +172,9 @@ describe("fit", () => {
     const controller = new AbortController();
     const onProgress = ({ batch }: { batch: number }) => batch === 2 && controller.abort(new Error("enough"));
     const options = { batchSize: 16, epochs: 2 };
-    await expect(distributed.fit({ x, y }, { ...options, onProgress, signal: controller.signal })).rejects.toThrow("enough");
+    await expect(distributed.fit({ x, y }, { ...options, onProgress, signal: controller.signal })).rejects.toThrow(
+      "enough",
+    );
     for await (const _ of distributed.fit({ x, y }, options)) break;
     await distributed.fit({ x, y }, options);
     expectSameValues(valuesOf(trainer), (await train(makeCore("wasm"), 4, 16)).values);
@@ -168,7 +184,9 @@ describe("fit", () => {
     const trainer = createTrainer(makeCore("js"));
     const group = new LocalGroup();
     expect(() => new DistributedTrainer(trainer, group, { microBatches: 0 })).toThrow(/microBatches is 0, expected/);
-    expect(() => new DistributedTrainer(trainer, group, { batches: 1 } as object)).toThrow(/options.batches is not an option/);
+    expect(() => new DistributedTrainer(trainer, group, { batches: 1 } as object)).toThrow(
+      /options.batches is not an option/,
+    );
     expect(() => new DistributedTrainer({} as Trainer, group)).toThrow(OptionError);
     expect(() => new DistributedTrainer(trainer, {} as LocalGroup)).toThrow(/group is Object, expected a group/);
     const distributed = new DistributedTrainer(trainer, group);
@@ -180,7 +198,9 @@ describe("fit", () => {
     expect(() => distributed.fit({ x, y })).toThrow(/another fit/);
     await running;
     await expect(distributed.fit({ x, y }, { batchSize: 5 })).rejects.toThrow(/other data or options than before/);
-    await expect(new DistributedTrainer(createTrainer(makeCore("js")), group).fit({ x, y })).rejects.toThrow(/trains already/);
+    await expect(new DistributedTrainer(createTrainer(makeCore("js")), group).fit({ x, y })).rejects.toThrow(
+      /trains already/,
+    );
     trainer.dispose();
     await expect(distributed.fit({ x, y }, { epochs: 2 })).rejects.toThrow(DisposedError);
   });
@@ -228,7 +248,11 @@ describe("sources of rows", () => {
     });
     const rows = (await source.rows(Uint32Array.of(3, 4, 1))) as { x: Float32Array; y: Float32Array };
     expectSameBits(rows.x, [3.5, -3, 4.5, -4, 1.5, -1], "x");
-    expectSameBits(rows.y, [30, 40, 10].map((value) => Math.fround(Math.fround(0.1) * value)), "y");
+    expectSameBits(
+      rows.y,
+      [30, 40, 10].map((value) => Math.fround(Math.fround(0.1) * value)),
+      "y",
+    );
     expect(reads).toEqual([
       [31, 49],
       [13, 22],
@@ -262,7 +286,9 @@ describe("sources of rows", () => {
       description: "",
       read: async () => new Uint8Array(3),
     } as const;
-    expect(() => storedRows({ ...layout, y: { ...layout.y, offset: 5 } })).toThrow(/y ends at byte 9 of a row, expected at most 8/);
+    expect(() => storedRows({ ...layout, y: { ...layout.y, offset: 5 } })).toThrow(
+      /y ends at byte 9 of a row, expected at most 8/,
+    );
     expect(() => storedRows({ ...layout, x: { ...layout.x, type: "int64" as "uint8" } })).toThrow(/x.type is "int64"/);
     await expect(storedRows(layout).rows(Uint32Array.of(0))).rejects.toThrow(/3 bytes, expected 8/);
   });
@@ -271,7 +297,8 @@ describe("sources of rows", () => {
 describe("Order", () => {
   it("has every row once an epoch, in another order each, the same for all", () => {
     const order = new Order(23, 8, 3, true, 5);
-    const epoch = (first: number) => [0, 1, 2].flatMap((step) => [0, 1, 2].flatMap((i) => [...order.indices(first + step, i)]));
+    const epoch = (first: number) =>
+      [0, 1, 2].flatMap((step) => [0, 1, 2].flatMap((i) => [...order.indices(first + step, i)]));
     const [one, two] = [epoch(0), epoch(3)];
     const all = Array.from({ length: 23 }, (_, i) => i);
     expect([...one].sort((a, b) => a - b)).toEqual(all);

@@ -13,7 +13,8 @@ function treeSum(leaves: readonly Float32Array[], first: number, size: number): 
   return right === undefined ? left : left.map((value, i) => Math.fround(value + right[i]!));
 }
 
-const leavesOf = (count: number, seed: number) => Array.from({ length: count }, (_, i) => randomValues(5, seed + i, 12));
+const leavesOf = (count: number, seed: number) =>
+  Array.from({ length: count }, (_, i) => randomValues(5, seed + i, 12));
 
 const anyShare = fc.record({
   count: fc.integer({ min: 1, max: 70 }),
@@ -49,9 +50,7 @@ describe("shareBlocks", () => {
       16,
       3,
       [
-        [
-          [0, 4],
-        ],
+        [[0, 4]],
         [
           [4, 4],
           [8, 2],
@@ -110,8 +109,27 @@ describe("PartialSums", () => {
 describe("blocksOf", () => {
   it.each([
     [0, 16, 16, [[0, 16]]],
-    [3, 11, 16, [[3, 1], [4, 4], [8, 2], [10, 1]]],
-    [0, 3, 1, [[0, 1], [1, 1], [2, 1]]],
+    [
+      3,
+      11,
+      16,
+      [
+        [3, 1],
+        [4, 4],
+        [8, 2],
+        [10, 1],
+      ],
+    ],
+    [
+      0,
+      3,
+      1,
+      [
+        [0, 1],
+        [1, 1],
+        [2, 1],
+      ],
+    ],
     [5, 5, 8, []],
   ])("from %i to %i, at most %i", (first, end, largest, expected) => {
     expect(blocksOf(first, end, largest).map((block) => [block.first, block.size])).toEqual(expected);

@@ -101,7 +101,8 @@ export class Leadership {
     if (!beat.behind || beat.step > head.step) return;
     const roots = history.since(beat);
     if (roots !== undefined && samePosition(history.position, head)) {
-      for (const { base, bytes } of roots) env.send(beat.from, { type: "root", from: id, base: positionOf(base) }, bytes);
+      for (const { base, bytes } of roots)
+        env.send(beat.from, { type: "root", from: id, base: positionOf(base) }, bytes);
       if (roots.length === 0) this.#broadcast();
       return;
     }

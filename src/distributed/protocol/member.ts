@@ -104,9 +104,15 @@ export class Member {
   /** Says goodbye; what only this member knows is stored first. Calls `done` once. */
   leave(done: () => void): void {
     const { env, timing } = this.#shared;
-    if (this.#stopped || !this.#started) return done();
+    if (this.#stopped || !this.#started) {
+      done();
+      return;
+    }
     this.#leaving = done;
-    if (this.#leadership === undefined) return this.#goodbye();
+    if (this.#leadership === undefined) {
+      this.#goodbye();
+      return;
+    }
     this.#leadership.resign();
     env.after(3 * timing.lease, () => this.#goodbye());
   }
@@ -197,7 +203,11 @@ export class Member {
       (message.head.term === head.term && message.revision >= this.#shared.revision) ||
       message.head.halted !== undefined;
     if (!isNews) return;
-    if (last?.head.term === message.head.term && last.head.step === message.head.step && last.attempt > message.attempt) {
+    if (
+      last?.head.term === message.head.term &&
+      last.head.step === message.head.step &&
+      last.attempt > message.attempt
+    ) {
       return;
     }
     if (this.#leadership !== undefined) this.#depose();
@@ -295,7 +305,10 @@ export class Member {
     }
     if (head.leader === null && step >= work.target && samePosition(head, history.position)) {
       // The last leader has gone after storing the end.
-      if (head.checkpoint !== null && samePosition(head.checkpoint, head)) return this.#finish();
+      if (head.checkpoint !== null && samePosition(head.checkpoint, head)) {
+        this.#finish();
+        return;
+      }
     }
     if (head.checkpoint !== null && head.checkpoint.step > step) this.#load(head.checkpoint);
     else if (step >= head.step && (step > head.step || samePosition(head, history.position))) this.#take();
@@ -431,14 +444,20 @@ export class Member {
     this.#computing = block;
     const computation = ++this.#computation;
     const isCancelled = () => this.#computation !== computation;
-    work.compute(this.position.step, block, isCancelled, (sum) => {
-      if (isCancelled() || sum === undefined) return;
-      this.#computing = undefined;
-      const part = { block, sum, sentAt: 0 };
-      this.#parts.set(keyOf(block), part);
-      this.#deliver(part);
-      this.#computeNext();
-    }, FAILED);
+    work.compute(
+      this.position.step,
+      block,
+      isCancelled,
+      (sum) => {
+        if (isCancelled() || sum === undefined) return;
+        this.#computing = undefined;
+        const part = { block, sum, sentAt: 0 };
+        this.#parts.set(keyOf(block), part);
+        this.#deliver(part);
+        this.#computeNext();
+      },
+      FAILED,
+    );
   }
 
   #deliver(part: OwnPart): void {

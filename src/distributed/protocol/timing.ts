@@ -16,7 +16,10 @@ export interface TimingOptions {
 const REMEMBERED_BYTES = 64 * 1024 * 1024;
 
 /** @param length float32 values of a sum */
-export function readTiming({ lease = 3000, checkpointEvery = 100, compareEvery = 10 }: TimingOptions, length: number): Timing {
+export function readTiming(
+  { lease = 3000, checkpointEvery = 100, compareEvery = 10 }: TimingOptions,
+  length: number,
+): Timing {
   checkInteger("lease", lease, 30, 2 ** 31 - 1);
   checkInteger("checkpointEvery", checkpointEvery, 1);
   checkInteger("compareEvery", compareEvery, 1);

@@ -12,7 +12,7 @@ export interface NatsConnection {
   ): { unsubscribe(): void };
   flush(): Promise<void>;
   isClosed(): boolean;
-  closed(): Promise<void | Error>;
+  closed(): Promise<unknown>;
 }
 
 /** Where a run's register and checkpoints are kept on the server. */
@@ -47,9 +47,10 @@ export async function natsTransport(
   ]);
   const bucket = `lanewise_${run}`;
   const options = { storage, replicas } as const;
+  const whole = connection as never; // it is more than what is declared above
   const [kv, objects] = await Promise.all([
-    new Kvm(connection).create(bucket, { ...options, history: 1 }),
-    new Objm(connection).create(bucket, options),
+    new Kvm(whole).create(bucket, { ...options, history: 1 }),
+    new Objm(whole).create(bucket, options),
   ]);
   const text = new TextEncoder();
   const store: PromisedStore = {

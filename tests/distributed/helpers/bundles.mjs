@@ -1,9 +1,10 @@
 // Members in a page and in a Worker, from bundles as a user's tools would make them.
+
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
-import { once } from "node:events";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import chromium from "@sparticuz/chromium";
 import { build } from "esbuild";
@@ -12,10 +13,11 @@ import { chromium as playwright } from "playwright-core";
 
 const programs = fileURLToPath(new URL("../programs/", import.meta.url));
 
-async function bundle(name, conditions) {
+/** The folder with the bundle of a program, a file of `programs` or a path. */
+export async function bundle(name, conditions) {
   const folder = mkdtempSync(join(tmpdir(), "lanewise-bundle-"));
   await build({
-    entryPoints: { main: join(programs, name) },
+    entryPoints: { main: resolve(programs, name) },
     outdir: folder,
     bundle: true,
     format: "esm",

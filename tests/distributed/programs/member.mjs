@@ -1,7 +1,7 @@
 // A member in a process of its own: node member.mjs '{"connection":…,"run":…,"task":{…}}'. Reports in lines of JSON.
 import process from "node:process";
-import { LocalGroup, joinGroup } from "lanewise/distributed";
 import { connect } from "@nats-io/transport-node";
+import { joinGroup, LocalGroup } from "lanewise/distributed";
 import { trainTask } from "./task.mjs";
 
 const { connection, run, group: options, task, dieAt } = JSON.parse(process.argv[2]);
@@ -19,14 +19,16 @@ function kindOf(subject, payload) {
 /** The connection, but the process dies before or after it sends something for the n-th time. */
 function mortal(nats, { what, count, when }) {
   let seen = 0;
-  const guarded = (send) => (subject, payload, ...more) => {
-    const isIt = kindOf(subject, payload) === what && ++seen === count;
-    if (isIt && when === "before") process.kill(process.pid, "SIGKILL");
-    const result = send.call(nats, subject, payload, ...more);
-    // After: what was sent has left the process.
-    if (isIt) void nats.flush().then(() => process.kill(process.pid, "SIGKILL"));
-    return result;
-  };
+  const guarded =
+    (send) =>
+    (subject, payload, ...more) => {
+      const isIt = kindOf(subject, payload) === what && ++seen === count;
+      if (isIt && when === "before") process.kill(process.pid, "SIGKILL");
+      const result = send.call(nats, subject, payload, ...more);
+      // After: what was sent has left the process.
+      if (isIt) void nats.flush().then(() => process.kill(process.pid, "SIGKILL"));
+      return result;
+    };
   return new Proxy(nats, {
     get(target, name) {
       if (name === "publish" || name === "request") return guarded(target[name]);

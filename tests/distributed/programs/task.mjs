@@ -28,7 +28,20 @@ export async function createTask({ seed = 1, hidden = 24, rate = 0.1, learningRa
 }
 
 /** Trains with a group; resolves with digest and epochs. `slow`: milliseconds that a row fetch takes. */
-export async function trainTask(group, { microBatches = 8, epochs = 3, rows = 203, batchSize = 32, slow = 0, onProgress, signal, resume = false, ...options } = {}) {
+export async function trainTask(
+  group,
+  {
+    microBatches = 8,
+    epochs = 3,
+    rows = 203,
+    batchSize = 32,
+    slow = 0,
+    onProgress,
+    signal,
+    resume = false,
+    ...options
+  } = {},
+) {
   const task = await createTask(options);
   const distributed = new DistributedTrainer(task.trainer, group, { microBatches, seed: 5 });
   const { x, y } = spirals(rows);

@@ -1,6 +1,7 @@
 // A Worker: trains as a member when it is asked to; and the hub of runs without a NATS server.
-import { GroupHub, joinDurableObject, joinGroup, routeToHub } from "lanewise/distributed";
+
 import { wsconnect } from "@nats-io/nats-core";
+import { GroupHub, joinDurableObject, joinGroup, routeToHub } from "lanewise/distributed";
 import { trainTask } from "./task.mjs";
 
 export { GroupHub };
@@ -11,7 +12,10 @@ export default {
     const { connection, hub, run, group: options, task } = await request.json();
     try {
       const nats = hub === undefined ? await wsconnect({ maxReconnectAttempts: -1, ...connection }) : undefined;
-      const group = nats === undefined ? await joinDurableObject(hub, { run, ...options }) : await joinGroup(nats, { run, ...options });
+      const group =
+        nats === undefined
+          ? await joinDurableObject(hub, { run, ...options })
+          : await joinGroup(nats, { run, ...options });
       const result = await trainTask(group, task);
       await group.leave();
       await nats?.close();

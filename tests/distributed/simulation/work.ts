@@ -115,7 +115,12 @@ export function reference(seed: number, leaves: number, target: number): string[
   const work = new SimulatedWork(seed, leaves, target, (action) => action());
   const digests = [work.digest];
   for (let step = 0; step < target; step++) {
-    work.compute(step, wholeTree(leaves), () => false, (sum) => work.apply(step, work.encodeRoot(valuesOf(sum!))));
+    work.compute(
+      step,
+      wholeTree(leaves),
+      () => false,
+      (sum) => work.apply(step, work.encodeRoot(valuesOf(sum!))),
+    );
     digests.push(work.digest);
   }
   return digests;

@@ -1,4 +1,4 @@
-import type { Environment, Entry, Store } from "../../../src/distributed/protocol/environment.js";
+import type { Entry, Environment, Store } from "../../../src/distributed/protocol/environment.js";
 import { Random } from "../../../src/random.js";
 
 /** What can go wrong, each with a probability or a length. */
@@ -156,7 +156,12 @@ export class World {
         request(carryOut, false, done);
       },
       getBlob: (name, done) => request(() => this.#blobs.get(name)?.slice(), undefined, done),
-      deleteBlob: (name) => request(() => this.#blobs.delete(name), false, () => {}),
+      deleteBlob: (name) =>
+        request(
+          () => this.#blobs.delete(name),
+          false,
+          () => {},
+        ),
     };
   }
 

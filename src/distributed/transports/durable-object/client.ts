@@ -6,7 +6,9 @@ import { type Answer, type FromHub, PART_BYTES, type ToHub } from "./frames.js";
 /** Options of `joinDurableObject` beside those of a group. */
 export interface DurableObjectOptions {
   /** The class of WebSockets, where there is no global one (Node before 22). */
-  WebSocket?: new (url: string) => WebSocket;
+  WebSocket?: new (
+    url: string,
+  ) => WebSocket;
 }
 
 /** Milliseconds without an answer after which a request counts as lost. */
@@ -114,10 +116,7 @@ export class DurableObjectTransport implements Transport {
     return true;
   }
 
-  #ask(
-    header: WithoutRequest<ToHub>,
-    payload?: Uint8Array,
-  ): Promise<Answer & { readonly payload: Uint8Array }> {
+  #ask(header: WithoutRequest<ToHub>, payload?: Uint8Array): Promise<Answer & { readonly payload: Uint8Array }> {
     const request = ++this.#requests;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {

