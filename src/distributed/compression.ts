@@ -17,7 +17,8 @@ export const float32: Codec = {
 /** The upper half of a float32, rounded to nearest, ties to even: half the bytes, a relative error of up to 2⁻⁸. */
 export const bfloat16: Codec = {
   encode(values) {
-    const bits = new Uint32Array(canonical(values).buffer);
+    const { buffer, byteOffset, length } = canonical(values);
+    const bits = new Uint32Array(buffer, byteOffset, length);
     const halves = new Uint16Array(bits.length);
     for (let i = 0; i < bits.length; i++) {
       const word = bits[i]!;

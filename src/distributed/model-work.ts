@@ -114,12 +114,14 @@ export abstract class ModelWork implements Work {
   }
 
   protected encode(values: Float32Array, codec: Codec): Uint8Array {
+    if (codec === float32) return float32.encode(values);
     const count = this.trainer.gradients.block.size;
     const rest = float32.encode(values.subarray(count));
     return joinBytes([rest, codec.encode(values.subarray(0, count))]);
   }
 
   #decode(bytes: Uint8Array, codec: Codec): Float32Array | undefined {
+    if (codec === float32) return float32.decode(bytes, this.length);
     const count = this.trainer.gradients.block.size;
     const cut = 4 * (this.length - count);
     const rest = float32.decode(bytes.subarray(0, cut), this.length - count);

@@ -3,13 +3,15 @@ import { bytesOf, murmur3 } from "./digest.js";
 /**
  * Messages of any length as packets that a transport can carry.
  *
- * A packet: magic (4 bytes), checksum of what follows (4), sender (4), message (4), index (4), count (4), part of the
- * message. All numbers are little-endian. A damaged packet is dropped, like one that was lost; so is a message some of
- * whose packets never arrive. Packets may arrive twice and in any order.
+ * A packet: magic (4 bytes), checksum of what follows (4), sender (4), message (4), index (4), count (4), bytes of the
+ * message (4), part of the message. All numbers are little-endian. A damaged packet is dropped, like one that was lost;
+ * so is a message some of whose packets never arrive. Packets may arrive twice and in any order.
  */
 const MAGIC = 0x3157_4c44;
-const HEADER_BYTES = 24;
+const HEADER_BYTES = 28;
 const CHECKSUM_SEED = 0x5eed;
+/** Longest message that is put together: a stranger's packet must not make a member allocate what it likes. */
+const MOST_BYTES = 1024 * 1024 * 1024;
 
 /** Cuts messages into packets of at most `limit` bytes. */
 export class Packetizer {
@@ -23,29 +25,42 @@ export class Packetizer {
     this.#sender = sender;
   }
 
-  split(message: Uint8Array): Uint8Array[] {
-    const count = Math.max(1, Math.ceil(message.length / this.#limit));
+  /** @param message in pieces, which need not be joined for this */
+  split(...message: readonly Uint8Array[]): Uint8Array[] {
+    const total = message.reduce((sum, { length }) => sum + length, 0);
+    const count = Math.max(1, Math.ceil(total / this.#limit));
     const number = this.#message++;
     return Array.from({ length: count }, (_, index) => {
-      const part = message.subarray(index * this.#limit, (index + 1) * this.#limit);
-      const packet = new Uint8Array(HEADER_BYTES + part.length);
+      const first = index * this.#limit;
+      const packet = new Uint8Array(HEADER_BYTES + Math.min(this.#limit, total - first));
       const words = new Uint32Array(packet.buffer, 0, HEADER_BYTES / 4);
-      words.set([MAGIC, 0, this.#sender, number, index, count]);
-      packet.set(part, HEADER_BYTES);
+      words.set([MAGIC, 0, this.#sender, number, index, count, total]);
+      copyRange(message, first, packet.subarray(HEADER_BYTES));
       words[1] = murmur3(packet.subarray(8), CHECKSUM_SEED);
       return packet;
     });
   }
 }
 
-/** A message some of whose packets are there. */
-interface Incomplete {
-  readonly parts: (Uint8Array | undefined)[];
-  missing: number;
-  bytes: number;
+/** Fills `to` with the bytes from `first` on of the pieces, one after the other. */
+function copyRange(pieces: readonly Uint8Array[], first: number, to: Uint8Array): void {
+  let start = 0;
+  for (const piece of pieces) {
+    const from = Math.max(0, first - start);
+    const at = Math.max(0, start - first);
+    if (from < piece.length && at < to.length) to.set(piece.subarray(from, from + to.length - at), at);
+    start += piece.length;
+  }
 }
 
-/** Puts messages together again. Holds at most `limit` bytes of incomplete ones and drops the oldest first. */
+/** A message some of whose packets are there. */
+interface Incomplete {
+  bytes: Uint8Array;
+  readonly isThere: Uint8Array;
+  missing: number;
+}
+
+/** Puts messages together again. Holds at most `limit` bytes of incomplete ones, or one, and drops the oldest first. */
 export class Assembler {
   readonly #limit: number;
   readonly #incomplete = new Map<string, Incomplete>();
@@ -61,57 +76,59 @@ export class Assembler {
   accept(received: Uint8Array): Uint8Array | undefined {
     const packet = bytesOf(received); // a Node Buffer's slice() would not copy
     const header = packet.length < HEADER_BYTES ? undefined : new Uint32Array(packet.slice(0, HEADER_BYTES).buffer);
-    if (header?.[0] !== MAGIC || header[1] !== murmur3(packet.subarray(8), CHECKSUM_SEED)) {
-      this.damaged++;
-      return undefined;
-    }
-    const [, , sender, number, index, count] = header as unknown as number[];
-    if (index! >= count! || count! > 1 << 20) {
-      this.damaged++;
-      return undefined;
-    }
     const part = packet.subarray(HEADER_BYTES);
+    const isWhole = header?.[0] === MAGIC && header[1] === murmur3(packet.subarray(8), CHECKSUM_SEED);
+    const [, , sender, number, index = 0, count = 0, total = 0] = header ?? [];
+    if (!isWhole || index >= count || total > MOST_BYTES || count > Math.max(1, total) || part.length > total) {
+      this.damaged++;
+      return undefined;
+    }
     if (count === 1) return part.slice();
-    return this.#collect(`${sender}:${number}`, index!, count!, part);
+    return this.#collect(`${sender}:${number}`, index, count, total, part);
   }
 
-  #collect(key: string, index: number, count: number, part: Uint8Array): Uint8Array | undefined {
+  #collect(key: string, index: number, count: number, total: number, part: Uint8Array): Uint8Array | undefined {
     let message = this.#incomplete.get(key);
     if (message === undefined) {
-      message = { parts: new Array(count).fill(undefined), missing: count, bytes: 0 };
+      message = { bytes: new Uint8Array(total), isThere: new Uint8Array(count), missing: count };
       this.#incomplete.set(key, message);
+      this.#bytes += total;
+      this.#forget(key);
     }
     // Complete: what comes now is a repetition. The entry stays a while, so that it is known as one.
-    if (message.missing === 0 || message.parts.length !== count || message.parts[index] !== undefined) return undefined;
-    message.parts[index] = part.slice();
+    if (message.isThere.length !== count || message.isThere[index] !== 0 || message.bytes.length !== total)
+      return undefined;
+    message.isThere[index] = 1;
     message.missing--;
-    message.bytes += part.length;
-    this.#bytes += part.length;
-    let whole: Uint8Array | undefined;
-    if (message.missing === 0) {
-      whole = joinBytes(message.parts as Uint8Array[]);
-      this.#bytes -= message.bytes;
-      message.bytes = 0;
-      message.parts.fill(undefined);
-    }
-    for (const [oldest, { bytes }] of this.#incomplete) {
-      if (this.#bytes <= this.#limit && this.#incomplete.size <= 256) break;
-      this.#incomplete.delete(oldest);
-      this.#bytes -= bytes;
-    }
+    message.bytes.set(part, index === count - 1 ? total - part.length : index * part.length);
+    if (message.missing > 0) return undefined;
+    const whole = message.bytes;
+    message.bytes = new Uint8Array(0);
+    this.#bytes -= total;
     return whole;
+  }
+
+  #forget(newest: string): void {
+    for (const [key, { bytes }] of this.#incomplete) {
+      if (key === newest || (this.#bytes <= this.#limit && this.#incomplete.size <= 256)) return;
+      this.#incomplete.delete(key);
+      this.#bytes -= bytes.length;
+    }
   }
 }
 
 /** A message is a header in JSON and a payload: the header's length (4 bytes), the header, padded to 4, the payload. */
 export function encodeMessage(header: object, payload: Uint8Array = new Uint8Array(0)): Uint8Array {
+  return joinBytes([encodeHeader(header), payload]);
+}
+
+/** A message without its payload. */
+export function encodeHeader(header: object): Uint8Array {
   const text = new TextEncoder().encode(JSON.stringify(header));
-  const start = 4 + Math.ceil(text.length / 4) * 4;
-  const message = new Uint8Array(start + payload.length);
-  new DataView(message.buffer).setUint32(0, text.length, true);
-  message.set(text, 4);
-  message.set(payload, start);
-  return message;
+  const start = new Uint8Array(4 + Math.ceil(text.length / 4) * 4);
+  new DataView(start.buffer).setUint32(0, text.length, true);
+  start.set(text, 4);
+  return start;
 }
 
 /** The header and the payload, not copied; undefined if this is no message. */
@@ -139,7 +156,8 @@ export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** The float32 values in a payload, copied, so that they are aligned. */
+/** The float32 values in a payload: a view where it is aligned, else a copy. */
 export function valuesOf(payload: Uint8Array): Float32Array {
+  if (payload.byteOffset % 4 === 0) return new Float32Array(payload.buffer, payload.byteOffset, payload.length >>> 2);
   return new Float32Array(new Uint8Array(payload).buffer, 0, payload.length >>> 2);
 }

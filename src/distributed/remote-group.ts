@@ -3,7 +3,7 @@ import { DisposedError, OptionError } from "../errors.js";
 import { canonicalText, checkSame, type Description, startOf } from "./description.js";
 import { DivergenceError, GroupError } from "./errors.js";
 import { type Group, type GroupEvents, Listeners, type Session, type SessionListener, type Traffic } from "./group.js";
-import { Assembler, decodeMessage, encodeMessage, Packetizer } from "./packets.js";
+import { Assembler, decodeMessage, encodeHeader, Packetizer } from "./packets.js";
 import type { Environment, Message, Position, Store, Timing, Work } from "./protocol/environment.js";
 import { Member } from "./protocol/member.js";
 import { readTiming, type TimingOptions } from "./protocol/timing.js";
@@ -18,6 +18,7 @@ export interface GroupOptions extends TimingOptions {
 }
 
 const DESCRIPTION = "description";
+const NOTHING = new Uint8Array(0);
 
 /** @throws OptionError */
 export function checkGroupOptions(options: GroupOptions, others: readonly string[]): void {
@@ -277,7 +278,7 @@ class RemoteSession implements Session {
       random: () => Math.random(),
       send: (to, message, payload) => {
         if (to === id) return;
-        for (const packet of packetizer.split(encodeMessage(message, payload))) {
+        for (const packet of packetizer.split(encodeHeader(message), payload ?? NOTHING)) {
           this.#group.count("bytesSent", packet.length);
           transport.publish(to, packet);
         }

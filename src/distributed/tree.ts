@@ -56,10 +56,11 @@ export function shareBlocks(first: number, end: number, workers: number, largest
   }
 }
 
-/** `left[i] = left[i] + right[i]`, each rounded to float32 once; returns `left`. */
-export function addInto(left: Float32Array, right: Float32Array): Float32Array {
-  for (let i = 0; i < left.length; i++) left[i] = left[i]! + right[i]!;
-  return left;
+/** left[i] + right[i], each rounded to float32 once. */
+export function add(left: Float32Array, right: Float32Array): Float32Array {
+  const sum = new Float32Array(left.length);
+  for (let i = 0; i < sum.length; i++) sum[i] = left[i]! + right[i]!;
+  return sum;
 }
 
 /** Sums of blocks as they arrive, in any order and from anybody; siblings are added as soon as both are there. */
@@ -86,7 +87,7 @@ export class PartialSums {
         const sibling = this.#nodes.get(siblingFirst);
         if (sibling?.size !== node.size) break;
         this.#nodes.delete(siblingFirst);
-        total = isLeft ? addInto(node.sum, sibling.sum) : addInto(sibling.sum, node.sum);
+        total = isLeft ? add(node.sum, sibling.sum) : add(sibling.sum, node.sum);
       }
       node = { first: Math.min(node.first, siblingFirst), size: 2 * node.size, sum: total };
     }

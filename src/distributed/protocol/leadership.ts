@@ -40,8 +40,10 @@ export class Leadership {
   #ended = false;
   #sums: PartialSums;
   /** The accepted sums of this step, to compare later ones with. */
-  #accepted = new Map<string, { digest: string; member: string }>();
+  #accepted = new Map<string, { payload: Uint8Array; member: string }>();
   #outstanding: Outstanding[] = [];
+  /** Who has kept the others waiting in this step, and gets nothing more of it. */
+  readonly #slow = new Set<string>();
   #attempt = 0;
   /** The sum that is being committed. */
   #root: Root | undefined;
@@ -129,7 +131,7 @@ export class Leadership {
     }
     const sum = work.decode(payload);
     if (sum === undefined || !this.#sums.add(block, sum)) return;
-    this.#accepted.set(`${first}:${size}`, { digest: digestOf(payload), member: from });
+    this.#accepted.set(`${first}:${size}`, { payload, member: from });
     this.#settle(block);
     const { total } = this.#sums;
     if (total !== undefined) this.#commit(total);
@@ -147,6 +149,7 @@ export class Leadership {
     this.#root = undefined;
     this.#sums = new PartialSums(work.leaves);
     this.#accepted.clear();
+    this.#slow.clear();
     this.#outstanding = [];
     const isComplete = head.step >= work.target;
     if (isComplete) this.#reachedTargetAt ??= env.now();
@@ -167,7 +170,11 @@ export class Leadership {
   /** Members that are in step, this one among them; always in the same order. */
   #eligible(): string[] {
     const { id, roster, head } = this.#shared;
-    const others = roster.all.filter(({ done, position }) => !done && position.step >= head.step - 1);
+    // Who is a step behind will have the sum in a moment. Who is ahead waits until the run is there again.
+    const others = roster.all.filter(({ id: other, done, position }) => {
+      const isInStep = position.step === head.step || position.step === head.step - 1;
+      return isInStep && !done && !this.#slow.has(other);
+    });
     return [id, ...others.map((seen) => seen.id)].sort();
   }
 
@@ -193,8 +200,8 @@ export class Leadership {
     const overdue = this.#outstanding.filter(isOverdue);
     if (overdue.length === 0) return;
     const kept = this.#outstanding.filter((entry) => !overdue.includes(entry));
-    const slow = new Set(overdue.map(({ member }) => member));
-    const able = this.#eligible().filter((member) => !slow.has(member));
+    for (const { member } of overdue) this.#slow.add(member);
+    const able = this.#eligible();
     const free = able.filter((member) => !kept.some((entry) => entry.member === member));
     this.#outstanding = kept;
     for (const { first, size } of overdue) {
@@ -336,7 +343,10 @@ export class Leadership {
         const previous = this.#desired.checkpoint?.blob ?? null;
         this.#desired = { ...this.#desired, checkpoint: { ...position, blob, digest, previous } };
         this.#flush();
-      } else this.#saveAfter = env.now() + timing.lease;
+      } else {
+        this.#saveAfter = env.now() + timing.lease;
+        env.store.deleteBlob(blob); // a part of it may have arrived
+      }
     });
   }
 
@@ -374,7 +384,8 @@ export class Leadership {
 
   #compareSums({ first, size }: Block, member: string, payload: Uint8Array): void {
     const accepted = this.#accepted.get(`${first}:${size}`);
-    if (!this.#shared.work.pure || accepted === undefined || accepted.digest === digestOf(payload)) return;
+    if (!this.#shared.work.pure || accepted === undefined) return;
+    if (digestOf(accepted.payload) === digestOf(payload)) return;
     const range = `micro-batches ${first} to ${first + size - 1}`;
     const step = this.#shared.head.step + 1;
     this.#halt(`in step ${step} member ${member} computed another sum of ${range} than member ${accepted.member}`);

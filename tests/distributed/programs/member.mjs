@@ -12,8 +12,8 @@ function kindOf(subject, payload) {
   if (subject.startsWith("$KV.") && subject.endsWith(".head")) return "register";
   if (subject.startsWith("$O.") && subject.includes(".C.")) return "checkpoint";
   if (!subject.startsWith("lanewise.")) return undefined;
-  // After the packet's 24 bytes and the header's length.
-  return /^\{"type":"(\w+)"/.exec(new TextDecoder().decode(payload.subarray(28, 60)))?.[1];
+  // After the packet's 28 bytes and the header's length.
+  return /^\{"type":"(\w+)"/.exec(new TextDecoder().decode(payload.subarray(32, 64)))?.[1];
 }
 
 /** The connection, but the process dies before or after it sends something for the n-th time. */

@@ -261,7 +261,9 @@ export class Cluster {
     if (new Set(ends).size > 1) this.#fail(`the ends differ: ${ends}`);
     const head = JSON.parse(this.#world.entry("head")!);
     if (head.checkpoint?.step !== this.#target) this.#fail(`the end is not stored: ${JSON.stringify(head)}`);
-    if (this.#world.blobCount > 3 + this.#started) this.#fail(`${this.#world.blobCount} blobs are left`);
+    // A leader that dies, or whose store does not answer, may leave one behind; nobody leaves one at each step.
+    const most = 3 + this.#started + (this.#counts["storage"] ?? 0);
+    if (this.#world.blobCount > most) this.#fail(`${this.#world.blobCount} blobs are left`);
   }
 
   #fail(what: string): void {

@@ -1,7 +1,7 @@
 import { bytesOf, canonical, digestOf, digestOfValues } from "../../../src/distributed/digest.js";
 import { joinBytes, valuesOf } from "../../../src/distributed/packets.js";
 import type { Position, Work } from "../../../src/distributed/protocol/environment.js";
-import { addInto, type Block, leavesIn, PartialSums, wholeTree } from "../../../src/distributed/tree.js";
+import { add, type Block, leavesIn, PartialSums, wholeTree } from "../../../src/distributed/tree.js";
 import { Random } from "../../../src/random.js";
 
 /** Computes a leaf later; the world decides when. */
@@ -67,8 +67,8 @@ export class SimulatedWork implements Work {
   }
 
   #reversed(step: number, block: Block): Float32Array {
-    const sum = new Float32Array(SIZE);
-    for (let i = leavesIn(block, this.leaves) - 1; i >= 0; i--) addInto(sum, this.leaf(step, block.first + i));
+    let sum: Float32Array = new Float32Array(SIZE);
+    for (let i = leavesIn(block, this.leaves) - 1; i >= 0; i--) sum = add(sum, this.leaf(step, block.first + i));
     return sum;
   }
 
