@@ -50,6 +50,7 @@ export class Leadership {
   /** Milliseconds from assignment to arrival, a moving average. */
   #typical = 0;
   #saving = false;
+  #saves = 0;
   #saveAfter = 0;
   #reachedTargetAt: number | undefined;
   #resigning = false;
@@ -333,7 +334,8 @@ export class Leadership {
     if (checkpoint !== null && samePosition(checkpoint, position)) return;
     this.#saving = true;
     const bytes = work.save();
-    const blob = `checkpoint-${position.step}-${this.#term}-${id}`;
+    // A name of its own for each attempt: what becomes of an earlier one is not known.
+    const blob = `checkpoint-${position.step}-${this.#term}-${id}-${++this.#saves}`;
     const digest = digestOf(bytes);
     env.store.putBlob(blob, bytes, (stored) => {
       this.#saving = false;

@@ -32,7 +32,7 @@ interface OwnPart {
 
 /**
  * A member of a run: computes what the leader assigns, applies the sums that are committed, and takes the lead when the
- * leader is silent. docs/decisions/0013-distributed-protocol.md has the protocol and why it is safe.
+ * leader is silent. docs/decisions/0018-distributed.md has the protocol and why it is safe.
  */
 export class Member {
   readonly #shared: Shared;
@@ -310,11 +310,19 @@ export class Member {
         return;
       }
     }
-    if (head.checkpoint !== null && head.checkpoint.step > step) this.#load(head.checkpoint);
+    if (head.checkpoint !== null && !this.#continues(head.checkpoint)) this.#load(head.checkpoint);
     else if (step >= head.step && (step > head.step || samePosition(head, history.position))) this.#take();
     // Somebody who has all committed steps should lead; after some more silence nobody has them.
     else if (silence > 3 * timing.lease) this.#take();
     else this.#soon(() => this.#read());
+  }
+
+  /** Whether this member's position came after a checkpoint: what is stored is never given up. */
+  #continues(checkpoint: CheckpointRecord): boolean {
+    const { history, work } = this.#shared;
+    const { step, chain } = history.position;
+    if (checkpoint.step >= step) return checkpoint.step === step && checkpoint.chain === chain;
+    return work.pure || history.since(checkpoint) !== undefined;
   }
 
   /** Makes this member the leader, at its own position, unless another was faster. */
@@ -378,24 +386,27 @@ export class Member {
   /** Applies what is committed and known, then takes up work. */
   #advance(): void {
     if (this.#stopped || this.#leadership !== undefined || this.#loading || this.#leaving !== undefined) return;
-    const { env, history, head, work } = this.#shared;
+    const { history, head, work } = this.#shared;
+    if (this.position.step < work.target) {
+      for (const root of history.pathTo(head) ?? []) {
+        this.#apply(root);
+        if (this.position.step >= work.target) break;
+      }
+    }
+    const isThere = samePosition(this.position, head);
+    // Who has made its last step need not follow the others, but must know that its steps are theirs.
+    const isKnown = isThere || (this.position.step >= work.target && history.pathTo(head) !== undefined);
+    if (isKnown || this.position.step > head.step) this.#behindSince = undefined;
+    else this.#behindSince ??= this.#shared.env.now();
     if (this.position.step >= work.target) {
-      this.#considerFinish();
+      const isStored = head.checkpoint !== null && samePosition(head.checkpoint, this.position);
+      if (isKnown && (isStored || head.step > this.position.step)) this.#finish();
       return;
     }
-    for (const root of history.pathTo(head) ?? []) {
-      this.#apply(root);
-      if (this.position.step >= work.target) break;
+    const lead = this.#lead;
+    if (isThere && lead !== undefined && samePosition(lead.head, head) && lead.head.term === head.term) {
+      this.#takeUp(lead.assignments);
     }
-    if (samePosition(this.position, head)) {
-      this.#behindSince = undefined;
-      const lead = this.#lead;
-      if (lead !== undefined && samePosition(lead.head, head) && lead.head.term === head.term) {
-        this.#takeUp(lead.assignments);
-      }
-    } else if (this.position.step <= head.step) this.#behindSince ??= env.now();
-    else this.#behindSince = undefined;
-    this.#considerFinish();
   }
 
   #apply(root: Root): void {
@@ -491,15 +502,6 @@ export class Member {
       this.#beat();
       this.#read();
     });
-  }
-
-  /** A member that has made its last step waits until the end is stored, or others are past it. */
-  #considerFinish(): void {
-    const { head, work, history } = this.#shared;
-    const { step } = history.position;
-    if (step < work.target || this.#leadership !== undefined) return;
-    const isStored = head.checkpoint !== null && head.checkpoint.step >= work.target && head.step >= step;
-    if (isStored || head.step > step) this.#finish();
   }
 
   #finish(): void {

@@ -248,6 +248,11 @@ export class Cluster {
     if (checkpoint !== null && !this.#world.hasBlob(checkpoint.blob)) this.#fail(`${checkpoint.blob} is not stored`);
     if (checkpoint !== null && head.step < checkpoint.step) this.#fail(`step ${head.step} is before the checkpoint`);
     const last = this.#head;
+    const stored = last?.checkpoint ?? null;
+    if (stored !== null && (checkpoint === null || checkpoint.step < stored.step))
+      this.#fail("a checkpoint is given up");
+    if (stored?.step === checkpoint?.step && stored?.chain !== checkpoint?.chain)
+      this.#fail("a checkpoint is replaced");
     if (last !== undefined && (term < last.term || term > last.term + 1)) this.#fail(`term ${term} after ${last.term}`);
     if (last?.term === term && (head.step < last.step || head.step > last.step + 1)) {
       this.#fail(`step ${head.step} after ${last.step} in term ${term}`);
