@@ -14,12 +14,24 @@ export default [
   { name: "lanewise/js, everything", ...inline, path: "dist/entry/js.js", limit: "18.5 KiB" },
   { name: "relaxed and wide, on demand", path: "dist/backend/wasm/lazy.js", limit: "12 KiB" },
   { name: "threads, on demand", path: "dist/backend/threads/start.js", limit: "5 KiB" },
-  { name: "lanewise/checkpoint, everything", path: "dist/checkpoint/index.js", limit: "7.5 KiB" },
+  { name: "lanewise/checkpoint, everything", path: "dist/checkpoint/index.js", limit: "14.25 KiB" },
   {
     name: "lanewise/checkpoint, save and load",
     path: "dist/checkpoint/index.js",
     import: "{ saveCheckpoint, loadCheckpoint }",
-    limit: "4.25 KiB",
+    limit: "9.75 KiB",
+  },
+  {
+    name: "lanewise/checkpoint, one store",
+    path: "dist/checkpoint/index.js",
+    import: "{ indexedDBStore }",
+    limit: "1.25 KiB",
+  },
+  {
+    name: "lanewise/checkpoint/file",
+    path: "dist/checkpoint/stores/file.js",
+    modifyEsbuildConfig: (config) => ({ ...config, platform: "node" }),
+    limit: "1.5 KiB",
   },
   {
     name: "lanewise/tfjs, everything",

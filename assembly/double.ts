@@ -90,18 +90,27 @@ const LN2_LO: f64 = 1.9082149292705877e-10;
   else return reinterpret<f64>((reinterpret<i64>(rounded) << 52) + reinterpret<i64>(<f64>1));
 }
 
-/** e^r − 1 for |r| ≤ ½·ln 2, with an absolute error of 2⁻⁵⁶. */
+/** e^r − 1 for |r| ≤ ½·ln 2, with an absolute error of 2⁻⁵⁶, or of 2⁻³² unless `precise`, which is a constant. */
 // @ts-ignore: decorator
-@inline function expm1Reduced<T>(r: T): T {
-  let p = mulAddD<T>(2.7620088445409746e-07, r, splatD<T>(2.510038549551032e-08));
-  p = mulAddD<T>(2.7557268459997064e-06, r, p);
-  p = mulAddD<T>(2.4801521295954376e-05, r, p);
-  p = mulAddD<T>(0.00019841269863053618, r, p);
-  p = mulAddD<T>(0.0013888888917213717, r, p);
-  p = mulAddD<T>(0.008333333333330062, r, p);
-  p = mulAddD<T>(0.04166666666662413, r, p);
-  p = mulAddD<T>(0.16666666666666669, r, p);
-  p = mulAddD<T>(0.5000000000000001, r, p);
+@inline function expm1Reduced<T>(precise: bool, r: T): T {
+  let p: T;
+  if (precise) {
+    p = mulAddD<T>(2.7620088445409746e-07, r, splatD<T>(2.510038549551032e-08));
+    p = mulAddD<T>(2.7557268459997064e-06, r, p);
+    p = mulAddD<T>(2.4801521295954376e-05, r, p);
+    p = mulAddD<T>(0.00019841269863053618, r, p);
+    p = mulAddD<T>(0.0013888888917213717, r, p);
+    p = mulAddD<T>(0.008333333333330062, r, p);
+    p = mulAddD<T>(0.04166666666662413, r, p);
+    p = mulAddD<T>(0.16666666666666669, r, p);
+    p = mulAddD<T>(0.5000000000000001, r, p);
+  } else {
+    p = mulAddD<T>(0.0013933649996309251, r, splatD<T>(0.00019890990824673654));
+    p = mulAddD<T>(0.0083333109254809, r, p);
+    p = mulAddD<T>(0.041666464925285904, r, p);
+    p = mulAddD<T>(0.16666666681623232, r, p);
+    p = mulAddD<T>(0.500000001346581, r, p);
+  }
   return addD<T>(r, mulD<T>(mulD<T>(r, r), p));
 }
 
@@ -117,17 +126,21 @@ const LN2_LO: f64 = 1.9082149292705877e-10;
   return subD<T>(subD<T>(x, mulD<T>(n, splatD<T>(LN2_HI))), mulD<T>(n, splatD<T>(LN2_LO)));
 }
 
-/** eˣ for −700 ≤ x ≤ 700, with a relative error of 2⁻⁵². NaN stays NaN. */
+/**
+ * eˣ for −700 ≤ x ≤ 700, with a relative error of 2⁻³², which is 2⁻⁸ ulp of float32; NaN stays NaN. With `precise` of
+ * 2⁻⁵², for results that what follows may cancel.
+ */
 // @ts-ignore: decorator
-@inline export function expD<T>(x: T): T {
+@inline export function expD<T>(precise: bool, x: T): T {
   const rounded = roundedLog2<T>(x);
-  return mulD<T>(addD<T>(splatD<T>(1), expm1Reduced<T>(reduced<T>(x, rounded))), powerOfTwo<T>(rounded));
+  const tail = expm1Reduced<T>(precise, reduced<T>(x, rounded));
+  return mulD<T>(addD<T>(splatD<T>(1), tail), powerOfTwo<T>(rounded));
 }
 
-/** eˣ − 1 for −700 ≤ x ≤ 700; its relative error is 2⁻⁵¹, near 0 too. */
+/** eˣ − 1 for −700 ≤ x ≤ 700; its relative error is 2⁻³¹, near 0 too. */
 // @ts-ignore: decorator
 @inline export function expm1D<T>(x: T): T {
   const rounded = roundedLog2<T>(x);
   const power = powerOfTwo<T>(rounded);
-  return addD<T>(subD<T>(power, splatD<T>(1)), mulD<T>(power, expm1Reduced<T>(reduced<T>(x, rounded))));
+  return addD<T>(subD<T>(power, splatD<T>(1)), mulD<T>(power, expm1Reduced<T>(false, reduced<T>(x, rounded))));
 }

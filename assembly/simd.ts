@@ -25,6 +25,19 @@
   else store<f32>(ptr, x);
 }
 
+/** The second of two neighbouring Ts. */
+// @ts-ignore: decorator
+@inline export function loadSecond<T>(ptr: usize): T {
+  if (isVector<T>()) return v128.load(ptr, 16);
+  else return load<f32>(ptr, 4);
+}
+
+// @ts-ignore: decorator
+@inline export function storeSecond<T>(ptr: usize, x: T): void {
+  if (isVector<T>()) v128.store(ptr, x, 16);
+  else store<f32>(ptr, x, 4);
+}
+
 // @ts-ignore: decorator
 @inline export function add<T>(a: T, b: T): T {
   if (isVector<T>()) return f32x4.add(a, b);

@@ -12,12 +12,13 @@ import { pmax } from "./simd";
 /** The largest of `count` elements, a NaN left out; −∞ if there is none. */
 export function maximum(ptr: usize, count: usize): f32 {
   let lanes = f32x4.splat(-Infinity);
-  for (; count >= 4; count -= 4, ptr += 16) lanes = f32x4.pmax(lanes, v128.load(ptr));
+  const end = ptr + (count << 2);
+  for (const whole = end - ((count & 3) << 2); ptr != whole; ptr += 16) lanes = f32x4.pmax(lanes, v128.load(ptr));
   let max = pmax<f32>(
     pmax<f32>(f32x4.extract_lane(lanes, 0), f32x4.extract_lane(lanes, 1)),
     pmax<f32>(f32x4.extract_lane(lanes, 2), f32x4.extract_lane(lanes, 3)),
   );
-  for (; count; count--, ptr += 4) max = pmax<f32>(max, load<f32>(ptr));
+  for (; ptr != end; ptr += 4) max = pmax<f32>(max, load<f32>(ptr));
   return max;
 }
 
@@ -27,7 +28,8 @@ export function maximum(ptr: usize, count: usize): f32 {
  */
 export function sumOfExponentials(z: usize, count: usize, max: f32, out: usize): f32 {
   let sums = f32x4.splat(0);
-  for (; count >= 4; count -= 4, z += 16) {
+  const end = z + (count << 2);
+  for (const whole = end - ((count & 3) << 2); z != whole; z += 16) {
     const e = exp<v128>(f32x4.sub(v128.load(z), f32x4.splat(max)));
     sums = f32x4.add(sums, e);
     if (out) {
@@ -36,7 +38,7 @@ export function sumOfExponentials(z: usize, count: usize, max: f32, out: usize):
     }
   }
   let sum = sumOfLanes(sums);
-  for (; count; count--, z += 4) {
+  for (; z != end; z += 4) {
     const e = exp<f32>(load<f32>(z) - max);
     sum += e;
     if (out) {

@@ -1,8 +1,9 @@
 // A training that is stopped half way, and goes on from a file with the same bits as one that was not.
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createCore, RMSProp, type Schedule } from "lanewise";
 import { loadCheckpoint, saveCheckpoint } from "lanewise/checkpoint";
+import { fileStore } from "lanewise/checkpoint/file";
 import { dense, meanSquaredError, Sequential, Trainer, tanh } from "lanewise/nn";
 import { runAsMain } from "./main.js";
 
@@ -31,12 +32,11 @@ export async function run(): Promise<{ straight: number[]; resumed: number[]; by
   const resumed = first.steps(50);
   const bytes = saveCheckpoint({ ...first.target, metadata: { loss: String(resumed.at(-1)) } });
   mkdirSync(new URL("out/", import.meta.url), { recursive: true });
-  // Under another name until it is whole: a program that is stopped here leaves the old file.
-  writeFileSync(`${FILE}.new`, bytes);
-  renameSync(`${FILE}.new`, FILE);
+  const store = fileStore(FILE);
+  await store.save(bytes);
 
   const second = await begin("js", 2);
-  loadCheckpoint(readFileSync(FILE), second.target);
+  loadCheckpoint((await store.load())!, second.target);
   resumed.push(...second.steps(50));
 
   for (const { core } of [whole, first, second]) core.dispose();

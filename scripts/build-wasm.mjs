@@ -1,7 +1,10 @@
 // Compiles the binaries, and writes those that are carried inside the JavaScript as modules with a hexadecimal string
 // (docs/decisions/0003-hexadecimal-binaries.md); the threads' worker likewise, bundled into a string.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
@@ -46,13 +49,55 @@ const FEATURES = ["mutable-globals", "nontrapping-float-to-int", "sign-ext", "bu
 // What an earlier build has written would be published, too.
 rmSync("build/wasm", { recursive: true, force: true });
 mkdirSync("build/wasm", { recursive: true });
+/** Binaries by what they depend on: a build compiles only what has changed. */
+const CACHE = "node_modules/.cache/lanewise";
+const recipe = [
+  "asconfig.json",
+  ...["build-wasm", "schedule", "hoist-constants", "wat"].map((name) => `scripts/${name}.mjs`),
+];
+const versions = ["assemblyscript", "binaryen"].map(
+  (name) => createRequire(import.meta.url)(`${name}/package.json`).version,
+);
+
 const generated = new URL("../src/backend/wasm/binaries/", import.meta.url);
 rmSync(generated, { recursive: true, force: true });
 mkdirSync(generated, { recursive: true });
 
-/** Compiles a binary into build/wasm; whether its text has a register tile, whose size depends on the target. */
-async function compile({ name, target, entries, embedded, isFamily = false }) {
+/** Compiles a binary into build/wasm, or takes it from the cache; whether its text has a register tile. */
+async function compile(binary) {
+  const { name } = binary;
   const outFile = `build/wasm/${name}.wasm`;
+  const cached = `${CACHE}/${keyOf(binary)}`;
+  if (!existsSync(`${cached}.json`)) {
+    const { hasTile } = await compileAnew(binary, outFile);
+    mkdirSync(CACHE, { recursive: true });
+    copyFileSync(outFile, `${cached}.wasm`);
+    writeFileSync(`${cached}.json`, JSON.stringify({ name, hasTile }));
+  }
+  copyFileSync(`${cached}.wasm`, outFile);
+  return JSON.parse(readFileSync(`${cached}.json`, "utf8")).hasTile;
+}
+
+/** What a binary depends on: its sources, its options, the compilers and the scripts that rewrite it. */
+function keyOf({ target, entries, embedded, isFamily = false }) {
+  const hash = createHash("sha256").update(JSON.stringify({ target, entries, embedded, isFamily, versions }));
+  for (const file of [...recipe, ...[...new Set(entries.flatMap((entry) => [...sourcesOf(entry)]))].sort()]) {
+    hash.update(file).update(readFileSync(file));
+  }
+  return hash.digest("hex");
+}
+
+/** A source file and all that it imports. */
+function sourcesOf(file, found = new Set()) {
+  if (found.has(file)) return found;
+  found.add(file);
+  for (const [, path] of readFileSync(file, "utf8").matchAll(/ from "(\..+?)"/g)) {
+    sourcesOf(`${join(dirname(file), path)}.ts`, found);
+  }
+  return found;
+}
+
+async function compileAnew({ target, entries, embedded, isFamily = false }, outFile) {
   const { error, stderr } = await asc.main([...entries, "--target", target, "--outFile", outFile]);
   if (error) {
     process.stderr.write(`${stderr}`);
@@ -72,7 +117,7 @@ async function compile({ name, target, entries, embedded, isFamily = false }) {
     },
     !embedded,
   );
-  return hasTile;
+  return { hasTile };
 }
 
 const hexOf = (name) => readFileSync(`build/wasm/${name}.wasm`).toString("hex");

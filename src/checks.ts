@@ -7,7 +7,7 @@ const QUOTED = 60;
 export function describe(value: unknown): string {
   switch (typeof value) {
     case "string":
-      return JSON.stringify(value.length > QUOTED ? `${value.slice(0, QUOTED)}…` : value);
+      return quote(value);
     case "bigint":
       return `${value}n`.length > QUOTED ? "a bigint" : `${value}n`;
     case "function":
@@ -15,7 +15,7 @@ export function describe(value: unknown): string {
     case "object":
       return value === null ? "null" : describeObject(value);
     default:
-      return String(value);
+      return cut(String(value));
   }
 }
 
@@ -24,12 +24,32 @@ function describeObject(value: object): string {
     const name = value.constructor?.name;
     if (typeof name !== "string" || name === "") return "object";
     if (Array.isArray(value)) return `Array(${value.length})`;
-    if (!ArrayBuffer.isView(value)) return name;
+    if (!ArrayBuffer.isView(value)) return cut(name); // of a file, it may be anything
     const { length } = value as unknown as ArrayLike<unknown>;
     return length === undefined ? `${name}(${value.byteLength} bytes)` : `${name}(${length})`;
   } catch {
     return "object"; // a proxy or getter that throws
   }
+}
+
+/** As much of a text as a message quotes. */
+export function cut(text: string, length = QUOTED): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
+}
+
+/** A text in quotes, cut. */
+export function quote(text: string): string {
+  return JSON.stringify(cut(text));
+}
+
+/** Names as a message lists them: the first ten, and how many more there are. */
+export function listOf(names: Iterable<string>): string {
+  const all = [...names];
+  const shown = all
+    .slice(0, 10)
+    .map((name) => cut(name))
+    .join(", ");
+  return all.length > 10 ? `${shown} and ${all.length - 10} more` : shown;
 }
 
 /** The error of an argument that is not what it should be: its name, what it was, and what was expected. */
@@ -41,7 +61,7 @@ export function unexpected(name: string, value: unknown, expected: string): Opti
 function ofAnotherCopy(value: unknown, expected: string): string {
   if (typeof value !== "object" || value === null) return "";
   const { lanewiseClass: name } = value as { lanewiseClass?: unknown };
-  if (typeof name !== "string" || !new RegExp(`\\b${name}\\b`).test(expected)) return "";
+  if (typeof name !== "string" || !expected.split(/\W+/).includes(name)) return "";
   return `: this ${name} is from another copy of lanewise, which is installed or bundled twice`;
 }
 

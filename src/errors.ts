@@ -44,10 +44,10 @@ export class BackendError extends LanewiseError {
   }
 }
 
-/** A checkpoint that is damaged, or that belongs to another model or optimizer. */
+/** A checkpoint that is damaged, that belongs to another model or optimizer, or that a store cannot save or load. */
 export class CheckpointError extends LanewiseError {
-  constructor(message: string) {
-    super("ERR_CHECKPOINT", "CheckpointError", message);
+  constructor(message: string, options?: { cause?: unknown }) {
+    super("ERR_CHECKPOINT", "CheckpointError", message, options);
   }
 }
 

@@ -111,7 +111,7 @@ const TANH_SQUARE: f64 = 0.21406444881780073;
 /** e^(−t²/2) */
 // @ts-ignore: decorator
 @inline function bell<T>(t: T): T {
-  return expD<T>(mulD<T>(mulD<T>(t, t), splatD<T>(-0.5)));
+  return expD<T>(false, mulD<T>(mulD<T>(t, t), splatD<T>(-0.5)));
 }
 
 /** M(t) − t/√(2π), relative to which the error is 2⁻³⁰ near its root, too: there it is a Taylor polynomial. */
@@ -147,8 +147,8 @@ const TANH_SQUARE: f64 = 0.21406444881780073;
 
 /** e^−|z| for |z| up to 700, 0 instead of less. */
 // @ts-ignore: decorator
-@inline function decay<T>(z: T): T {
-  return expD<T>(subD<T>(splatD<T>(0), pminD<T>(absD<T>(z), splatD<T>(700))));
+@inline function decay<T>(precise: bool, z: T): T {
+  return expD<T>(precise, subD<T>(splatD<T>(0), pminD<T>(absD<T>(z), splatD<T>(700))));
 }
 
 /** An activation in float64. */
@@ -167,22 +167,22 @@ const TANH_SQUARE: f64 = 0.21406444881780073;
     return mulD<T>(pmaxD<T>(x, splatD<T>(-GELU_FAR)), share);
   }
   if (kind == Unary.GeluTanh) {
-    const share = logistic<T>(x, decay<T>(tanhArgument<T>(x)));
+    const share = logistic<T>(x, decay<T>(false, tanhArgument<T>(x)));
     return mulD<T>(pmaxD<T>(x, splatD<T>(-GELU_FAR)), share);
   }
-  if (kind == Unary.Silu) return mulD<T>(pmaxD<T>(x, splatD<T>(-FAR)), logistic<T>(x, decay<T>(x)));
-  const n = expD<T>(clamp<T>(x, -FAR, 40));
+  if (kind == Unary.Silu) return mulD<T>(pmaxD<T>(x, splatD<T>(-FAR)), logistic<T>(x, decay<T>(false, x)));
+  const n = expD<T>(false, clamp<T>(x, -FAR, 40));
   const w = mulD<T>(n, addD<T>(n, splatD<T>(2)));
   return mulD<T>(pmaxD<T>(x, splatD<T>(-FAR)), divD<T>(w, addD<T>(w, splatD<T>(2))));
 }
 
-/** The derivative of `activateDouble`. */
+/** The derivative of `activateDouble`. Those of GELU, SiLU and Mish have a root, near which their two terms cancel. */
 // @ts-ignore: decorator
 @inline export function slopeDouble<T>(kind: i32, x: T, alpha: T): T {
   const zero = splatD<T>(0), one = splatD<T>(1), two = splatD<T>(2);
-  if (kind == Unary.Elu) return whereLessD<T>(x, zero, mulD<T>(alpha, expD<T>(clamp<T>(x, -FAR, 0))), one);
+  if (kind == Unary.Elu) return whereLessD<T>(x, zero, mulD<T>(alpha, expD<T>(false, clamp<T>(x, -FAR, 0))), one);
   if (kind == Unary.Selu) {
-    const below = mulD<T>(splatD<T>(SELU_ALPHA), expD<T>(clamp<T>(x, -FAR, 0)));
+    const below = mulD<T>(splatD<T>(SELU_ALPHA), expD<T>(false, clamp<T>(x, -FAR, 0)));
     return mulD<T>(splatD<T>(SELU_SCALE), whereLessD<T>(x, zero, below, one));
   }
   if (kind == Unary.Gelu) {
@@ -192,7 +192,7 @@ const TANH_SQUARE: f64 = 0.21406444881780073;
   }
   if (kind == Unary.Mish) {
     const near = clamp<T>(x, -FAR, 40);
-    const n = expD<T>(near);
+    const n = expD<T>(true, near);
     const denominator = addD<T>(mulD<T>(n, addD<T>(n, two)), two);
     const share = divD<T>(mulD<T>(n, addD<T>(n, two)), denominator);
     const rise = mulD<T>(divD<T>(n, denominator), divD<T>(addD<T>(one, n), denominator));
@@ -201,7 +201,7 @@ const TANH_SQUARE: f64 = 0.21406444881780073;
   const far = kind == Unary.Silu ? FAR : GELU_FAR;
   const near = clamp<T>(x, -far, far);
   const z = kind == Unary.Silu ? near : tanhArgument<T>(near);
-  const e = decay<T>(z);
+  const e = decay<T>(true, z);
   const onePlus = addD<T>(one, e);
   const rise = divD<T>(e, mulD<T>(onePlus, onePlus));
   let steepness = near; // x · dz/dx

@@ -1,17 +1,4 @@
-import { add, loadLanes, mul, pmax, splat, storeLanes } from "../simd";
-
-/** The second of two neighbouring Ts. */
-// @ts-ignore: decorator
-@inline export function loadSecond<T>(ptr: usize): T {
-  if (isVector<T>()) return v128.load(ptr, 16);
-  else return load<f32>(ptr, 4);
-}
-
-// @ts-ignore: decorator
-@inline export function storeSecond<T>(ptr: usize, x: T): void {
-  if (isVector<T>()) v128.store(ptr, x, 16);
-  else store<f32>(ptr, x, 4);
-}
+import { add, loadLanes, loadSecond, mul, pmax, splat, storeLanes, storeSecond } from "../simd";
 
 /**
  * out[i] = max(start[i] + Σ x[i + p]·w[p] + bias, floor) for i = 0, 1, 2, of `nv` (1 or 2, a constant) Ts of channels: a

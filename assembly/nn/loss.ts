@@ -44,7 +44,8 @@ export function huber_f32(
 
 /** Turns the exponentials e of a row into its gradient (e / sum · mass − t) · weight; t = 0 where `target` is 0. */
 function rowGradient(e: usize, columns: usize, sum: f32, target: usize, mass: f32, weight: f32): void {
-  for (; columns >= 4; columns -= 4, e += 16) {
+  const end = e + (columns << 2);
+  for (const whole = end - ((columns & 3) << 2); e != whole; e += 16) {
     let t = f32x4.splat(0);
     if (target) {
       t = v128.load(target);
@@ -53,7 +54,7 @@ function rowGradient(e: usize, columns: usize, sum: f32, target: usize, mass: f3
     const share = f32x4.mul(f32x4.div(v128.load(e), f32x4.splat(sum)), f32x4.splat(mass));
     v128.store(e, f32x4.mul(f32x4.sub(share, t), f32x4.splat(weight)));
   }
-  for (; columns; columns--, e += 4) {
+  for (; e != end; e += 4) {
     let t: f32 = 0;
     if (target) {
       t = load<f32>(target);
@@ -64,7 +65,8 @@ function rowGradient(e: usize, columns: usize, sum: f32, target: usize, mass: f3
 }
 
 /** The index that a target is, −1 if it is none of `columns`. */
-export function indexOf(target: f32, columns: usize): i32 {
+// @ts-ignore: decorator
+@inline export function indexOf(target: f32, columns: usize): i32 {
   if (!(target >= 0 && target < 2147483648)) return -1;
   const index = <i32>target;
   return <f32>index == target && <usize>index < columns ? index : -1;
@@ -103,15 +105,16 @@ export function softmax_cross_entropy_f32(
       }
     } else {
       let masses = f32x4.splat(0), crosses = masses;
-      let z = logitsPtr, t = targetsPtr, count = columns;
-      for (; count >= 4; count -= 4, z += 16, t += 16) {
+      let z = logitsPtr, t = targetsPtr;
+      const end = z + rowBytes;
+      for (const whole = end - ((columns & 3) << 2); z != whole; z += 16, t += 16) {
         const ti = v128.load(t);
         masses = f32x4.add(masses, ti);
         crosses = f32x4.add(crosses, f32x4.mul(ti, f32x4.sub(v128.load(z), f32x4.splat(max))));
       }
       mass = sumOfLanes(masses);
       cross = sumOfLanes(crosses);
-      for (; count; count--, z += 4, t += 4) {
+      for (; z != end; z += 4, t += 4) {
         const ti = load<f32>(t);
         mass += ti;
         cross += ti * (load<f32>(z) - max);

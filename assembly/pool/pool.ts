@@ -1,10 +1,12 @@
 // Pooling: windows over each channel by itself. What is outside the image does not count.
 
 import { Window, windowAt } from "../conv/window";
-import { add, andBits, div, equalBits, loadLanes, orBits, pmax, splat, storeLanes, withoutBits } from "../simd";
+import {
+  add, andBits, div, equalBits, loadLanes, loadSecond, orBits, pmax, splat, storeLanes, storeSecond, withoutBits,
+} from "../simd";
 import { checkPool, countInside, firstInside } from "./window";
 
-/** Calls `pixels` of the kernels below: which of them, known while compiling. */
+/** What is taken from a window, known while compiling: `isInteger<Kind>()` asks for the maximum. */
 type Max = i32;
 type Average = f32;
 
@@ -65,18 +67,6 @@ function pixel<Kind>(
   for (; channels; channels--, x += 4, y += 4) reduce<Kind, f32>(1, x, rows, columns, tapRow, tapColumn, y);
 }
 
-// @ts-ignore: decorator
-@inline function second<T>(ptr: usize): T {
-  if (isVector<T>()) return v128.load(ptr, 16);
-  else return load<f32>(ptr, 4);
-}
-
-// @ts-ignore: decorator
-@inline function storeSecond<T>(ptr: usize, x: T): void {
-  if (isVector<T>()) v128.store(ptr, x, 16);
-  else store<f32>(ptr, x, 4);
-}
-
 /** `nv` (1 or 2, a constant) Ts of one pixel. */
 // @ts-ignore: decorator
 @inline function reduce<Kind, T>(
@@ -87,7 +77,7 @@ function pixel<Kind>(
     let at = x;
     for (let j = columns; j > 0; j--, at += tapColumn) {
       const x0 = loadLanes<T>(at);
-      const x1 = nv > 1 ? second<T>(at) : x0;
+      const x1 = nv > 1 ? loadSecond<T>(at) : x0;
       if (isInteger<Kind>()) {
         s0 = pmax<T>(s0, x0);
         if (nv > 1) s1 = pmax<T>(s1, x1);
@@ -185,12 +175,12 @@ function spread<Kind>(
   nv: usize, x: usize, y: usize, dy: usize, dx: usize, rows: i32, columns: i32, tapRow: usize, tapColumn: usize,
 ): void {
   let dy0 = loadLanes<T>(dy);
-  let dy1 = nv > 1 ? second<T>(dy) : dy0;
+  let dy1 = nv > 1 ? loadSecond<T>(dy) : dy0;
   let y0 = dy0, y1 = dy1, found0 = dy0, found1 = dy1;
   if (isInteger<Kind>()) {
     const nothing = splat<T>(-Infinity);
     y0 = loadLanes<T>(y);
-    y1 = nv > 1 ? second<T>(y) : y0;
+    y1 = nv > 1 ? loadSecond<T>(y) : y0;
     found0 = equalBits<T>(y0, nothing);
     found1 = equalBits<T>(y1, nothing);
   } else {
@@ -204,13 +194,13 @@ function spread<Kind>(
     for (let j = columns; j > 0; j--, at += tapColumn, from += tapColumn) {
       let given0 = dy0, given1 = dy1;
       const dx0 = loadLanes<T>(at);
-      const dx1 = nv > 1 ? second<T>(at) : dx0;
+      const dx1 = nv > 1 ? loadSecond<T>(at) : dx0;
       if (isInteger<Kind>()) {
         const is0 = withoutBits<T>(equalBits<T>(loadLanes<T>(from), y0), found0);
         found0 = orBits<T>(found0, is0);
         given0 = andBits<T>(is0, dy0);
         if (nv > 1) {
-          const is1 = withoutBits<T>(equalBits<T>(second<T>(from), y1), found1);
+          const is1 = withoutBits<T>(equalBits<T>(loadSecond<T>(from), y1), found1);
           found1 = orBits<T>(found1, is1);
           given1 = andBits<T>(is1, dy1);
         }

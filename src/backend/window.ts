@@ -30,9 +30,11 @@ export const WINDOW_SCRATCH = { forward: 16, input: 17, weight: 18 } as const;
 /** Bytes that a window takes: its words, and what `…_scratch_bytes` work with. */
 export const WINDOW_BYTES = 640;
 
-/** Writes a window's words at an address. */
+/** Writes a window at an address. `…_scratch_bytes` are to be asked anew. */
 export function writeWindow(words: Int32Array, ptr: number, window: Window): void {
-  for (const [name, word] of Object.entries(WINDOW)) words[(ptr >>> 2) + word] = window[name as keyof Window];
+  const at = ptr >>> 2;
+  for (const [name, word] of Object.entries(WINDOW)) words[at + word] = window[name as keyof Window];
+  for (const word of Object.values(WINDOW_SCRATCH)) words[at + word] = 0;
 }
 
 /** Reads them. */

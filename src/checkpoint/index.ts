@@ -1,19 +1,20 @@
-export {
-  type Checkpoint,
-  type CheckpointSource,
-  type CheckpointTarget,
-  loadCheckpoint,
-  type StatefulOptimizer,
-  saveCheckpoint,
-} from "./checkpoint.js";
-export type { ImportedOptimizer, Layout, LayoutSource } from "./layouts.js";
-export { pytorch } from "./pytorch.js";
+export type { StatefulOptimizer } from "./about.js";
+export { type CheckpointSource, saveCheckpoint } from "./checkpoint.js";
+export type { Bytes, StoredData } from "./dtypes.js";
+export type { ImportedOptimizer, Layout, LayoutSource } from "./layouts/layout.js";
+export { pytorch } from "./layouts/pytorch.js";
+export { keras3, optax, tfjs } from "./layouts/uniform.js";
+export { type Checkpoint, type CheckpointTarget, type LoadOptions, loadCheckpoint } from "./load.js";
+export type { CheckpointParameters, ModelTensors } from "./parameters.js";
 export {
   readSafetensors,
   type Safetensors,
   type SafetensorsLimits,
-  type StoredData,
   type StoredTensor,
+  type TensorSource,
   writeSafetensors,
 } from "./safetensors.js";
-export { keras3, optax, tfjs } from "./uniform.js";
+export { durableObjectStore } from "./stores/durable-object.js";
+export { indexedDBStore } from "./stores/indexeddb.js";
+export { opfsStore } from "./stores/opfs.js";
+export type { CheckpointStore } from "./stores/store.js";

@@ -1,8 +1,8 @@
-import { checkBoolean, checkInteger, checkKeys, unexpected } from "../checks.js";
-import { ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import type { Batch } from "./data.js";
+import { checkFit, type FitOptions, type FitSettings } from "./fit-options.js";
 import type { ModelPlan } from "./model-plan.js";
+import { type MetricValues, Recorder } from "./recorder.js";
 import type { CheckedBatch, Dataset, Evaluation, ModelOptimizer, Trainer } from "./trainer.js";
 import type { RunArgument } from "./value.js";
 import type { Workspace } from "./workspace.js";
@@ -19,31 +19,18 @@ export interface Progress {
   readonly loss: number;
 }
 
-/** Options of `fit`. */
-export interface FitOptions {
-  /** Passes over the data; default 1. */
-  epochs?: number;
-  /** Rows a step; the last batch of an epoch may be smaller. Default 32. */
-  batchSize?: number;
-  /** A new order of the samples each epoch; default true. */
-  shuffle?: boolean;
-  /** A factor >= 0 for the loss of each sample. Default: all are 1. */
-  sampleWeights?: Batch;
-  /** Evaluated after each epoch. */
-  validation?: Dataset;
-  /** Ends training between two batches; the iteration then throws the signal's reason. */
-  signal?: AbortSignal;
-  onProgress?: (progress: Progress) => void;
-}
-
 /** An epoch that `fit` has finished. */
 export interface Epoch {
   /** From 1. */
   readonly epoch: number;
   readonly epochs: number;
-  /** Mean loss over the samples, each taken before its batch's update. */
+  /** Mean loss over the samples, each taken before its batch's update; without batches that the optimizer skipped. */
   readonly loss: number;
+  /** Metrics over the training batches, each before its update. */
+  readonly metrics?: MetricValues;
   readonly validation?: Evaluation;
+  /** Batches that the optimizer skipped, because a gradient was not finite and `onNonFinite` is `"skip"`. */
+  readonly skipped?: number;
 }
 
 /** Milliseconds that `fit` computes before it lets others run. */
@@ -52,7 +39,7 @@ const YIELD_MILLISECONDS = 12;
 /**
  * A run of `fit`: a promise of its history, and an iterator over its epochs. It starts by itself unless it is iterated.
  */
-export class Fit implements PromiseLike<Epoch[]>, AsyncIterableIterator<Epoch, void, undefined> {
+export class Fit implements PromiseLike<Epoch[]>, AsyncIterableIterator<Epoch> {
   readonly #epochs: AsyncGenerator<Epoch, void, undefined>;
   #isIterated = false;
   #history: Promise<Epoch[]> | undefined;
@@ -129,61 +116,32 @@ async function* failing(error: unknown): AsyncGenerator<Epoch, void, undefined> 
 
 /** Checks the arguments of `fit`; returns what trains. */
 function prepare(fit: Fit, trainer: Trainer<ModelOptimizer>, data: Dataset, options: FitOptions) {
-  trainer.assertLive();
-  checkKeys("options", options, [
-    "epochs",
-    "batchSize",
-    "shuffle",
-    "sampleWeights",
-    "validation",
-    "signal",
-    "onProgress",
-  ]);
-  const { epochs = 1, batchSize = 32, shuffle = true, validation, signal, onProgress } = options;
-  checkInteger("epochs", epochs, 0);
-  checkInteger("batchSize", batchSize, 1);
-  checkBoolean("shuffle", shuffle);
-  if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
-    throw unexpected("signal", signal, "an AbortSignal");
-  }
-  if (onProgress !== undefined && typeof onProgress !== "function") {
-    throw unexpected("onProgress", onProgress, "a function");
-  }
-  const batch = trainer.checkData("data", data, options.sampleWeights);
-  if (batch.rows === 0) throw new ShapeError("data.x has no rows, expected at least one");
-  const checked = validation && trainer.checkData("validation", validation);
+  const settings = checkFit(trainer, data, options);
   trainer.begin(fit);
-  const settings = { epochs, batchSize, shuffle, validation: checked, signal, onProgress };
-  return () => train(fit, trainer, batch, settings);
-}
-
-interface Settings {
-  readonly epochs: number;
-  readonly batchSize: number;
-  readonly shuffle: boolean;
-  readonly validation: CheckedBatch | undefined;
-  readonly signal: AbortSignal | undefined;
-  readonly onProgress: FitOptions["onProgress"] | undefined;
+  return () => train(fit, trainer, settings);
 }
 
 async function* train(
   fit: Fit,
   trainer: Trainer<ModelOptimizer>,
-  batch: CheckedBatch,
-  { epochs, batchSize, shuffle, validation, signal, onProgress }: Settings,
+  settings: FitSettings,
 ): AsyncGenerator<Epoch, void, undefined> {
-  const { rows, kind } = batch;
+  const { epochs, batchSize, shuffle, data, validation, metrics, stopper, callbacks, signal } = settings;
+  const { rows, kind } = data;
   const batches = Math.ceil(rows / batchSize);
-  const sources = gatherings(trainer, batch);
+  const sources = gatherings(trainer, data);
   const order = new Uint32Array(rows);
+  const recorder = metrics.length === 0 ? undefined : new Recorder(trainer, rows, kind);
   let lastPause = Date.now();
+  let isStopped = false;
   try {
-    for (let epoch = 1; epoch <= epochs; epoch++) {
+    for (let epoch = 1; epoch <= epochs && !isStopped; epoch++) {
       // Each epoch begins from the same order, so that it does not matter in which call of `fit` it is.
       for (let i = 0; i < rows; i++) order[i] = i;
       if (shuffle) trainer.random.shuffle(order);
-      let lossSum = 0;
-      for (let index = 0; index < batches; index++) {
+      const sum = { loss: 0, rows: 0, skipped: 0 };
+      recorder?.clear();
+      for (let index = 0; index < batches && !isStopped; index++) {
         signal?.throwIfAborted();
         trainer.assertLive();
         const chosen = order.subarray(index * batchSize, (index + 1) * batchSize);
@@ -193,19 +151,36 @@ async function* train(
           gather(source, chosen, room);
           found.plan.set(argument(found), room.ptr);
         }
-        const loss = trainer.stepOn(found);
-        lossSum += loss * chosen.length;
-        onProgress?.({ epoch, epochs, batch: index + 1, batches, loss });
+        const { iterations } = trainer.optimizer;
+        const loss = trainer.stepOn(found, recorder);
+        const isSkipped =
+          iterations !== undefined && !Number.isFinite(loss) && trainer.optimizer.iterations === iterations;
+        if (isSkipped) sum.skipped++;
+        else {
+          sum.loss += loss * chosen.length;
+          sum.rows += chosen.length;
+        }
+        const progress = { epoch, epochs, batch: index + 1, batches, loss };
+        for (const callback of callbacks) if (callback.onBatch?.(progress) === false) isStopped = true;
         if (Date.now() - lastPause >= YIELD_MILLISECONDS) {
           await letOthersRun();
           lastPause = Date.now();
         }
       }
-      const loss = lossSum / rows;
-      const report = { epoch, epochs, loss };
-      yield validation === undefined
-        ? report
-        : { ...report, validation: trainer.evaluate(partsOf(validation.xs), partsOf(validation.ys)) };
+      // An accumulation that the epoch leaves unfinished would take the next one's data in.
+      trainer.flush();
+      const report: Epoch = {
+        epoch,
+        epochs,
+        loss: sum.loss / sum.rows,
+        ...(recorder && { metrics: recorder.compute(metrics) }),
+        ...(validation && { validation: trainer.evaluateChecked(validation, metrics) }),
+        ...(sum.skipped > 0 && { skipped: sum.skipped }),
+      };
+      if (stopper?.observe(report)) isStopped = true;
+      for (const callback of callbacks) if (callback.onEpoch?.(report) === false) isStopped = true;
+      if (isStopped || epoch === epochs) stopper?.restore();
+      yield report;
     }
   } finally {
     trainer.end(fit);
@@ -238,11 +213,6 @@ function gatherings(trainer: Trainer<ModelOptimizer>, { xs, ys, weights, kind }:
   if (weights === undefined) return [...inputs, ...targets];
   const source = sourceOf(weights, 1);
   return [...inputs, ...targets, { source, into: (workspace) => workspace.weights, argument: (plan) => plan.weights }];
-}
-
-/** One batch as it is, several as an array. */
-function partsOf(batches: readonly Batch[]): Batch | readonly Batch[] {
-  return batches.length === 1 ? batches[0]! : batches;
 }
 
 function sourceOf(batch: Batch, width: number): Source {

@@ -1,6 +1,8 @@
 export { Random } from "../random.js";
 export type { Batch } from "./data.js";
-export type { Epoch, Fit, FitOptions, Progress } from "./fit.js";
+export type { EarlyStopping } from "./early-stopping.js";
+export type { Epoch, Fit, Progress } from "./fit.js";
+export type { FitCallback, FitOptions } from "./fit-options.js";
 export type { Gradients } from "./gradients.js";
 export {
   glorotNormal,
@@ -13,9 +15,10 @@ export {
   uniform,
 } from "./initializers.js";
 export { type BufferSpec, Layer, type LayerConfig, type ParameterSpec } from "./layer.js";
-export { type ActivationLayer, type ActivationName, activation, relu, sigmoid, tanh } from "./layers/activation.js";
+export { type ActivationLayer, type ActivationName, relu, sigmoid, tanh } from "./layers/activation.js";
 export {
   type ActivationOptions,
+  activation,
   elu,
   gelu,
   hardSigmoid,
@@ -91,14 +94,29 @@ export { meanAbsoluteError } from "./losses/mean-absolute-error.js";
 export { meanSquaredError } from "./losses/mean-squared-error.js";
 export { softmaxCrossEntropy } from "./losses/softmax-cross-entropy.js";
 export type { ClassOptions } from "./losses/targets.js";
+export {
+  accuracy,
+  auc,
+  confusionMatrix,
+  f1,
+  type Metric,
+  type MetricFunction,
+  type MetricInput,
+  type MetricName,
+  precision,
+  r2,
+  recall,
+} from "./metrics.js";
 export { Model, type ModelOptions } from "./model.js";
 export type { PlanBuilder } from "./plan-builder.js";
 export { multiply, type Product } from "./products.js";
+export type { MetricValues } from "./recorder.js";
 export { Sequential, type SequentialOptions } from "./sequential.js";
 export { input, type SymbolicTensor } from "./symbolic.js";
 export {
   type BackwardOptions,
   type Dataset,
+  type EvaluateOptions,
   type Evaluation,
   type ModelOptimizer,
   Trainer,

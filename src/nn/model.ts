@@ -1,3 +1,4 @@
+import { exp, sigmoid } from "../backend/js/math.js";
 import { checkBoolean, checkInteger, checkKeys, unexpected } from "../checks.js";
 import { Core } from "../core.js";
 import { DisposedError, OptionError, ShapeError } from "../errors.js";
@@ -225,6 +226,69 @@ export class Model {
   }
 
   /**
+   * The probability of each class for each row of `x`: softmax over the last axis for several outputs, sigmoid for one,
+   * unless the model ends in it.
+   *
+   * @param x as for `predict`
+   * @returns a copy, [rows, outputs] for several outputs, [rows] for one
+   * @throws as `predict`
+   */
+  predictProbabilities(x: Batch | readonly Batch[]): Float32Array {
+    const y = this.predict(x);
+    const values = y.data.slice();
+    y.dispose();
+    const columns = this.outputShape.at(-1) ?? 1;
+    const last = this.outputTensors[0]!.layer!;
+    const name = (last.activation ?? last).activationName;
+    if (columns === 1) return name === "sigmoid" ? values : values.map(sigmoid);
+    if (name !== "softmax")
+      for (let at = 0; at < values.length; at += columns) softmax(values.subarray(at, at + columns));
+    return values;
+  }
+
+  /**
+   * The class of each row of `x`: the index of the largest output, the first of equal ones; for one output 1 where its
+   * probability is above ½, else 0.
+   *
+   * @param x as for `predict`
+   * @throws as `predict`
+   */
+  predictClasses(x: Batch | readonly Batch[]): Int32Array {
+    const values = this.predictProbabilities(x);
+    const columns = this.outputShape.at(-1) ?? 1;
+    return Int32Array.from({ length: values.length / columns }, (_, row) => {
+      if (columns === 1) return +(values[row]! > 0.5);
+      let best = 0;
+      for (let j = 1; j < columns; j++) if (values[row * columns + j]! > values[row * columns + best]!) best = j;
+      return best;
+    });
+  }
+
+  /** A table of the layers, the shapes of their outputs and the numbers of their parameters, as text. */
+  summary(): string {
+    const sizes = (tensors: readonly Tensor[]) => tensors.reduce((sum, { size }) => sum + size, 0);
+    const seen = new Set<string>();
+    const lines = this.nodes.map(({ tensor, name }) => {
+      const own = Object.entries(this.parameters).flatMap(([key, parameter]) => {
+        return key.startsWith(`${name}.`) && !seen.has(key) ? [[key, parameter] as const] : [];
+      });
+      for (const [key] of own) seen.add(key);
+      const { kind } = tensor.layer!;
+      const count = sizes(own.map(([, parameter]) => parameter));
+      return [`${name} (${kind})`, `[${["rows", ...tensor.shape].join(", ")}]`, count.toLocaleString("en-US")];
+    });
+    const all = [["layer", "output", "parameters"], ...lines];
+    const widths = [0, 1, 2].map((column) => Math.max(...all.map((line) => line[column]!.length)));
+    const text = all.map(
+      ([a, b, c]) => `${a!.padEnd(widths[0]!)}  ${b!.padEnd(widths[1]!)}  ${c!.padStart(widths[2]!)}`,
+    );
+    const total = sizes(Object.values(this.parameters)).toLocaleString("en-US");
+    const buffers = sizes(Object.values(this.buffers));
+    const rest = buffers === 0 ? "" : `, and ${buffers.toLocaleString("en-US")} numbers in buffers`;
+    return [...text, `${total} parameters${rest}`].join("\n");
+  }
+
+  /**
    * Computes the outputs of a batch and keeps what `backward` needs.
    *
    * @param x as for `predict`
@@ -257,7 +321,8 @@ export class Model {
   }
 
   /**
-   * The gradients of the parameters and of x for the batch of the last `forward`, from the gradient of its output.
+   * The gradients of the parameters and of x for the batch of the last `forward`, from the gradient of its output. It
+   * overwrites what `forward` has kept: there is one `backward` for each `forward`.
    *
    * @param dy as the output: a tensor [rows, ...outputShape] or an array; an array of them for several outputs
    * @param options `accumulate`: add to `gradients` instead of overwriting them; default false
@@ -283,7 +348,10 @@ export class Model {
       plan.set(target, workspace.targetAddress(i, all[i]!, 0, rows, row.size));
     }
     plan.prepare();
-    this.gradientBlock.collect(accumulate, 1, () => plan.backward());
+    this.gradientBlock.collect(accumulate, 1, () => {
+      this.#last = undefined; // what the forward pass left is overwritten
+      plan.backward();
+    });
     const views = inputGradients.map((dx, i) => {
       const { shape } = this.inputTensors[i]!;
       if (dx === undefined) return this.core.reserve([plan.rows, ...shape]);
@@ -422,4 +490,15 @@ function checkShared(name: string, parameters: Record<string, Tensor>, shape: Sh
   const { shape: first } = parameters[name]!;
   if (String(first) === String(shape)) return;
   throw new ShapeError(`${name} has shape [${first}], but a second use of the layer needs [${shape}]`);
+}
+
+/** Turns logits into probabilities, in place; float32 operations in a fixed order. */
+function softmax(values: Float32Array): void {
+  const largest = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) {
+    values[i] = exp(Math.fround(values[i]! - largest));
+    sum = Math.fround(sum + values[i]!);
+  }
+  for (let i = 0; i < values.length; i++) values[i]! /= sum;
 }

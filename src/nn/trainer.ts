@@ -15,17 +15,24 @@ import {
   targetShapeOf,
   withoutView,
 } from "./data.js";
-import { Fit, type FitOptions } from "./fit.js";
+import { Fit } from "./fit.js";
+import type { FitOptions } from "./fit-options.js";
 import type { Gradients } from "./gradients.js";
 import type { Loss } from "./losses/loss.js";
+import { type Metric, metricOf } from "./metrics.js";
 import { CHUNK_ROWS, Model } from "./model.js";
 import type { ModelPlan, PlanOptions } from "./model-plan.js";
+import { type MetricValues, Recorder } from "./recorder.js";
 import { Workspace } from "./workspace.js";
 
 /** What a trainer needs of an optimizer; `RMSProp`, `SGD` and the others are. */
 export interface ModelOptimizer {
   step(gradients: Readonly<Record<string, Tensor>>): void;
   dispose(): void;
+  /** Updates made so far. */
+  readonly iterations?: number;
+  /** Ends an accumulation of gradients: updates with the mean of those that there are. */
+  flush?(): void;
   /** These three are for the trainer's own. */
   state?(): OptimizerState;
   load?(state: OptimizerState): void;
@@ -58,12 +65,20 @@ export interface Dataset {
 export interface Evaluation {
   readonly loss: number;
   readonly accuracy: number;
+  /** Those that were asked for, by name. */
+  readonly metrics?: MetricValues;
 }
 
-/** Options of `step` and `evaluate`. */
+/** Options of `step`. */
 export interface StepOptions {
   /** A factor >= 0 for the loss of each row: as many numbers as x has rows. Default: all are 1. */
   sampleWeights?: Batch;
+}
+
+/** Options of `evaluate`. */
+export interface EvaluateOptions extends StepOptions {
+  /** What to compute besides: names, or functions. */
+  metrics?: FitOptions["metrics"];
 }
 
 /** Options of `backward`. */
@@ -93,6 +108,7 @@ const WEIGHTED = 16;
 const WEIGHT = { shape: [], size: 1 };
 const NO_OPTIONS: BackwardOptions = {};
 const STEP_KEYS = ["sampleWeights"];
+const EVALUATE_KEYS = ["sampleWeights", "metrics"];
 const BACKWARD_KEYS = ["sampleWeights", "scale", "accumulate", "seed"];
 
 /**
@@ -204,17 +220,37 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
    *
    * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError
    */
-  evaluate(x: Batch | readonly Batch[], y: Batch | readonly Batch[], options: StepOptions = NO_OPTIONS): Evaluation {
+  evaluate(
+    x: Batch | readonly Batch[],
+    y: Batch | readonly Batch[],
+    options: EvaluateOptions = NO_OPTIONS,
+  ): Evaluation {
     this.#assertLive();
-    checkKeys("options", options, STEP_KEYS);
+    checkKeys("options", options, EVALUATE_KEYS);
+    const { metrics = [] } = options;
     const batch = newBatch();
     this.#readBatch("", x, y, options.sampleWeights, batch);
+    return this.#evaluate(
+      batch,
+      metrics.map((metric, i) => metricOf(`metrics[${i}]`, metric)),
+    );
+  }
+
+  /** Evaluates data that was checked before; its tensors may have been disposed of since. @internal */
+  evaluateChecked(batch: CheckedBatch, metrics: readonly Metric<number | number[][]>[]): Evaluation {
+    for (const part of [...batch.xs, ...batch.ys, batch.weights])
+      if (part instanceof Tensor) part.assertLive("validation");
+    return this.#evaluate(batch, metrics);
+  }
+
+  #evaluate(batch: CheckedBatch, metrics: readonly Metric<number | number[][]>[]): Evaluation {
     const { xs, ys, weights, rows, kind } = batch;
     const { model } = this;
     const { answers } = this.losses[0]!;
     const kernels = model.core.kernels(nnFamily);
     const columns = answers === "rows" ? model.outputShape.at(-1)! : 1;
     const answersInRow = answers === "none" ? 0 : model.outputs / columns;
+    const recorder = metrics.length === 0 ? undefined : new Recorder(this, rows, kind);
     let lossSum = 0;
     let correct = 0;
     for (let first = 0; first < rows; first += CHUNK_ROWS) {
@@ -231,12 +267,14 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
       if (weights !== undefined) plan.set(found.weights, this.#workspace.weightsAddress(weights, first, count));
       plan.forward();
       lossSum += count * plan.loss();
+      recorder?.record(found);
       if (answersInRow === 0) continue;
       const y = plan.addressOf(outputs[0]!);
       const t = targets[0]!.value;
       correct += kernels.count_correct_f32(count * answersInRow, columns, y, t, kind & 1, 0);
     }
-    return { loss: lossSum / rows, accuracy: correct / (rows * answersInRow) };
+    const evaluation = { loss: lossSum / rows, accuracy: correct / (rows * answersInRow) };
+    return recorder === undefined ? evaluation : { ...evaluation, metrics: recorder.compute(metrics) };
   }
 
   /**
@@ -355,10 +393,20 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
   }
 
   /** A step on what `planFor` returned, after its batch was written. @internal */
-  stepOn({ plan }: ModelPlan): number {
-    const loss = this.#run(plan, NO_OPTIONS);
+  stepOn(found: ModelPlan, recorder: Recorder | undefined): number {
+    const loss = this.#run(found, NO_OPTIONS, recorder);
     this.#update();
     return loss;
+  }
+
+  /** Applies gradients that are accumulated and wait for others. @internal */
+  flush(): void {
+    this.optimizer.flush?.();
+  }
+
+  /** The same batch with these weights of its rows. @internal */
+  weighted(batch: CheckedBatch, weights: Batch): CheckedBatch {
+    return { ...batch, weights, kind: batch.kind | WEIGHTED };
   }
 
   /** Begins a `fit`, or throws if there is one already. @internal */
@@ -391,13 +439,16 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
       plan.set(targets[i]!, workspace.targetAddress(i, ys[i]!, 0, rows, this.targetRow(i, kind).size));
     }
     if (weights !== undefined) plan.set(found.weights, workspace.weightsAddress(weights, 0, rows));
-    return this.#run(plan, options);
+    return this.#run(found, options);
   }
 
-  #run(plan: ModelPlan["plan"], { scale = 1, accumulate = false, seed = this.#stepSeed }: BackwardOptions): number {
+  #run(found: ModelPlan, options: BackwardOptions, recorder?: Recorder): number {
+    const { plan } = found;
+    const { scale = 1, accumulate = false, seed = this.#stepSeed } = options;
     plan.setSeed(seed);
     plan.forward();
     const loss = plan.loss();
+    recorder?.record(found);
     if (scale === 1 && !accumulate) plan.backward();
     else this.model.gradientBlock.collect(accumulate, scale, () => plan.backward());
     return loss;

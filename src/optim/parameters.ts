@@ -55,25 +55,29 @@ export interface EntrySet {
 
 /** The parameters, their names and groups. Throws OptionError or DisposedError with the name of what is wrong. */
 export function collectParameters(core: Core, params: unknown): { grouped: boolean; sets: EntrySet[] } {
+  const named = nameParameters("params", params);
+  const entries = named.sets.flatMap((set) => set.entries);
+  for (const { path, value } of entries) checkParameter(core, path, value);
+  checkDistinct(core, entries);
+  return named;
+}
+
+/**
+ * What each parameter is called, in groups or without: the one rule for optimizers and checkpoints. The values are what
+ * they are, unchecked. Throws OptionError with `path`, the name of what is wrong.
+ */
+export function nameParameters(path: string, params: unknown): { grouped: boolean; sets: EntrySet[] } {
   const grouped = Array.isArray(params) && params.some(isGroup);
-  const sets: EntrySet[] = [];
+  if (!grouped) return { grouped, sets: [{ ...nameSet(params, path, 0), options: {}, path }] };
   let count = 0;
-  const collect = (value: unknown, path: string, options: object, groupPath: string): void => {
-    const set = { ...collectSet(core, value, path, count), options, path: groupPath };
+  const sets = Array.from(params as unknown[], (group, i): EntrySet => {
+    const groupPath = `${path}[${i}]`;
+    if (!isGroup(group)) throw unexpected(groupPath, group, "a group { params, ... }");
+    const { params: members, ...options } = group;
+    const set = nameSet(members, `${groupPath}.params`, count);
     count += set.entries.length;
-    sets.push(set);
-  };
-  if (grouped) {
-    Array.from(params as unknown[]).forEach((group, i) => {
-      if (!isGroup(group)) throw unexpected(`params[${i}]`, group, "a group { params, ... }");
-      const { params: members, ...options } = group;
-      collect(members, `params[${i}].params`, options, `params[${i}]`);
-    });
-  } else collect(params, "params", {}, "params");
-  checkDistinct(
-    core,
-    sets.flatMap((set) => set.entries),
-  );
+    return { ...set, options, path: groupPath };
+  });
   return { grouped, sets };
 }
 
@@ -84,19 +88,21 @@ export function collectSet(
   path: string,
   count: number,
 ): Pick<EntrySet, "kind" | "entries"> {
+  const set = nameSet(value, path, count);
+  for (const entry of set.entries) checkParameter(core, entry.path, entry.value);
+  return set;
+}
+
+function nameSet(value: unknown, path: string, count: number): Pick<EntrySet, "kind" | "entries"> {
   const kind = kindOf(value, path);
   const members: [string, unknown][] = kind === "single" ? [["", value]] : membersOf(value as object);
   if (members.length === 0) throw new OptionError(`${path} is empty, expected at least one parameter`);
-  const entries = members.map(([key, member], i): Entry => {
-    const entry = {
-      name: kind === "record" ? key : String(count + i),
-      key,
-      path: `${path}${suffix(kind, key)}`,
-      value: member as Parameter,
-    };
-    checkParameter(core, entry.path, member);
-    return entry;
-  });
+  const entries = members.map(([key, member], i) => ({
+    name: kind === "record" ? key : String(count + i),
+    key,
+    path: `${path}${suffix(kind, key)}`,
+    value: member as Parameter,
+  }));
   return { kind, entries };
 }
 

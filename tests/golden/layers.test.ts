@@ -56,9 +56,15 @@ function layerOf({ kind, options }: LayerCase): nn.Layer {
  * Fails unless every element is within `parts` millionths of the largest one of the reference: rounding errors of an
  * element grow with what it is a sum of, which is about as large as the others.
  */
-function expectClose(actual: ArrayLike<number>, expected: readonly number[], what: string, parts = 2): void {
+function expectClose(
+  actual: ArrayLike<number>,
+  expected: readonly number[],
+  what: string,
+  parts = 2,
+  scale: readonly number[] = expected,
+): void {
   expect(actual.length, `${what}: length`).toBe(expected.length);
-  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const largest = scale.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   for (let i = 0; i < actual.length; i++) {
     const error = Math.abs(actual[i]! - expected[i]!);
     if (!(error <= parts * 1e-6 * largest)) expect.fail(`${what}[${i}] is ${actual[i]}, expected ${expected[i]}`);
@@ -69,7 +75,7 @@ const cores = { wasm: await createCore(), js: await createCore({ backend: "js" }
 
 describe("layers, beside Keras and PyTorch", () => {
   it("has a case of each layer", () => {
-    expect(new Set(vectors.layers.map(({ kind }) => kind)).size).toBe(21);
+    expect(new Set(vectors.layers.map(({ kind }) => kind)).size).toBe(20);
     expect(new Set(vectors.losses.map(({ kind }) => kind)).size).toBe(7);
   });
 
@@ -93,7 +99,9 @@ describe("layers, beside Keras and PyTorch", () => {
         if (expected !== null) expectClose(actual.data, expected, `dx ${i}`, parts);
       });
       for (const [name, values] of Object.entries(golden.gradients)) {
-        expectClose(model.gradients[`0.${name}`]!.data, values, name, parts);
+        // A bias of keys moves all scores of a query alike, so its gradient is 0 but for roundings: theirs and ours.
+        const scale = name === "key.bias" ? golden.gradients["key.weight"]! : values;
+        expectClose(model.gradients[`0.${name}`]!.data, values, name, parts, scale);
       }
       for (const [name, values] of Object.entries(golden.buffersAfter ?? {})) {
         expectClose(model.buffers[`0.${name}`]!.data, values, name);

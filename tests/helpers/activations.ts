@@ -113,13 +113,13 @@ export const REFERENCES: Readonly<Record<UnaryActivation, Reference>> = {
     alpha: 1,
     value: (x) => (x < 0 ? Math.expm1(x) : x),
     slope: (x) => (x < 0 ? Math.exp(x) : 1),
-    ulp: { value: 0.501, slope: 0.501 },
+    ulp: { value: 0.505, slope: 0.505 },
   },
   selu: {
     alpha: 0,
     value: (x) => SELU.scale * (x < 0 ? SELU.alpha * Math.expm1(x) : x),
     slope: (x) => SELU.scale * (x < 0 ? SELU.alpha * Math.exp(x) : 1),
-    ulp: { value: 0.501, slope: 0.501 },
+    ulp: { value: 0.505, slope: 0.505 },
   },
   gelu: {
     alpha: 0,
@@ -139,7 +139,7 @@ export const REFERENCES: Readonly<Record<UnaryActivation, Reference>> = {
       const steepness = 2 * Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * near ** 2);
       return logistic(tanhArgument(near)) + near * logisticSlope(tanhArgument(near)) * steepness;
     },
-    ulp: { value: 0.501, slope: 0.6 },
+    ulp: { value: 0.505, slope: 0.6 },
   },
   silu: {
     alpha: 0,
@@ -148,7 +148,7 @@ export const REFERENCES: Readonly<Record<UnaryActivation, Reference>> = {
       const near = Math.min(Math.max(x, -200), 200);
       return logistic(near) + near * logisticSlope(near);
     },
-    ulp: { value: 0.501, slope: 0.6 },
+    ulp: { value: 0.505, slope: 0.6 },
   },
   mish: {
     alpha: 0,
@@ -158,6 +158,6 @@ export const REFERENCES: Readonly<Record<UnaryActivation, Reference>> = {
       const gate = Math.tanh(Math.log1p(Math.exp(near)));
       return gate + near * logistic(near) * (1 - gate * gate);
     },
-    ulp: { value: 0.501, slope: 0.6 },
+    ulp: { value: 0.505, slope: 0.6 },
   },
 };

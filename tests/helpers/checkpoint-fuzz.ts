@@ -1,7 +1,18 @@
 import fc from "fast-check";
 import { expect } from "vitest";
-import { loadCheckpoint, readSafetensors, saveCheckpoint, writeSafetensors } from "../../src/checkpoint/index.js";
-import { CheckpointError, RMSProp } from "../../src/index.js";
+import {
+  keras3,
+  loadCheckpoint,
+  optax,
+  pytorch,
+  readSafetensors,
+  type Safetensors,
+  type StoredTensor,
+  saveCheckpoint,
+  tfjs,
+  writeSafetensors,
+} from "../../src/checkpoint/index.js";
+import { Adam, CheckpointError, LanewiseError, RMSProp } from "../../src/index.js";
 import { expectSameBits } from "./bits.js";
 import { makeCore, snapshot } from "./cores.js";
 import { randomValues } from "./random.js";
@@ -196,4 +207,323 @@ export function fuzzLoad(numRuns: number): void {
   );
   expect(refused).toBeGreaterThan(numRuns / 4);
   expect(refused).toBeLessThan(numRuns);
+}
+
+// By structure: files are made from the grammar of the format, so that it is known which of them must be read, and as
+// what, and which must be refused.
+
+const BITS = {
+  F32: 32,
+  F64: 64,
+  I8: 8,
+  U8: 8,
+  U16: 16,
+  I64: 64,
+  BOOL: 8,
+  BF16: 16,
+  C64: 64,
+  F8_E4M3: 8,
+  F6_E2M3: 6,
+  F4: 4,
+};
+type FuzzDtype = keyof typeof BITS;
+
+interface FuzzTensor {
+  name: string;
+  dtype: FuzzDtype;
+  shape: number[];
+}
+
+/** Choices in how the same thing is written. */
+interface Style {
+  spaces: readonly string[];
+  /** Which characters of a string are written as escapes. */
+  escapes: number;
+  /** In which order the three fields stand. */
+  order: number;
+}
+
+const tensorOf: fc.Arbitrary<FuzzTensor> = fc
+  .record({
+    name: fc.oneof(
+      fc.string({ unit: "grapheme", maxLength: 6 }),
+      fc.constantFrom("__proto__", "toString", "0", "10", "a/b", '"', "\\", "optimizer/x"),
+    ),
+    dtype: fc.constantFrom(...(Object.keys(BITS) as FuzzDtype[])),
+    shape: fc.array(fc.nat(4), { maxLength: 3 }),
+  })
+  .map(({ shape, ...rest }) => ({ ...rest, shape: BITS[rest.dtype] < 8 ? [...shape, 4] : shape }));
+const styleOf: fc.Arbitrary<Style> = fc.record({
+  spaces: fc.array(fc.constantFrom("", "", " ", "\n", "\t", "\r\n  "), { minLength: 5, maxLength: 5 }),
+  escapes: fc.nat(255),
+  order: fc.nat(5),
+});
+const metadataOf = fc.option(
+  fc.oneof(
+    fc.constant(null),
+    fc.dictionary(fc.string({ maxLength: 4 }), fc.string({ maxLength: 4 }), { noNullPrototype: true }),
+  ),
+  { nil: undefined },
+);
+const sizeIn = ({ dtype, shape }: FuzzTensor) => (shape.reduce((size, n) => size * n, 1) * BITS[dtype]) / 8;
+
+/** JSON text of a string, some characters as escapes. */
+function textOf(value: string, escapes: number): string {
+  const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  const units = Array.from(value, (character, i) =>
+    (escapes >> (i % 8)) & 1
+      ? Array.from({ length: character.length }, (_, k) => escaped(character[k]!)).join("")
+      : JSON.stringify(character).slice(1, -1),
+  );
+  return `"${units.join("")}"`;
+}
+
+/** Rules of the grammar; a fault takes the place of one of them. */
+const RULES = [
+  "header",
+  "colon",
+  "comma",
+  "entry",
+  "dtype",
+  "shape",
+  "dimension",
+  "offsets",
+  "end",
+  "name",
+  "metadata",
+  "tail",
+] as const;
+type Rule = (typeof RULES)[number];
+
+/** What may not stand in a rule's place, whatever surrounds it. */
+const FAULTS: Record<Rule, readonly string[]> = {
+  header: ["[]", "null", "", "{", '{"x"', "\ufeff{}", "\0"],
+  colon: ["", "=", ",", "::", ";"],
+  comma: [" ", ";", ",,", ":", "]"],
+  entry: ["null", "[]", "3", '"F32"', "{}", "[[]]", '{"dtype":{}}', '{"shape":[]}'],
+  dtype: ["null", "3", "F32", '"F128"', '"f32"', '""', "{}", '["F32"]', '"\\ud800"'],
+  shape: ["null", "3", "{}", '"[]"', "[,]", "[1,]", "[[1]]", "[1"],
+  dimension: ["-1", "1.0", "1e0", "01", "-0", '"1"', "null", "18446744073709551616", "true", "+1", "NaN"],
+  offsets: ["null", "[]", "[0]", "[0,0,0]", "{}", "0", "[4,0]"],
+  end: ["-1", "1.5", "1e400", "null", '"4"', "9007199254740993"],
+  name: ['"\\ud800"', '"\\udc00x"', '"\\x41"', '"\t"', "x", "'x'", '"\\u12"', "3", "null"],
+  metadata: ["[]", "3", '"a"', '{"a":null}', '{"a":1}', '{"a":{}}', '{"a":"1","a":"2"}', "true"],
+  tail: ["x", "}", ",", "\0", "{}", "\u00a0"],
+};
+
+/** A header, with `fault` in the place of the `at`-th use of its rule. */
+function headerOf(
+  tensors: readonly FuzzTensor[],
+  metadata: object | null | undefined,
+  style: Style,
+  fault?: { rule: Rule; text: string; at: number },
+) {
+  const uses = Object.fromEntries(RULES.map((rule) => [rule, 0])) as Record<Rule, number>;
+  let isFaulty = false;
+  const use = (rule: Rule, text: string): string => {
+    const isHere = fault?.rule === rule && uses[rule]++ === fault.at;
+    isFaulty ||= isHere;
+    return isHere ? fault.text : text;
+  };
+  const [a, b, c, d, e] = style.spaces as [string, string, string, string, string];
+  const text = (value: string) => textOf(value, style.escapes);
+  const join = (members: string[]) => members.reduce((left, right) => left + a + use("comma", ",") + b + right);
+  const object = (members: [string, string][]) =>
+    `{${c}${members.length === 0 ? "" : join(members.map(([key, value]) => key + d + use("colon", ":") + e + value))}${a}}`;
+  let end = 0;
+  const entries = tensors.map((tensor): [string, string] => {
+    const begin = end;
+    end += sizeIn(tensor);
+    const dimensions = tensor.shape.map((n) => use("dimension", `${n}`));
+    const fields: [string, string][] = [
+      ['"dtype"', use("dtype", text(tensor.dtype))],
+      ['"shape"', use("shape", `[${b}${dimensions.length === 0 ? "" : join(dimensions)}${c}]`)],
+      ['"data_offsets"', use("offsets", `[${begin}${d}${use("comma", ",")}${use("end", `${end}`)}]`)],
+    ];
+    const [first] = fields.splice(style.order % 3, 1);
+    if (style.order > 2) fields.reverse();
+    return [use("name", text(tensor.name)), use("entry", object([...fields, first!]))];
+  });
+  if (metadata !== undefined) {
+    const strings = Object.entries(metadata ?? {}).map(([key, value]): [string, string] => [text(key), text(value)]);
+    entries.splice(style.order % (entries.length + 1), 0, [
+      '"__metadata__"',
+      use("metadata", metadata === null ? "null" : object(strings)),
+    ]);
+  }
+  const header = use("header", a + object(entries)) + b + use("tail", "");
+  return { header, isFaulty, length: end };
+}
+
+/** Files by the grammar: what is valid is read as it was written, what has one fault is refused. */
+export function fuzzGrammar(numRuns: number): void {
+  const seen = { valid: 0, faulty: 0 };
+  const fault = fc
+    .constantFrom(...RULES)
+    .chain((rule) => fc.record({ rule: fc.constant(rule), text: fc.constantFrom(...FAULTS[rule]), at: fc.nat(5) }));
+  const tensors = fc
+    .uniqueArray(tensorOf, { maxLength: 5, selector: ({ name }) => name })
+    .filter((list) => list.every(({ name }) => name !== "__metadata__" && !/\p{Surrogate}/u.test(name)));
+  const metadata = metadataOf.filter((record) => !/\p{Surrogate}/u.test(Object.entries(record ?? {}).join()));
+  fc.assert(
+    fc.property(
+      tensors,
+      metadata,
+      styleOf,
+      fc.option(fault, { nil: undefined }),
+      fc.nat(),
+      (list, record, style, error, seed) => {
+        const { header, isFaulty, length } = headerOf(list, record, style, error);
+        const data = Uint8Array.from({ length }, (_, i) => (i * 37 + seed) % 256);
+        const file = fileOf(header, data);
+        if (isFaulty) {
+          seen.faulty++;
+          expect(() => readSafetensors(file), header).toThrow(CheckpointError);
+          return;
+        }
+        seen.valid++;
+        const read = readSafetensors(file);
+        expect(read.metadata).toEqual(record ?? {});
+        expect(new Set(read.tensors.keys())).toEqual(new Set(list.map(({ name }) => name)));
+        let begin = 0;
+        for (const tensor of list) {
+          const { dtype, shape, data: found } = read.tensors.get(tensor.name)!;
+          expect({ dtype, shape }).toEqual({ dtype: tensor.dtype, shape: tensor.shape });
+          const end = begin + sizeIn(tensor);
+          if (dtype !== "BF16") {
+            expect(new Uint8Array(found.buffer, found.byteOffset, found.byteLength)).toEqual(data.slice(begin, end));
+          }
+          begin = end;
+        }
+      },
+    ),
+    { numRuns },
+  );
+  expect(seen.valid).toBeGreaterThan(numRuns / 5);
+  expect(seen.faulty).toBeGreaterThan(numRuns / 5);
+}
+
+const anything = fc.oneof(
+  fc.constantFrom<unknown>(null, 0, -0, -1, 1e308, 2 ** 53, "", "x", true, [], {}, [[]], { $: "NaN" }, { $: 1 }),
+  fc.constantFrom<unknown>(
+    { toString: 0 },
+    { constructor: { name: { toString: 0 } } },
+    { length: 2 },
+    { __proto__: null },
+  ),
+  fc.jsonValue({ maxDepth: 2 }),
+);
+
+/** A copy of plain data, in which the `at`-th of all its values, itself among them, is another. */
+function replaced(tree: unknown, at: number, value: unknown): unknown {
+  let count = 0;
+  const sizeOf = (node: unknown): number =>
+    typeof node === "object" && node !== null
+      ? Object.values(node).reduce((sum: number, member) => sum + sizeOf(member), 1)
+      : 1;
+  const place = at % sizeOf(tree);
+  const visit = (node: unknown): unknown => {
+    if (count++ === place) return value;
+    if (typeof node !== "object" || node === null) return node;
+    if (Array.isArray(node)) return node.map(visit);
+    return Object.fromEntries(Object.entries(node).map(([key, member]) => [key, visit(member)]));
+  };
+  return visit(tree);
+}
+
+/** Tensors of a file, of which some are gone, renamed, or of another shape or dtype. */
+const tensorFaults = fc.array(
+  fc.tuple(fc.nat(30), fc.constantFrom("gone", "renamed", "longer", "F64", "I64", "F8_E4M3")),
+  { maxLength: 2 },
+);
+
+function faulty(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  faults: readonly [number, string][],
+): Map<string, StoredTensor> {
+  const entries = [...tensors];
+  for (const [at, fault] of faults) {
+    if (entries.length === 0) break;
+    const place = at % entries.length;
+    const [name, { shape, data }] = entries[place]!;
+    const size = data.length;
+    if (fault === "gone") entries.splice(place, 1);
+    else if (fault === "renamed") entries[place] = [`${name}x`, { shape, data }];
+    else if (fault === "longer") entries[place] = [name, { shape: [size + 1], data: new Float32Array(size + 1) }];
+    else if (fault === "F64") entries[place] = [name, { shape, dtype: "F64", data: new Float64Array(size) }];
+    else if (fault === "I64") entries[place] = [name, { shape, dtype: "I64", data: new BigInt64Array(size) }];
+    else entries[place] = [name, { shape, dtype: fault, data: new Uint8Array(size) }];
+  }
+  return new Map(entries);
+}
+
+/** Metadata and tensors of checkpoints and of frameworks' files, changed by their structure. */
+export function fuzzStructure(numRuns: number): void {
+  const core = makeCore("js");
+  const parameters = { w: core.tensor([2, 3], randomValues(6, 1)), b: randomValues(2, 2) };
+  const optimizer = new RMSProp(core, parameters, { momentum: 0.9, centered: true });
+  optimizer.step({ w: randomValues(6, 3), b: randomValues(2, 4) });
+  const saved = readSafetensors(saveCheckpoint({ parameters, optimizer }));
+  const about: unknown = JSON.parse(saved.metadata.lanewise!);
+  const changes = fc.array(fc.tuple(fc.nat(60), anything), { maxLength: 3 });
+  const change = (tree: unknown, list: readonly (readonly [number, unknown])[]) =>
+    JSON.stringify(list.reduce((node: unknown, [at, value]) => replaced(node, at, value), tree)) ?? "null";
+  const seen = { loaded: 0, refused: 0, imported: 0, notImported: 0 };
+  fc.assert(
+    fc.property(changes, tensorFaults, fc.boolean(), (list, faults, strict) => {
+      const file = { tensors: faulty(saved.tensors, faults), metadata: { lanewise: change(about, list) } };
+      const memory = snapshot(core);
+      const bias = parameters.b.slice();
+      const state = optimizer.state();
+      try {
+        loadCheckpoint(file, { parameters, optimizer }, { strict });
+        seen.loaded++;
+      } catch (error) {
+        if (!(error instanceof CheckpointError)) throw error;
+        expect(error.message.length).toBeLessThan(600);
+        expect(snapshot(core).equals(memory)).toBe(true);
+        expectSameBits(parameters.b, bias, "b");
+        expect(optimizer.state()).toEqual(state);
+        seen.refused++;
+      }
+    }),
+    { numRuns },
+  );
+
+  const frameworks = [
+    ...[
+      [pytorch, "pytorch"],
+      [keras3, "keras3"],
+      [optax, "optax"],
+      [tfjs, "tfjs"],
+    ].map(([layout, dialect]) => ({
+      layout: layout as typeof pytorch,
+      optimizer: new RMSProp(core, parameters, { dialect: dialect as "pytorch", momentum: 0.9 }),
+    })),
+    { layout: pytorch, optimizer: new Adam(core, parameters) },
+  ].map(({ layout, optimizer: source }) => {
+    source.step({ w: randomValues(6, 3), b: randomValues(2, 4) });
+    return { layout, file: layout.export({ parameters, optimizer: source }) };
+  });
+  fc.assert(
+    fc.property(fc.constantFrom(...frameworks), changes, tensorFaults, ({ layout, file }, list, faults) => {
+      const metadata = Object.fromEntries(
+        Object.entries(file.metadata).map(([key, text]) => [
+          key,
+          text.startsWith("{") || text.startsWith("[") ? change(JSON.parse(text), list) : text,
+        ]),
+      );
+      const changed: Safetensors = { tensors: faulty(file.tensors, faults), metadata };
+      try {
+        layout.import(changed, parameters);
+        seen.imported++;
+      } catch (error) {
+        if (!(error instanceof LanewiseError)) throw error;
+        expect(error.message.length).toBeLessThan(600);
+        seen.notImported++;
+      }
+    }),
+    { numRuns },
+  );
+  for (const count of Object.values(seen)) expect(count).toBeGreaterThan(numRuns / 20);
 }

@@ -1,10 +1,9 @@
-import type { Window } from "../../src/backend/window.js";
-import { WINDOW, WINDOW_BYTES } from "../../src/backend/window.js";
+import { WINDOW_BYTES, type Window, writeWindow } from "../../src/backend/window.js";
 
 /** A window as an operand of a kernel call, with the working space behind its words. */
 export function windowWords(window: Window): Int32Array {
   const words = new Int32Array(WINDOW_BYTES / 4);
-  for (const [name, word] of Object.entries(WINDOW)) words[word] = window[name as keyof Window];
+  writeWindow(words, 0, window);
   return words;
 }
 

@@ -65,15 +65,18 @@ export const attentionFamily: KernelFamily<AttentionKernels> = {
   warmUp(kernels) {
     const [q, k, v, o, dq, dk, dv] = [1024, 50000, 100000, 150000, 200000, 250000, 300000] as const;
     const scratch = 350000;
-    for (const [length, size] of [
-      [48, 48],
-      [48, 16],
-      [24, 8],
-      [12, 4],
-      [3, 3],
+    for (const [queries, keys, size] of [
+      [48, 96, 48],
+      [72, 72, 16], // two blocks of queries: products that are added to others
+      [24, 24, 8],
+      [12, 12, 4],
+      [3, 3, 3],
+      [1, 16, 16],
+      [16, 1, 1],
     ] as const) {
-      kernels.attention_f32(0, 1, 1, length, length, size, size, 1, 1, q, k, v, 0, o, scratch);
-      kernels.attention_backward_f32(0, 1, 1, length, length, size, size, 1, 1, q, k, v, 0, o, dq, dk, dv, scratch);
+      const sizes = [0, 1, 1, queries, keys, size, size, 0, 0.5] as const;
+      kernels.attention_f32(...sizes, q, k, v, 0, o, scratch);
+      kernels.attention_backward_f32(...sizes, q, k, v, 0, o, dq, dk, dv, scratch);
     }
   },
   shared: {

@@ -118,9 +118,14 @@ const inputWork =
 const elementWork: CallNumber = (args, words) =>
   named(args, words, "batch") * named(args, words, "outHeight") * named(args, words, "outWidth");
 
+/** The scratch of one thread: what the kernel's `…_scratch_bytes` left in the window. */
 const scratch = (argument: number, index: number) => ({
   argument,
-  bytes: (args: KernelArguments, words: Int32Array) => word(args, words, index),
+  bytes(args: KernelArguments, words: Int32Array) {
+    const bytes = word(args, words, index);
+    if (bytes === 0) throw new Error("a window's scratch was not asked for before its first call");
+    return bytes;
+  },
 });
 
 /** Every kernel is cut along the rows that argument 1 is the first of and argument 2 counts. */

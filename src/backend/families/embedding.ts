@@ -57,13 +57,13 @@ export const embeddingFamily: KernelFamily<EmbeddingKernels> = {
   name: "embedding",
   binary,
   js: embeddingKernels,
-  warmUp(kernels) {
+  warmUp(kernels, memory) {
     const [x, y, z, indices, rows, columns] = [1024, 65536, 131072, 196608, 64, 64];
-    kernels.gather_f32(1, rows, columns, rows, indices, 1, x, y, rows * columns);
-    kernels.gather_f32(1, rows, columns, rows, indices, 0, x, y, rows * columns);
+    new Int32Array(memory.buffer, indices, rows).fill(1);
+    kernels.gather_f32(1, rows, 16, rows, indices, 1, x, y, rows * 16);
     kernels.scatter_add_f32(rows, columns, rows, columns, indices, 1, 0, x, y);
-    kernels.collect_rows_f32(rows, columns, rows, indices, 0, x, y, z, indices + 65536);
-    kernels.check_indices(rows, rows, indices, 0);
+    kernels.collect_rows_f32(rows, columns, rows, indices, 1, x, y, z, indices + 65536);
+    kernels.check_indices(rows, rows, indices, 1);
   },
   shared: {
     gather_f32: {

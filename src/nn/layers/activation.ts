@@ -5,12 +5,12 @@ import type { Shape } from "../../tensor.js";
 import { Layer, type LayerConfig } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
-import { checkName } from "./options.js";
 
-/** Activations that go by name. */
+/** Activations that options of other layers know by name; others are given as layers: `gelu()`. */
 export type ActivationName = "relu" | "tanh" | "sigmoid";
 
-const NAMES: readonly string[] = ["relu", "tanh", "sigmoid"] satisfies ActivationName[];
+/** @see ActivationName */
+export const ACTIVATION_NAMES: readonly string[] = ["relu", "tanh", "sigmoid"] satisfies ActivationName[];
 
 /** What `relu`, `tanh`, `sigmoid` and `activation` make: a function of each element. */
 export class ActivationLayer extends Layer {
@@ -64,21 +64,10 @@ export function sigmoid(): ActivationLayer {
   return new ActivationLayer("sigmoid");
 }
 
-/**
- * An activation by its name.
- *
- * @throws OptionError for a name that there is not
- * @example
- * const layers = [dense(16), activation("tanh"), dense(1)];
- */
-export function activation(name: ActivationName, options: { name?: string } = {}): ActivationLayer {
-  if (!NAMES.includes(name)) throw unexpected("name", name, `one of ${NAMES.map((known) => `"${known}"`).join(", ")}`);
-  return new ActivationLayer(name, checkName(options.name));
-}
-
 /** The layer for an `activation` option, which is a name or a layer. */
 export function activationOf(option: ActivationName | Layer | undefined): Layer | undefined {
   if (option === undefined || option instanceof Layer) return option;
-  if (NAMES.includes(option)) return new ActivationLayer(option);
-  throw unexpected("activation", option, `one of ${NAMES.map((known) => `"${known}"`).join(", ")}, or a layer`);
+  if (ACTIVATION_NAMES.includes(option)) return new ActivationLayer(option);
+  const names = ACTIVATION_NAMES.map((name) => `"${name}"`).join(", ");
+  throw unexpected("activation", option, `one of ${names}, or a layer such as gelu()`);
 }

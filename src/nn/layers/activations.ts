@@ -1,11 +1,12 @@
 import { activationFamily } from "../../backend/families/activation.js";
 import { UNARY, type UnaryActivation } from "../../backend/unary.js";
-import { checkBoolean, checkFinite, checkKeys, checkNumber } from "../../checks.js";
+import { checkBoolean, checkFinite, checkKeys, checkNumber, unexpected } from "../../checks.js";
 import { OptionError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
 import { Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
+import { ACTIVATION_NAMES, ActivationLayer, type ActivationName } from "./activation.js";
 import { lastAxis } from "./norm-options.js";
 import { checkName } from "./options.js";
 
@@ -243,4 +244,37 @@ export function softmax(options: ActivationOptions = {}): SoftmaxLayer {
 export function logSoftmax(options: ActivationOptions = {}): SoftmaxLayer {
   checkKeys("options", options, ["name"]);
   return new SoftmaxLayer("logSoftmax", options.name);
+}
+
+/** Every activation with its defaults, but for those that `ActivationName` names. */
+const FUNCTIONS = {
+  elu,
+  gelu,
+  hardSigmoid,
+  hardSwish,
+  leakyRelu,
+  logSoftmax,
+  mish,
+  prelu,
+  selu,
+  silu,
+  softmax,
+  softplus,
+  softsign,
+};
+
+/**
+ * An activation by its name, with its defaults. A program that knows the name beforehand is smaller with the function of
+ * that name: `tanh()`, `gelu()`.
+ *
+ * @throws OptionError for a name that there is not
+ * @example
+ * const layers = [dense(16), activation("gelu"), dense(1)];
+ */
+export function activation(name: ActivationName | keyof typeof FUNCTIONS, options: ActivationOptions = {}): Layer {
+  checkKeys("options", options, ["name"]);
+  if (ACTIVATION_NAMES.includes(name)) return new ActivationLayer(name as ActivationName, checkName(options.name));
+  if (Object.hasOwn(FUNCTIONS, name)) return FUNCTIONS[name as keyof typeof FUNCTIONS](options);
+  const known = [...ACTIVATION_NAMES, ...Object.keys(FUNCTIONS)].map((each) => `"${each}"`).join(", ");
+  throw unexpected("name", name, `one of ${known}`);
 }

@@ -1,4 +1,4 @@
-import { WINDOW, WINDOW_BYTES, type Window } from "../../backend/window.js";
+import { WINDOW_BYTES, type Window, writeWindow } from "../../backend/window.js";
 import { checkInteger, describe } from "../../checks.js";
 import { OptionError, ShapeError } from "../../errors.js";
 import type { Shape, Tensor } from "../../tensor.js";
@@ -140,7 +140,7 @@ export function windowOf(
 /** A window among a plan's constants, and its address for `…_scratch_bytes`. */
 export function planWindow(builder: PlanBuilder, window: Window): { value: Value; ptr: number } {
   const words = new Int32Array(WINDOW_BYTES / 4);
-  for (const [name, word] of Object.entries(WINDOW)) words[word] = window[name as keyof Window];
+  writeWindow(words, 0, window);
   const value = builder.constant(words);
   return { value, ptr: (value.place as Tensor).ptr };
 }

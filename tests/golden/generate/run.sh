@@ -24,10 +24,11 @@ environment paddle requirements-paddle.txt
 [ -e node_modules ] || npm ci --silent
 
 for script in common pytorch timm_ keras3 tf_keras_ tf1_ops optax_ tfjs_ images_torch images_keras; do
-for script in common pytorch timm_ keras3 tf_keras_ tf1_ops optax_ tfjs_ recurrent; do
+for script in common pytorch timm_ keras3 tf_keras_ tf1_ops optax_ tfjs_ recurrent char_lstm; do
   "$envs/main/bin/python" "$script.py"
 done
 KERAS_BACKEND=torch "$envs/main/bin/python" keras3.py
+KERAS_BACKEND=torch "$envs/main/bin/python" layers.py
 node recurrent.mjs
 "$envs/mxnet1/bin/python" mxnet_.py
 "$envs/mxnet2/bin/python" mxnet_.py

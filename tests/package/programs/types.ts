@@ -11,6 +11,16 @@ import {
   SGD,
   type Tensor,
 } from "lanewise";
+import {
+  type CheckpointStore,
+  indexedDBStore,
+  loadCheckpoint,
+  opfsStore,
+  readSafetensors,
+  saveCheckpoint,
+  writeSafetensors,
+} from "lanewise/checkpoint";
+import { fileStore } from "lanewise/checkpoint/file";
 import { createCoreSync as createTwin } from "lanewise/js";
 import { dense, relu, Sequential, softmaxCrossEntropy, Trainer } from "lanewise/nn";
 import { createCore as createSlimCore } from "lanewise/slim";
@@ -56,4 +66,22 @@ export async function run(wasm: WebAssembly.Module): Promise<number> {
     if (error instanceof OptionError) console.log(error.code);
   }
   return point[0]! + w.data[0]! + w.shape[0]!;
+}
+
+/** What a checkpoint takes, and gives back. */
+export async function checkpoints(core: Core): Promise<readonly string[]> {
+  const model = new Sequential(core, [dense(2, 1)]);
+  const optimizer = new RMSProp(core, model.parameters);
+  const bytes = saveCheckpoint({ parameters: model, optimizer });
+  const stores: CheckpointStore[] = [fileStore("model"), indexedDBStore("app", "model"), opfsStore("model")];
+  for (const store of stores) await store.save(bytes);
+  new Blob([bytes]);
+  const groups = [{ params: { w: new Float32Array(1) }, learningRate: 1 }];
+  loadCheckpoint(bytes, { parameters: groups }, { names: ["w"], strict: false });
+  loadCheckpoint(bytes, { parameters: [{ params: core.tensor([1]), learningRate: 1 }] });
+  loadCheckpoint(readSafetensors(bytes), { parameters: { w: core.tensor([1]) } }, { names: (name) => name.slice(1) });
+  writeSafetensors([["labels", { shape: [1], data: [1n], dtype: "I64" }]]);
+  // @ts-expect-error no such store
+  stores.push({ save: async () => {} });
+  return loadCheckpoint(bytes, { parameters: model }, { names: { "0.weight": "weight" }, convert: true }).missing;
 }

@@ -20,7 +20,7 @@ const PAGE = '<!doctype html><meta charset="utf-8"><script type="module" src="ma
 const TYPES = { ".html": "text/html", ".js": "text/javascript" };
 
 /** Serves the folder on every site, and takes the reports that its pages post. */
-async function serve(folder) {
+export async function serve(folder) {
   const reports = new Map();
   const server = createServer(async (request, response) => {
     const [, site, ...path] = new URL(request.url, "http://localhost").pathname.split("/");
@@ -78,7 +78,7 @@ const puppet = (options, build) =>
     };
   }, build);
 
-const CHROMIUM = { executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] };
+export const CHROMIUM = { executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] };
 
 /** `build`: makes the page that it visits. */
 export const chromium = (build) => puppet(CHROMIUM, build);

@@ -342,7 +342,7 @@ describe("a file that does not fit is refused by", () => {
       "pytorch: no groups",
       pytorch,
       { tensors: torch.tensors, metadata: { optimizer: "RMSprop" } },
-      /param_groups is no list/,
+      /param_groups is undefined, expected JSON/,
     ],
     ["pytorch: groups that are no JSON", pytorch, edited(torch, {}, { param_groups: "[" }), /param_groups is no JSON/],
     ["pytorch: a group that is none", pytorch, edited(torch, {}, groups([])), /param_groups\[0\] is Array\(0\)/],
@@ -393,7 +393,7 @@ describe("a file that does not fit is refused by", () => {
       "pytorch: betas that are no list",
       pytorch,
       torchFile("Adam", [{ betas: 0.9, params: [0, 1] }], []),
-      /betas is 0\.9/,
+      /betas is 0\.9, expected a list/,
     ],
     [
       "pytorch: an array missing",
@@ -404,8 +404,8 @@ describe("a file that does not fit is refused by", () => {
     [
       "pytorch: an array too many",
       pytorch,
-      edited(torch, { "state/1/grad_avg": array([2], 1) }),
-      /"state\/1\/grad_avg" is unknown/,
+      edited(torch, { "state/1/exp_avg": array([2], 1) }),
+      /"state\/1\/exp_avg" is unknown/,
     ],
     [
       "pytorch: a step that is none",

@@ -65,9 +65,9 @@ describe("a file of the reference implementation", () => {
     expectSameBits(dataOf("bf16") as Float32Array, brains, "bf16");
   });
 
-  it("comes out again as it went in, but for 16-bit floats", () => {
+  it("comes out again as it went in, 16-bit floats too", () => {
     const again = readSafetensors(writeSafetensors(tensors, metadata));
-    for (const [name, { data, shape }] of tensors) expect(again.tensors.get(name)).toMatchObject({ data, shape });
+    for (const [name, tensor] of tensors) expect(again.tensors.get(name)).toEqual(tensor);
     expect(again.metadata).toEqual(metadata);
     expect(again.tensors.size).toBe(tensors.size);
   });
@@ -220,21 +220,21 @@ describe("readSafetensors", () => {
   });
 
   it.each<[string, Uint8Array, RegExp]>([
-    ["an empty file", new Uint8Array(0), /has 0 bytes, expected at least 8/],
+    ["an empty file", new Uint8Array(0), /the file is empty/],
     ["a header beyond the file", withLength(1000n), /1000 bytes, but only \d+ follow/],
     ["a header a byte beyond the file", cut, /3 bytes, but only 2 follow/],
-    ["a header over the limit", withLength(100_000_001n), /100000001 bytes, expected at most 100000000/],
-    ["a header of 2⁶⁴ − 1 bytes", withLength(2n ** 64n - 1n), /expected at most/],
-    ["an empty header", fileOf(""), /no JSON/],
+    ["a header over the limit", withLength(100_000_001n), /100000001 bytes, but only \d+ follow/],
+    ["a header of 2⁶⁴ − 1 bytes", withLength(2n ** 64n - 1n), /18446744073709552000 bytes, but only/],
+    ["an empty header", fileOf(""), /the header is empty/],
     [
       "text that is no UTF-8",
       fileOf(Buffer.from(`{"\xff":${entry()}}`, "latin1"), new Uint8Array(4)),
-      /no JSON in UTF-8/,
+      /the string at byte 2 of the header is no UTF-8/,
     ],
-    ["a byte order mark", fileOf(`\ufeff{}`), /no JSON/],
-    ["text that is no JSON", fileOf("{x}"), /no JSON/],
-    ["a list", fileOf("[]"), /does not begin with "{"/],
-    ["a space at the start", fileOf(" {}"), /does not begin with "{"/],
+    ["a byte order mark", fileOf(`\ufeff{}`), /the header begins with "ï", expected "{"/],
+    ["text that is no JSON", fileOf("{x}"), /byte 1 of the header is "x}", expected a key in quotes/],
+    ["a list", fileOf("[]"), /the header begins with "\[", expected "{"/],
+    ["a list after a space", fileOf(" []"), /byte 1 of the header is "\[\]", expected {/],
     ["a name twice", fileOf(`{"x":${entry()},"x":${entry()}}`, new Uint8Array(4)), /key "x" twice/],
     ["a name twice, once escaped", fileOf(`{"x":${entry()},"\\u0078":${entry()}}`, new Uint8Array(4)), /key "x" twice/],
     [
@@ -244,28 +244,32 @@ describe("readSafetensors", () => {
     ],
     ["metadata twice", fileOf(`{"__metadata__":{},"__metadata__":{}}`), /key "__metadata__" twice/],
     ["a key of the metadata twice", fileOf(`{"__metadata__":{"a":"1","a":"2"}}`), /key "a" twice/],
-    ["deep nesting", fileOf(`{"x":${'{"a":'.repeat(5000)}1${"}".repeat(5000)}}`), /nested too deeply/],
-    ["an object in a tensor", fileOf(`{"x":{"dtype":{}}}`), /nested too deeply/],
-    ["deep nesting of lists", fileOf(`{"x":${"[".repeat(5000)}1${"]".repeat(5000)}}`), /tensor "x" is Array\(1\)/],
-    ["metadata that are no strings", fileOf(`{"__metadata__":{"a":1}}`), /__metadata__ is Object, expected strings/],
-    ["metadata that are a list", fileOf(`{"__metadata__":["a"]}`), /__metadata__ is Array\(1\)/],
-    ["no metadata but null", fileOf(`{"__metadata__":null}`), /__metadata__ is null/],
-    ["a tensor that is none", fileOf(`{"x":3}`), /tensor "x" is 3, expected an object/],
+    [
+      "deep nesting",
+      fileOf(`{"x":${'{"a":'.repeat(5000)}1${"}".repeat(5000)}}`),
+      /tensor "x" has the unknown field "a"/,
+    ],
+    ["an object in a tensor", fileOf(`{"x":{"dtype":{}}}`), /expected a string for the dtype of tensor "x"/],
+    ["deep nesting of lists", fileOf(`{"x":${"[".repeat(5000)}1${"]".repeat(5000)}}`), /expected { for tensor "x"/],
+    ["metadata that are no strings", fileOf(`{"__metadata__":{"a":1}}`), /expected a string for "a" of __metadata__/],
+    ["metadata that are a list", fileOf(`{"__metadata__":["a"]}`), /expected { for __metadata__/],
+    ["a value of the metadata that is null", fileOf(`{"__metadata__":{"a":null}}`), /expected a string for "a"/],
+    ["a tensor that is none", fileOf(`{"x":3}`), /byte 5 of the header is "3}", expected { for tensor "x"/],
     ["an unknown field", one({ strides: [1] }), /unknown field "strides"/],
-    ["an unknown dtype", one({ dtype: "F8_E4M3" }), /dtype "F8_E4M3", expected one of F32, /],
+    ["an unknown dtype", one({ dtype: "F128" }), /dtype "F128", expected one of F32, /],
     ["a dtype of the prototype", one({ dtype: "toString" }), /dtype "toString"/],
-    ["no dtype", one({ dtype: undefined }), /dtype undefined/],
-    ["a shape that is none", one({ shape: 1 }), /shape 1, expected integers/],
-    ["a negative dimension", one({ shape: [-1, -1] }), /shape Array\(2\), expected integers/],
+    ["no dtype", one({ dtype: undefined }), /tensor "x" has no dtype/],
+    ["a shape that is none", one({ shape: 1 }), /expected \[ for the shape of tensor "x"/],
+    ["a negative dimension", one({ shape: [-1, -1] }), /"-1,-1\],.*, expected integers from 0/],
     ["a dimension of -0", fileOf(`{"x":{"dtype":"F32","shape":[-0],"data_offsets":[0,0]}}`), /expected integers/],
     ["a fraction of a dimension", one({ shape: [0.5, 2] }), /expected integers/],
     ["a dimension that is text", one({ shape: ["1"] }), /expected integers/],
     ["an unsafe dimension", one({ shape: [2 ** 53] }), /expected integers/],
-    ["dimensions whose product overflows", one({ shape: Array(70).fill(2 ** 30) }), /4 bytes, expected Infinity/],
+    ["dimensions whose product overflows", one({ shape: Array(70).fill(2 ** 30) }), /which is too large/],
     ["a negative offset", one({ data_offsets: [-4, 0] }), /data_offsets/],
     ["a fraction of an offset", one({ data_offsets: [0.5, 4.5] }), /data_offsets/],
     ["offsets the wrong way round", one({ data_offsets: [4, 0] }), /data_offsets/],
-    ["three offsets", one({ data_offsets: [0, 4, 4] }), /data_offsets Array\(3\), expected \[begin, end\]/],
+    ["three offsets", one({ data_offsets: [0, 4, 4] }), /data_offsets \[0,4,4\], expected \[begin, end\]/],
     ["a size that is not the shape's", one({ shape: [2] }), /4 bytes, expected 8 for F32 \[2\]/],
     ["a size that is not the dtype's", one({ dtype: "F16" }), /4 bytes, expected 2 for F16 \[1\]/],
     ["data beyond the end", one({}, 3), /data has 3 bytes, expected 4/],

@@ -236,6 +236,8 @@ describe.each(backends)("the phases of a step on %s", (backend) => {
       before.map((g) => g + g),
       "accumulated",
     );
+    expect(() => model.backward(dy), "a second time").toThrow(/backward needs a forward before it/);
+    model.forward(x);
     model.predict(x);
     expect(() => model.backward(dy)).toThrow(/backward needs a forward before it/);
     model.forward(core.tensor([2, 5]), { training: true, seed: 7 });

@@ -76,13 +76,13 @@ const softplus: Formula = {
 const elu: Formula = {
   isSingle: false,
   value: (x, alpha) => (x < 0 ? alpha * expm1(clamp(x, -FAR, 0)) : x),
-  slope: (x, alpha) => (x < 0 ? alpha * exp(clamp(x, -FAR, 0)) : 1),
+  slope: (x, alpha) => (x < 0 ? alpha * exp(false, clamp(x, -FAR, 0)) : 1),
 };
 
 const selu: Formula = {
   isSingle: false,
   value: (x) => SELU_SCALE * (x < 0 ? SELU_ALPHA * expm1(clamp(x, -FAR, 0)) : x),
-  slope: (x) => SELU_SCALE * (x < 0 ? SELU_ALPHA * exp(clamp(x, -FAR, 0)) : 1),
+  slope: (x) => SELU_SCALE * (x < 0 ? SELU_ALPHA * exp(false, clamp(x, -FAR, 0)) : 1),
 };
 
 function mills(t: number): number {
@@ -103,7 +103,7 @@ function mills(t: number): number {
 }
 
 function bell(t: number): number {
-  return exp(t * t * -0.5);
+  return exp(false, t * t * -0.5);
 }
 
 function geluSlope(t: number): number {
@@ -130,8 +130,8 @@ const gelu: Formula = {
 };
 
 /** e^−|z|, 0 instead of less than e^−700. */
-function decay(z: number): number {
-  return exp(0 - Math.min(Math.abs(z), 700));
+function decay(isPrecise: boolean, z: number): number {
+  return exp(isPrecise, 0 - Math.min(Math.abs(z), 700));
 }
 
 /** The logistic of ±z from e = e^−|z|; `x` has the sign. */
@@ -143,10 +143,10 @@ function logistic(x: number, e: number): number {
 function gated(far: number, z: (x: number) => number, steepness: (x: number) => number): Formula {
   return {
     isSingle: false,
-    value: (x) => Math.max(x, -far) * logistic(x, decay(z(x))),
+    value: (x) => Math.max(x, -far) * logistic(x, decay(false, z(x))),
     slope(x) {
       const near = clamp(x, -far, far);
-      const e = decay(z(near));
+      const e = decay(true, z(near));
       const onePlus = 1 + e;
       return logistic(x, e) + steepness(near) * (e / (onePlus * onePlus));
     },
@@ -168,13 +168,13 @@ const silu = /* @__PURE__ */ gated(
 const mish: Formula = {
   isSingle: false,
   value(x) {
-    const n = exp(clamp(x, -FAR, 40));
+    const n = exp(false, clamp(x, -FAR, 40));
     const w = n * (n + 2);
     return Math.max(x, -FAR) * (w / (w + 2));
   },
   slope(x) {
     const near = clamp(x, -FAR, 40);
-    const n = exp(near);
+    const n = exp(true, near);
     const denominator = n * (n + 2) + 2;
     const share = (n * (n + 2)) / denominator;
     const rise = (n / denominator) * ((1 + n) / denominator);

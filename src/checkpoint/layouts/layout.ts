@@ -1,15 +1,16 @@
-import { describe } from "../checks.js";
-import { CheckpointError, OptionError } from "../errors.js";
-import type { OptimizerDescription } from "../optim/optimizer.js";
-import { isRecord, type Parameter, type ParameterSet } from "../optim/parameters.js";
-import type { OptimizerState, ParameterState } from "../optim/state.js";
-import type { StatefulOptimizer } from "./checkpoint.js";
-import { checkFits, namedParameters } from "./parameters.js";
-import type { Safetensors, StoredTensor } from "./safetensors.js";
+import { cut, describe, quote } from "../../checks.js";
+import { CheckpointError, OptionError } from "../../errors.js";
+import type { OptimizerDescription } from "../../optim/optimizer.js";
+import type { Parameter } from "../../optim/parameters.js";
+import type { OptimizerState, ParameterState } from "../../optim/state.js";
+import type { StatefulOptimizer } from "../about.js";
+import { checkRecord, checkString } from "../json.js";
+import { type CheckpointParameters, checkFits, namedParameters } from "../parameters.js";
+import type { Safetensors, StoredTensor } from "../safetensors.js";
 
 /** What a layout exports: an optimizer, and its parameters under its own names for them. */
 export interface LayoutSource {
-  parameters: ParameterSet;
+  parameters: CheckpointParameters;
   optimizer: StatefulOptimizer;
 }
 
@@ -27,7 +28,7 @@ export interface Layout {
    * @param parameters those that the state belongs to: they give names and shapes, and are not changed
    * @throws CheckpointError naming the entry that is missing, unknown, or of another shape or kind; OptionError
    */
-  import(file: Safetensors, parameters: ParameterSet): ImportedOptimizer;
+  import(file: Safetensors, parameters: CheckpointParameters): ImportedOptimizer;
   /**
    * The reverse: the framework's entries, in its order.
    *
@@ -89,33 +90,40 @@ export class Entries {
     this.#left = new Map(tensors);
   }
 
+  /** Passes an entry over, if it is there. */
+  drop(name: string): void {
+    this.#left.delete(name);
+  }
+
   has(name: string): boolean {
     return this.#left.has(name);
   }
 
   take(name: string): StoredTensor {
     const stored = this.#left.get(name);
-    if (stored === undefined) throw new CheckpointError(`"${name}" is missing`);
+    if (stored === undefined) throw new CheckpointError(`${quote(name)} is missing`);
     this.#left.delete(name);
     return stored;
   }
 
   /** A tensor of one number, of any dtype. */
   scalar(name: string): number {
-    const { shape, data } = this.take(name);
-    if (data.length !== 1) throw new CheckpointError(`"${name}" has shape [${shape}], expected one number`);
+    const { dtype, shape, data } = this.take(name);
+    // Floats of 8 bits and fewer come as bytes.
+    if (data.length !== 1 || /^F\d_|^F4$/.test(dtype ?? ""))
+      throw new CheckpointError(`${quote(name)} is ${dtype ?? ""} [${cut(`${shape}`)}], expected one number`);
     return Number(data[0]);
   }
 
   count(name: string): number {
     const count = this.scalar(name);
     if (Number.isSafeInteger(count) && count >= 0) return count;
-    throw new CheckpointError(`"${name}" is ${count}, expected an integer >= 0`);
+    throw new CheckpointError(`${quote(name)} is ${count}, expected an integer >= 0`);
   }
 
   finish(): void {
     const [extra] = this.#left.keys();
-    if (extra !== undefined) throw new CheckpointError(`"${extra}" is unknown to this optimizer`);
+    if (extra !== undefined) throw new CheckpointError(`${quote(extra)} is unknown to this optimizer`);
   }
 }
 
@@ -187,12 +195,8 @@ export function readSource<F extends Form>(
 export function checkFile(file: Safetensors): Safetensors {
   const { tensors, metadata } = checkRecord("file", file);
   if (!(tensors instanceof Map)) throw new CheckpointError(`file.tensors is ${describe(tensors)}, expected a Map`);
-  checkRecord("file.metadata", metadata);
+  for (const [key, value] of Object.entries(checkRecord("file.metadata", metadata))) {
+    checkString(`file.metadata.${key}`, value);
+  }
   return file;
-}
-
-/** The object that JSON text in the metadata holds. */
-export function checkRecord(name: string, value: unknown): Record<string, unknown> {
-  if (isRecord(value)) return value;
-  throw new CheckpointError(`${name} is ${describe(value)}, expected an object`);
 }

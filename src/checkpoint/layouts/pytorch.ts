@@ -1,11 +1,12 @@
-import { describe } from "../checks.js";
-import { CheckpointError } from "../errors.js";
-import type { ParameterState } from "../optim/state.js";
-import { parseJson } from "./checkpoint.js";
+import { describe, listOf } from "../../checks.js";
+import { CheckpointError } from "../../errors.js";
+import type { ParameterState } from "../../optim/state.js";
+import { checkList, checkRecord, parseJson, valuesFor } from "../json.js";
+import { namedParameters, shapeOf, valuesOf } from "../parameters.js";
+import type { StoredTensor } from "../safetensors.js";
 import {
   type Column,
   checkFile,
-  checkRecord,
   Entries,
   exportOptions,
   type Form,
@@ -15,9 +16,7 @@ import {
   type Options,
   readSource,
   type Word,
-} from "./layouts.js";
-import { namedParameters, shapeOf, valuesOf } from "./parameters.js";
-import type { StoredTensor } from "./safetensors.js";
+} from "./layout.js";
 
 /** One optimizer of torch.optim. */
 interface TorchForm extends Form {
@@ -111,8 +110,23 @@ const FORMS: readonly TorchForm[] = [
   },
 ];
 
-/** Keys of a param group that do not say how to step; `initial_lr` is left there by schedulers. */
-const SILENT = ["params", "param_names", "initial_lr", "capturable", "foreach", "differentiable", "fused"];
+/** Keys of a param group that do not say how to step: names, what schedulers leave there, and choices of a kernel. */
+const SILENT = [
+  "params",
+  "param_names",
+  "name",
+  "initial_lr",
+  "max_lr",
+  "min_lr",
+  "swa_lr",
+  "lr_scale",
+  "base_momentum",
+  "max_momentum",
+  "capturable",
+  "foreach",
+  "differentiable",
+  "fused",
+];
 
 /**
  * PyTorch's `optimizer.state_dict()`: RMSprop (dialect `"pytorch"`), Adam, AdamW, Adagrad and SGD.
@@ -123,6 +137,9 @@ const SILENT = ["params", "param_names", "initial_lr", "capturable", "foreach", 
  * | `state/0/step` | its count of steps; SGD has none, and starts at 1 where there is a buffer |
  * | metadata `optimizer` | the class: `RMSprop` |
  * | metadata `param_groups` | JSON |
+ *
+ * What a scheduler leaves in the groups (`initial_lr`, `max_lr`, `swa_lr` and such), and arrays of an option that is now
+ * off (`momentum_buffer` without momentum), have no part in a step, and are passed over.
  *
  * Parameters are told by their `param_names` if both sides have names, else by their place.
  *
@@ -144,26 +161,26 @@ export const pytorch: Layout = {
     const order = [...named.keys()];
     const entries = new Entries(tensors);
     const states = new Map<string, ParameterState>();
-    const saved = parseJson("metadata.param_groups", metadata.param_groups ?? "null");
-    if (!Array.isArray(saved)) throw new CheckpointError("metadata.param_groups is no list");
+    const json = parseJson("metadata.param_groups", metadata.param_groups, valuesFor(tensors.size + named.size));
+    const saved = checkList("metadata.param_groups", json);
     const groups = saved.map((value: unknown, g) => {
       const path = `param_groups[${g}]`;
       const group = checkRecord(path, value);
       const options = readGroup(form, group, path);
       const { params, param_names: givenNames } = group;
-      if (!Array.isArray(params)) throw new CheckpointError(`${path}.params is ${describe(params)}, expected a list`);
-      const names = params.map((index: unknown, k) => {
+      const names = checkList(`${path}.params`, params).map((index, k) => {
         const place = states.size;
         if (index !== place) throw new CheckpointError(`${path}.params[${k}] is ${describe(index)}, expected ${place}`);
         const name: unknown = Array.isArray(givenNames) && !isList(order) ? givenNames[k] : order[place];
         const parameter = named.get(name as string);
         if (parameter === undefined || states.has(name as string)) {
           throw new CheckpointError(
-            `${path}.params[${k}] is named ${describe(name)}, expected one of ${order.join(", ")}`,
+            `${path}.params[${k}] is named ${describe(name)}, expected one of ${listOf(order)}`,
           );
         }
         const nameOf = ({ key }: Column): string => `state/${place}/${key}`;
         const columns = form.columns.filter(({ when }) => when === undefined || when(options));
+        for (const column of form.columns) if (!columns.includes(column)) entries.drop(nameOf(column));
         const state: ParameterState = { iterations: 0 };
         if (entries.has(`state/${place}/step`)) state.iterations = entries.count(`state/${place}/step`);
         else if (form.name === "SGD") state.iterations = +columns.some((column) => entries.has(nameOf(column)));
@@ -228,8 +245,7 @@ function isList(names: readonly string[]): boolean {
 function readGroup(form: TorchForm, group: Record<string, unknown>, path: string): Options {
   const { betas, ...record } = group;
   if (betas !== undefined) {
-    if (!Array.isArray(betas)) throw new CheckpointError(`${path}.betas is ${describe(betas)}, expected two numbers`);
-    [record.beta1, record.beta2] = betas;
+    [record.beta1, record.beta2] = checkList(`${path}.betas`, betas);
   }
   for (const key of SILENT) delete record[key];
   return importOptions(form.words, record, path);

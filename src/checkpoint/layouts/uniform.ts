@@ -1,10 +1,11 @@
-import { OptionError } from "../errors.js";
-import type { ParameterState } from "../optim/state.js";
-import { parseJson } from "./checkpoint.js";
+import { OptionError } from "../../errors.js";
+import type { ParameterState } from "../../optim/state.js";
+import { checkRecord, parseJson, valuesFor } from "../json.js";
+import { namedParameters, shapeOf } from "../parameters.js";
+import type { StoredTensor } from "../safetensors.js";
 import {
   type Column,
   checkFile,
-  checkRecord,
   Entries,
   exportOptions,
   type Form,
@@ -13,9 +14,7 @@ import {
   type Layout,
   type Options,
   readSource,
-} from "./layouts.js";
-import { namedParameters, shapeOf } from "./parameters.js";
-import type { StoredTensor } from "./safetensors.js";
+} from "./layout.js";
 
 /** The mean of a centered optimizer. */
 const CENTERED = { state: "gradientAverage", when: ({ centered }: Options) => centered } as const;
@@ -43,7 +42,8 @@ function layoutOf(form: UniformForm): Layout {
       const entries = new Entries(tensors);
       const options: Options = {};
       if (metadata.config !== undefined) {
-        const config = checkRecord("metadata.config", parseJson("metadata.config", metadata.config));
+        const json = parseJson("metadata.config", metadata.config, valuesFor(0));
+        const config = checkRecord("metadata.config", json);
         Object.assign(options, form.importConfig?.(config) ?? importOptions(words, config, "config"));
       }
       const iterations = form.importNumbers(entries, options);

@@ -1,0 +1,329 @@
+import { describe, expect, it } from "vitest";
+import { createCore } from "../../../src/entry/inline.js";
+import { type Core, OptionError, RMSProp, SGD, ShapeError } from "../../../src/index.js";
+import {
+  activation,
+  add,
+  batchNorm,
+  binaryCrossEntropy,
+  concat,
+  dense,
+  elu,
+  embedding,
+  flatten,
+  gelu,
+  groupNorm,
+  hardSigmoid,
+  hinge,
+  input,
+  type Layer,
+  type Loss,
+  layerNorm,
+  leakyRelu,
+  Model,
+  meanSquaredError,
+  mish,
+  multiHeadAttention,
+  positionalEmbedding,
+  prelu,
+  reshape,
+  rmsNorm,
+  Sequential,
+  selu,
+  silu,
+  softmax,
+  softmaxCrossEntropy,
+  softplus,
+  Trainer,
+} from "../../../src/nn/index.js";
+import { expectSameBits } from "../../helpers/bits.js";
+import { backends, expectUnchanged, makeCore } from "../../helpers/cores.js";
+import { randomSource, randomValues } from "../../helpers/random.js";
+
+const WORDS = 11;
+const PLACES = 6;
+
+/** Two blocks of a transformer over sequences of ids, with every kind of normalization. */
+function transformer(core: Core): Model {
+  const ids = input([PLACES]);
+  let h = positionalEmbedding(PLACES + 2).apply(embedding(WORDS, 8).apply(ids));
+  for (const [norm, activation] of [
+    [layerNorm(), gelu()],
+    [rmsNorm(), silu()],
+  ] as const) {
+    const seen = multiHeadAttention(2, { causal: true }).apply(norm.apply(h));
+    h = add().apply([h, seen]);
+    const wide = dense(12, { activation }).apply(groupNorm(2).apply(h));
+    h = add().apply([h, dense(8).apply(prelu({ start: 0.25 }).apply(wide))]);
+  }
+  return new Model(core, { inputs: ids, outputs: dense(WORDS).apply(batchNorm().apply(h)), seed: 5 });
+}
+
+function sequences(rows: number, seed: number): { x: Float32Array; y: Float32Array } {
+  const next = randomSource(seed);
+  const x = Float32Array.from({ length: rows * PLACES }, () => Math.floor(next() * WORDS));
+  return { x, y: x.map((_, i) => (i % PLACES === 0 ? x[i]! : x[i - 1]!)) };
+}
+
+function train(core: Core, steps: number): { losses: number[]; parameters: Record<string, number[]> } {
+  using model = transformer(core);
+  const loss = softmaxCrossEntropy({ labelSmoothing: 0.05 });
+  using trainer = new Trainer(model, { loss, optimizer: (parameters) => new RMSProp(core, parameters) });
+  const losses = Array.from({ length: steps }, (_, step) => {
+    const { x, y } = sequences(7, step);
+    return trainer.step(x, y, { sampleWeights: [1, 2, 0.5, 1, 0, 1, 3] });
+  });
+  const named = [...Object.entries(model.parameters), ...Object.entries(model.buffers)];
+  return { losses, parameters: Object.fromEntries(named.map(([name, tensor]) => [name, tensor.toArray()])) };
+}
+
+describe("a transformer", () => {
+  it("has the same bits on every backend, and with threads", async () => {
+    const one = train(makeCore("wasm"), 5);
+    const js = train(makeCore("js"), 5);
+    const core = await createCore({ threads: 2 });
+    const threads = train(core, 5);
+    core.dispose();
+    for (const other of [js, threads]) {
+      expectSameBits(other.losses, one.losses, "losses");
+      for (const [name, values] of Object.entries(one.parameters)) {
+        expectSameBits(other.parameters[name]!, values, name);
+      }
+    }
+    expect(Object.keys(one.parameters)).toContain("3.query.weight");
+  });
+
+  it("learns to repeat the word before", () => {
+    const core = makeCore("wasm");
+    using model = transformer(core);
+    using trainer = new Trainer(model, {
+      loss: softmaxCrossEntropy(),
+      optimizer: (parameters) => new RMSProp(core, parameters, { learningRate: 5e-3 }),
+    });
+    for (let step = 0; step < 300; step++) {
+      const { x, y } = sequences(32, step);
+      trainer.step(x, y);
+    }
+    const { x, y } = sequences(100, 1000);
+    expect(trainer.evaluate(x, y).accuracy).toBeGreaterThan(0.98);
+  });
+
+  it("has the gradients that differences of its loss say", () => {
+    const core = makeCore("js");
+    using model = transformer(core);
+    using trainer = new Trainer(model, {
+      loss: softmaxCrossEntropy({ labelSmoothing: 0.1 }),
+      optimizer: (parameters) => new SGD(core, parameters),
+    });
+    const { x, y } = sequences(5, 3);
+    const next = randomSource(9);
+    // Parameters near their start are so small that nothing is curved; this makes all of them matter.
+    for (const tensor of Object.values(model.parameters)) tensor.set(tensor.data.map((value) => value + next() - 0.5));
+    const lossAt = () => trainer.backward(x, y);
+    lossAt();
+    for (const [name, tensor] of Object.entries(model.parameters)) {
+      const gradient = trainer.gradients[name]!.data.slice();
+      // Along the sign of the gradient the slope is its 1-norm: no part of it can hide.
+      const direction = gradient.map((value) => Math.sign(value));
+      const start = tensor.data.slice();
+      const h = 2 ** -9 / Math.sqrt(tensor.size);
+      tensor.set(start.map((value, i) => value + h * direction[i]!));
+      const up = lossAt();
+      tensor.set(start.map((value, i) => value - h * direction[i]!));
+      const down = lossAt();
+      tensor.set(start);
+      const slope = gradient.reduce((sum, value) => sum + Math.abs(value), 0);
+      const measured = (up - down) / (2 * h);
+      // The loss has 24 bits, and the second difference grows with h².
+      const bound = 0.02 * slope + 2 ** -21 / h;
+      expect(Math.abs(measured - slope), `${name}: ${measured}, ${slope}`).toBeLessThanOrEqual(bound);
+    }
+  });
+});
+
+describe.each(backends)("layers on %s", (backend) => {
+  it("batchNorm moves its statistics in training alone, and normalizes with them elsewhere", () => {
+    const core = makeCore(backend);
+    using model = new Sequential(core, [batchNorm({ momentum: 0.5, eps: 0 })], { inputShape: [2] });
+    const x = Float32Array.of(1, 10, 3, 30);
+    const { movingMean, movingVariance } = {
+      movingMean: model.buffers["0.movingMean"]!,
+      movingVariance: model.buffers["0.movingVariance"]!,
+    };
+    expectSameBits(model.predict(x).data, x, "with mean 0 and variance 1");
+    expectSameBits(model.forward(x, { training: true }).data, [-1, -1, 1, 1], "training");
+    expectSameBits(movingMean.data, [1, 10], "moving mean");
+    expectSameBits(movingVariance.data, [1, 50.5], "moving variance");
+    model.forward(x);
+    model.predict(x);
+    expectSameBits(movingMean.data, [1, 10], "moving mean afterwards");
+    expect(model.predict(x).data[3]).toBeCloseTo(20 / Math.sqrt(50.5), 5);
+    // Fixed statistics: y is a straight line in x.
+    model.forward(x);
+    const dx = model.backward(Float32Array.of(1, 1, 0, 0));
+    expect(dx.data[1]).toBeCloseTo(1 / Math.sqrt(50.5), 6);
+    expectSameBits(dx.data.slice(2), [0, 0], "no other row");
+    expect(model.gradients["0.beta"]!.toArray()).toEqual([1, 1]);
+  });
+
+  it("embedding refuses what is no id, and changes nothing", () => {
+    const core = makeCore(backend);
+    const model = new Sequential(core, [embedding(5, 3), flatten(), dense(2)], { inputShape: [2] });
+    const trainer = new Trainer(model, { loss: meanSquaredError(), optimizer: (p) => new SGD(core, p) });
+    trainer.step([0, 1, 2, 4], [0, 0, 0, 0]);
+    for (const bad of [5, -1, 1.5, Number.NaN]) {
+      const x = Float32Array.of(0, 4, bad, 1);
+      expectUnchanged(
+        core,
+        () => trainer.step(x, new Float32Array(4)),
+        OptionError,
+        /^x\[2\] is .*, expected an id from 0 to 4$/,
+      );
+      expectUnchanged(core, () => model.predict(x), OptionError, /^x\[2\]/);
+    }
+    const a = input([2]);
+    const b = input([1]);
+    const two = new Model(core, {
+      inputs: [a, b],
+      outputs: concat().apply([a, flatten().apply(embedding(3, 1).apply(b))]),
+    });
+    two.predict([[9, 9], [2]]);
+    expect(() => two.predict([[9, 9], [3]])).toThrow(/^x\[1\]\[0\] is 3, expected an id from 0 to 2$/);
+  });
+
+  it("losses refuse targets that make no sense", () => {
+    const core = makeCore(backend);
+    const model = new Sequential(core, [dense(3, 2)]);
+    const x = new Float32Array(6).fill(1);
+    const trainerOf = (loss: Loss) => new Trainer(model, { loss, optimizer: (p) => new SGD(core, p) });
+    for (const [loss, text] of [
+      [binaryCrossEntropy(), /^y\[1\] is 2, expected a probability from 0 to 1$/],
+      [softmaxCrossEntropy(), /^y\[1\] is 2, expected a probability/],
+      [hinge(), /^y\[1\] is 2, expected −1 or 1/],
+    ] as const) {
+      const trainer = trainerOf(loss);
+      trainer.step(x, [0, 1, 1, 0]);
+      expectUnchanged(core, () => trainer.step(x, [0, 2, 1, 0]), OptionError, text);
+    }
+    const single = new Sequential(core, [dense(3, 1)]);
+    const useless = new Trainer(single, { loss: softmaxCrossEntropy(), optimizer: (p) => new SGD(core, p) });
+    expect(() => useless.step(x, [0, 1])).toThrow(
+      /softmaxCrossEntropy over one output is always 0; use binaryCrossEntropy/,
+    );
+    const short = trainerOf(softmaxCrossEntropy({ classWeights: [1, 2, 3] }));
+    expect(() => short.step(x, [0, 1])).toThrow(/^classWeights has 3 elements, expected 2: one for each class$/);
+  });
+
+  it("weights of rows are weights of all answers in a row", () => {
+    const core = makeCore(backend);
+    const layers = [dense(6), reshape([2, 3])];
+    const x = randomValues(4 * 5, 1);
+    const y = Float32Array.of(0, 1, 2, 0, 1, 1, 2, 2);
+    const sampleWeights = [1, 0, 2, 0.5];
+    for (const classWeights of [undefined, [0.5, 1, 4]]) {
+      using model = new Sequential(core, layers, { inputShape: [5], seed: 1 });
+      const options = classWeights === undefined ? {} : { classWeights };
+      using trainer = new Trainer(model, { loss: softmaxCrossEntropy(options), optimizer: (p) => new SGD(core, p) });
+      const loss = trainer.backward(x, y, { sampleWeights });
+      let expected = 0;
+      for (let row = 0; row < 4; row++) {
+        for (let answer = 0; answer < 2; answer++) {
+          const target = y[2 * row + answer]!;
+          const logits = model.predict(x.slice(row * 5, row * 5 + 5)).data.slice(3 * answer, 3 * answer + 3);
+          const own = Math.log(logits.reduce((s, z) => s + Math.exp(z), 0)) - logits[target]!;
+          expected += (own * sampleWeights[row]! * (classWeights?.[target] ?? 1)) / 8;
+        }
+      }
+      expect(loss).toBeCloseTo(expected, 5);
+    }
+  });
+});
+
+describe("layers", () => {
+  const errorOf =
+    (layer: Layer, ...shapes: number[][]) =>
+    () => {
+      layer.apply(shapes.length === 1 ? input(shapes[0]!) : shapes.map((shape) => input(shape)));
+    };
+
+  it("refuse shapes that they cannot take", () => {
+    expect(errorOf(groupNorm(3), [4, 8])).toThrow(ShapeError);
+    expect(errorOf(groupNorm(3), [4, 8])).toThrow(
+      "groupNorm was applied to shape [4,8], expected a last axis that is a multiple of 3",
+    );
+    expect(errorOf(positionalEmbedding(4), [5, 8])).toThrow(/expected \[places, width\] with at most 4 places/);
+    expect(errorOf(positionalEmbedding(4), [8])).toThrow(ShapeError);
+    const attention = multiHeadAttention(2);
+    expect(errorOf(attention, [8])).toThrow(ShapeError);
+    expect(errorOf(attention, [5, 7])).toThrow(/expected a width that is a multiple of 2, or keySize/);
+    expect(errorOf(attention, [5, 8], [6, 8], [7, 8])).toThrow(/expected as many places/);
+    expect(errorOf(attention, [5, 8], [6])).toThrow(/a mask of shape \[6\], expected as many places/);
+    expect(errorOf(attention, [5, 8], [6, 8], [6, 8], [6, 8])).toThrow(ShapeError);
+    errorOf(attention, [5, 8], [6, 4], [6, 3], [6])();
+    expect(batchNorm().outputShape([3, 4])).toEqual([3, 4]);
+    for (const layer of [batchNorm(), layerNorm(), softmax(), prelu()]) {
+      expect(() => layer.outputShape([])).toThrow(/was applied to shape \[\], expected at least one axis/);
+    }
+  });
+
+  it("refuse options that there are not", () => {
+    for (const [make, text] of [
+      [() => batchNorm({ momentum: 2 }), /^momentum is 2/],
+      [() => batchNorm({ eps: -1 }), /^eps is -1/],
+      [() => layerNorm({ epsilon: 1 } as object), /epsilon/],
+      [() => rmsNorm({ center: true } as object), /center/],
+      [() => groupNorm(0), /^groups is 0/],
+      [() => embedding(0, 3), /^count is 0/],
+      [() => embedding(2 ** 25, 3), /^count is 33554432/],
+      [() => multiHeadAttention(2, { keySize: 0 }), /^keySize is 0/],
+      [() => multiHeadAttention(1.5), /^heads is 1.5/],
+      [() => gelu({ approximate: 1 as unknown as boolean }), /^approximate is 1/],
+      [() => elu({ alpha: Number.NaN }), /^alpha is NaN/],
+      [() => leakyRelu({ alpha: 1 } as object), /alpha/],
+      [() => hardSigmoid({ slope: 0 }), /^slope is 0, expected a number above 0/],
+      [() => softmaxCrossEntropy({ labelSmoothing: 2 }), /^labelSmoothing is 2/],
+      [() => softmaxCrossEntropy({ classWeights: [1, -1] }), /^classWeights\[1\] is -1/],
+      [() => binaryCrossEntropy({ positiveWeight: -1 }), /^positiveWeight is -1/],
+      [() => silu({ name: "7" }), /^name is "7"/],
+    ] as const) {
+      expect(make).toThrow(OptionError);
+      expect(make).toThrow(text);
+    }
+  });
+
+  it("activations go by name, too", () => {
+    for (const name of ["relu", "tanh", "sigmoid", "elu", "gelu", "leakyRelu", "softmax", "prelu", "mish"] as const) {
+      const layer = activation(name);
+      expect([layer.kind, layer.config()["function"]]).toContain(name);
+    }
+    const core = makeCore("js");
+    using model = new Sequential(core, [activation("selu", { name: "s" }), dense(1)], { inputShape: [2] });
+    expect(model.predict([0, 0]).size).toBe(1);
+    expect(() => activation("constructor" as never)).toThrow(
+      /^name is "constructor", expected one of "relu", .*"softsign"$/,
+    );
+    expect(() => dense(2, { activation: "gelu" as never })).toThrow(
+      /^activation is "gelu", expected one of .*, or a layer such as gelu\(\)$/,
+    );
+  });
+
+  it("say how they were made", () => {
+    expect(batchNorm().config()).toEqual({ momentum: 0.99, eps: 1e-3, unbiased: false, scale: true, center: true });
+    expect(rmsNorm().config()).toEqual({ eps: 1e-6, scale: true });
+    expect(groupNorm(4).config()).toEqual({ groups: 4, eps: 1e-3, scale: true, center: true });
+    expect(layerNorm({ center: false }).config()).toEqual({ eps: 1e-3, scale: true, center: false });
+    expect(multiHeadAttention(2, { keySize: 3 }).config()).toEqual({
+      heads: 2,
+      keySize: 3,
+      valueSize: undefined,
+      causal: false,
+      bias: true,
+    });
+    expect(elu().config()).toEqual({ alpha: 1 });
+    expect([gelu(), selu(), softplus(), mish()].map(({ kind }) => kind)).toEqual(["gelu", "selu", "softplus", "mish"]);
+    const model = new Sequential(makeCore("js"), [batchNorm({ scale: false, name: "n" }), dense(2)], {
+      inputShape: [3],
+    });
+    expect(Object.keys(model.parameters)).toEqual(["n.beta", "1.weight", "1.bias"]);
+  });
+});
