@@ -1,4 +1,4 @@
-import type { StatefulOptimizer } from "../checkpoint/checkpoint.js";
+import type { StatefulOptimizer } from "../checkpoint/about.js";
 import type { Trainer, TrainerState } from "../nn/trainer.js";
 import { SGD } from "../optim/sgd.js";
 import type { Tensor } from "../tensor.js";

@@ -1,4 +1,6 @@
-import { loadCheckpoint, type StatefulOptimizer, saveCheckpoint } from "../checkpoint/checkpoint.js";
+import type { StatefulOptimizer } from "../checkpoint/about.js";
+import { saveCheckpoint } from "../checkpoint/checkpoint.js";
+import { loadCheckpoint } from "../checkpoint/load.js";
 import type { Trainer } from "../nn/trainer.js";
 import type { Tensor } from "../tensor.js";
 import { breathe } from "./breathe.js";

@@ -1,5 +1,5 @@
 import { nnFamily } from "../backend/families/nn.js";
-import type { StatefulOptimizer } from "../checkpoint/checkpoint.js";
+import type { StatefulOptimizer } from "../checkpoint/about.js";
 import type { Dataset, Trainer } from "../nn/trainer.js";
 import type { RowSource } from "./data.js";
 import { ModelWork, type Notes, type StepReport } from "./model-work.js";
