@@ -64,8 +64,9 @@ export async function worker(options: WorkerOptions): Promise<number> {
   const { trainer, data, validation, options: chosen } = await create(core);
   const { group, close } = await join(options);
   const leave = new AbortController();
-  const told = () => leave.abort(new Error("told to leave"));
-  process.once("SIGTERM", told).once("SIGINT", told);
+  const told = (signal: NodeJS.Signals) => leave.abort(signal);
+  // Not at once, as other commands end: the others should hear of it.
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.removeAllListeners(signal).once(signal, told);
   try {
     report(group, say);
     say("start", bold(`${group.id} in run ${group.run}`), { id: group.id, run: group.run });
@@ -85,8 +86,10 @@ export async function worker(options: WorkerOptions): Promise<number> {
       await writeFile(options.save, saveCheckpoint({ parameters: { ...parameters, ...buffers } }));
     }
     return 0;
+  } catch (error) {
+    if (!leave.signal.aborted) throw error;
+    return leave.signal.reason === "SIGINT" ? 130 : 143;
   } finally {
-    process.off("SIGTERM", told).off("SIGINT", told);
     await group.leave();
     await close();
   }

@@ -1,8 +1,8 @@
 // A model that learns from what requests bring, one Durable Object each: what it has learned is in the object's storage
 // before the answer is sent, so that it goes on after the object was moved or restarted, with the same bits.
 import { type Core, createCoreSync, RMSProp } from "lanewise";
-import { loadCheckpoint, saveCheckpoint } from "lanewise/checkpoint";
-import type { DurableObjectNamespace, DurableObjectState } from "lanewise/distributed";
+import { type CheckpointStore, durableObjectStore, loadCheckpoint, saveCheckpoint } from "lanewise/checkpoint";
+import type { DurableObjectNamespace } from "lanewise/distributed";
 import { dense, meanSquaredError, Sequential, Trainer, tanh } from "lanewise/nn";
 
 /** What a request brings: rows of x, and of y if they are to be learned. */
@@ -11,25 +11,32 @@ interface Rows {
   y?: number[];
 }
 
-/** SQLite rows have up to 2 MB. */
-const PART_BYTES = 1_000_000;
+/** What is used of a Durable Object's `ctx`. */
+interface Context {
+  readonly storage: Parameters<typeof durableObjectStore>[0];
+  blockConcurrencyWhile(run: () => Promise<void>): void;
+}
 
 export class OnlineLearner {
-  readonly #sql: DurableObjectState["storage"]["sql"];
+  readonly #store: CheckpointStore;
   readonly #core: Core;
   readonly #model: Sequential;
   readonly #trainer: Trainer;
 
-  constructor(state: DurableObjectState, env: { BACKEND?: "js" } = {}) {
-    this.#sql = state.storage.sql;
+  constructor(context: Context, env: { BACKEND?: "js" } = {}) {
+    this.#store = durableObjectStore(context.storage, "model");
     this.#core = createCoreSync({ backend: env.BACKEND ?? "auto" });
     this.#model = new Sequential(this.#core, [dense(2, 16), tanh(), dense(16, 1)], { seed: 1 });
     this.#trainer = new Trainer(this.#model, {
       loss: meanSquaredError(),
       optimizer: (parameters) => new RMSProp(this.#core, parameters, { learningRate: 0.01 }),
     });
-    this.#sql.exec("CREATE TABLE IF NOT EXISTS state (part INTEGER PRIMARY KEY, bytes BLOB NOT NULL)");
-    this.#load();
+    // No request is answered before the state is there.
+    context.blockConcurrencyWhile(async () => {
+      const bytes = await this.#store.load();
+      const target = { parameters: this.#model.parameters, optimizer: this.#trainer as never };
+      if (bytes !== undefined) loadCheckpoint(bytes, target);
+    });
   }
 
   async fetch(request: Request): Promise<Response> {
@@ -41,32 +48,10 @@ export class OnlineLearner {
       return Response.json({ y: values });
     }
     const loss = this.#trainer.step(x, y);
-    this.#save();
-    // The platform holds the answer back until what was written is durable.
+    // One transaction: a crash leaves the old state or the new. The platform lets no other request in meanwhile, and
+    // sends the answer when what was written is durable.
+    await this.#store.save(saveCheckpoint({ parameters: this.#model.parameters, optimizer: this.#trainer as never }));
     return Response.json({ loss });
-  }
-
-  #save(): void {
-    const bytes = saveCheckpoint({ parameters: this.#model.parameters, optimizer: this.#trainer as never });
-    // One event of the object is one transaction: a crash leaves all of the old state or all of the new.
-    this.#sql.exec("DELETE FROM state");
-    for (let at = 0; at < bytes.length; at += PART_BYTES) {
-      const part = bytes.slice(at, at + PART_BYTES).buffer as ArrayBuffer;
-      this.#sql.exec("INSERT INTO state VALUES (?, ?)", at / PART_BYTES, part);
-    }
-  }
-
-  #load(): void {
-    const rows = this.#sql.exec("SELECT bytes FROM state ORDER BY part").toArray();
-    if (rows.length === 0) return;
-    const parts = rows.map(({ bytes }) => new Uint8Array(bytes as ArrayBuffer));
-    const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-    loadCheckpoint(bytes, { parameters: this.#model.parameters, optimizer: this.#trainer as never });
   }
 }
 

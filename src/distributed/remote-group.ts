@@ -22,7 +22,7 @@ const NOTHING = new Uint8Array(0);
 
 /** @throws OptionError */
 export function checkGroupOptions(options: GroupOptions, others: readonly string[]): void {
-  checkKeys("options", options, ["run", "name", "lease", "checkpointEvery", "compareEvery", ...others]);
+  checkKeys("options", options, ["run", "name", "lease", "checkpointEvery", "compareEvery", "startWith", ...others]);
   const { run, name = "member" } = options;
   for (const [key, value] of Object.entries({ run, name })) {
     if (typeof value !== "string" || !/^[\w-]{1,64}$/.test(value)) {

@@ -212,6 +212,19 @@ describe("the run survives", () => {
   });
 });
 
+describe("a divergence", () => {
+  it("stops the run and says who, when and where; nobody can join it any more", async () => {
+    const { run, start } = createRun();
+    const options = { ...group, compareEvery: 3, startWith: 2 };
+    const members = [start({ group: options, task: { ...TASK, spoilAt: 5 } }), start({ group: options })];
+    const where = String.raw`after step \d+ member member-\w+ differs from member member-\w+ in 2\.weight`;
+    const message = new RegExp(`run "${run}" was stopped: ${where}`);
+    for (const member of members) await expect(member.result()).rejects.toThrow(message);
+    expect(members.map(({ messages }) => messages.at(-1).name)).toEqual(["DivergenceError", "DivergenceError"]);
+    await expect(start().result()).rejects.toThrow(message);
+  });
+});
+
 describe("refused", () => {
   it.each([
     ["another model", { hidden: 25 }, /model\.layers\[0\]\.outputs is 25 here, expected 24 as in the run/],

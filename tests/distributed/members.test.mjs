@@ -73,6 +73,38 @@ describe("any number of members has the digest of one process", () => {
   });
 });
 
+describe("DiLoCo", () => {
+  it.each(["none", "bfloat16", "int8"])(
+    "members that begin together have the digest of one process, with %s",
+    async (compression) => {
+      const task = { rows: 192, batchSize: 8, epochs: 4, diloco: { slots: 4, localSteps: 3, compression } };
+      const request = { connection: plain.tcp, run: `diloco-${compression}`, group: { ...group, startWith: 2 }, task };
+      const members = [0, 1].map(() => new MemberProcess("node", request));
+      const [alone, ...results] = await Promise.all([localDigest(task), ...members.map((member) => member.result())]);
+      expect(results.map(({ digest }) => digest)).toEqual([alone, alone]);
+      for (const { messages } of members) expect(messages.find(({ step }) => step === 1).members).toBe(2);
+    },
+  );
+
+  it("members have the same parameters when slots move, too", async () => {
+    const task = {
+      rows: 192,
+      batchSize: 8,
+      epochs: 12,
+      slow: 15,
+      diloco: { slots: 4, localSteps: 3, compression: "int8" },
+    };
+    const start = () => new MemberProcess("node", { connection: plain.tcp, run: "diloco-moves", group, task });
+    const [first, second] = [start(), start()];
+    await first.until(({ step, members }) => step >= 3 && members === 2);
+    const third = start();
+    await third.until(({ step }) => step !== undefined);
+    await first.kill();
+    const results = await Promise.all([second.result(), third.result()]);
+    expect(results[0].digest).toBe(results[1].digest);
+  });
+});
+
 describe("a Durable Object as the hub", () => {
   it("two pages and a Worker have the digest of one process", async () => {
     const [page, other, worker] = await Promise.all([Page.open(), Page.open(), Worker.start()]);

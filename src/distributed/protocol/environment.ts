@@ -180,6 +180,8 @@ export interface Timing {
   readonly checkpointEvery: number;
   /** Steps between two comparisons of parameters. */
   readonly compareEvery: number;
+  /** Members that must be there before the first step of a run is made. */
+  readonly startWith: number;
   /** Sums that each member keeps for those that are behind. */
   readonly remembered: number;
 }

@@ -54,6 +54,8 @@ export class Leadership {
   #saveAfter = 0;
   #reachedTargetAt: number | undefined;
   #resigning = false;
+  /** For members, before the first step. */
+  #isWaiting = false;
 
   constructor(shared: Shared, office: Office) {
     this.#shared = shared;
@@ -96,6 +98,7 @@ export class Leadership {
   heard(beat: BeatMessage): void {
     const { history, head, env, id, work } = this.#shared;
     this.#compare(beat);
+    if (this.#isWaiting) this.#startStep();
     if (this.#ended || this.#desired.halted !== undefined) return;
     if (work.pure && history.contradicts(beat)) {
       this.#halt(`at step ${beat.step} member ${beat.from} has applied other sums than member ${id}`);
@@ -146,15 +149,16 @@ export class Leadership {
   }
 
   #startStep(): void {
-    const { env, work, head, history } = this.#shared;
+    const { env, work, head, history, roster, timing } = this.#shared;
     this.#root = undefined;
     this.#sums = new PartialSums(work.leaves);
     this.#accepted.clear();
     this.#slow.clear();
     this.#outstanding = [];
     const isComplete = head.step >= work.target;
+    this.#isWaiting = head.step === 0 && roster.all.length + 1 < timing.startWith;
     if (isComplete) this.#reachedTargetAt ??= env.now();
-    else if (!this.#resigning) this.#assign([[0, work.leaves]], this.#eligible(), env.now());
+    else if (!this.#resigning && !this.#isWaiting) this.#assign([[0, work.leaves]], this.#eligible(), env.now());
     this.#broadcast();
     // The sum of the step that was just committed is applied after the others know of it.
     if (samePosition(history.position, head)) this.#settled();

@@ -1,6 +1,6 @@
 // What every member of a test trains, in whatever runtime it is: two spirals, dropout, more batches than one size.
 import { AdamW, createCore } from "lanewise";
-import { DistributedTrainer } from "lanewise/distributed";
+import { DiLoCo, DistributedTrainer } from "lanewise/distributed";
 import { dense, dropout, Sequential, softmaxCrossEntropy, Trainer } from "lanewise/nn";
 
 /** Points on two spirals, and which one each is on. */
@@ -28,22 +28,13 @@ export async function createTask({ seed = 1, hidden = 24, rate = 0.1, learningRa
 }
 
 /** Trains with a group; resolves with digest and epochs. `slow`: milliseconds that a row fetch takes. */
-export async function trainTask(
-  group,
-  {
-    microBatches = 8,
-    epochs = 3,
-    rows = 203,
-    batchSize = 32,
-    slow = 0,
-    onProgress,
-    signal,
-    resume = false,
-    ...options
-  } = {},
-) {
+export async function trainTask(group, { microBatches = 8, epochs = 3, rows = 203, batchSize = 32, ...more } = {}) {
+  const { slow = 0, spoilAt, onProgress, signal, resume = false, diloco, ...options } = more;
   const task = await createTask(options);
-  const distributed = new DistributedTrainer(task.trainer, group, { microBatches, seed: 5 });
+  const distributed =
+    diloco === undefined
+      ? new DistributedTrainer(task.trainer, group, { microBatches, seed: 5 })
+      : new DiLoCo(task.trainer, group, { seed: 5, ...diloco });
   const { x, y } = spirals(rows);
   const source = {
     count: rows,
@@ -57,7 +48,13 @@ export async function trainTask(
     },
   };
   const method = resume ? "resume" : "fit";
-  const history = await distributed[method](source, { epochs, batchSize, onProgress, signal });
+  let steps = 0;
+  const progress = (now) => {
+    // Memory that goes bad.
+    if (++steps === spoilAt) task.model.parameters["2.weight"].data[7] += 0.001;
+    onProgress?.(now);
+  };
+  const history = await distributed[method](source, { epochs, batchSize, onProgress: progress, signal });
   return { digest: digest(task.model), history, traffic: group.traffic };
 }
 

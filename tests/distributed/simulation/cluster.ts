@@ -16,7 +16,7 @@ export interface Outcome {
   readonly counts: Readonly<Record<string, number>>;
 }
 
-const TIMING: Timing = { lease: 300, beat: 60, checkpointEvery: 5, compareEvery: 3, remembered: 4 };
+const TIMING: Timing = { lease: 300, beat: 60, checkpointEvery: 5, compareEvery: 3, startWith: 1, remembered: 4 };
 
 interface Process {
   readonly node: Node;
