@@ -7,7 +7,8 @@ import { Assembler, decodeMessage, encodeHeader, Packetizer } from "./packets.js
 import type { Environment, Message, Position, Store, Timing, Work } from "./protocol/environment.js";
 import { Member } from "./protocol/member.js";
 import { readTiming, type TimingOptions } from "./protocol/timing.js";
-import type { PromisedStore, Transport } from "./transports/transport.js";
+import { callbackStore } from "./transports/callback-store.js";
+import type { Transport } from "./transports/transport.js";
 
 /** Options of `joinGroup` and `joinDurableObject`. */
 export interface GroupOptions extends TimingOptions {
@@ -283,37 +284,7 @@ class RemoteSession implements Session {
           transport.publish(to, packet);
         }
       },
-      store: this.#store(transport.store),
-    };
-  }
-
-  #store(store: PromisedStore): Store {
-    const settle = <T>(promise: Promise<T>, failed: T, done: (result: T) => void) => {
-      void promise.catch(() => failed).then((result) => this.#guard(() => done(result)));
-    };
-    return {
-      read: (key, done) =>
-        settle(
-          store.read(key).then((entry) => ({ entry })),
-          "unavailable" as never,
-          done,
-        ),
-      write: (key, value, revision, done) => {
-        const written = store.write(key, value, revision);
-        settle(
-          written.then((result) => (result === "conflict" ? result : { revision: result })),
-          "unknown" as never,
-          done,
-        );
-      },
-      putBlob: (name, bytes, done) =>
-        settle(
-          store.putBlob(name, bytes).then(() => true),
-          false,
-          done,
-        ),
-      getBlob: (name, done) => settle(store.getBlob(name), undefined, done),
-      deleteBlob: (name) => settle(store.deleteBlob(name), undefined, () => {}),
+      store: callbackStore(transport.store, (action) => this.#guard(action)),
     };
   }
 }

@@ -1,5 +1,6 @@
 import { digestOf } from "../digest.js";
 import type { Block } from "../tree.js";
+import { BlockQueue } from "./block-queue.js";
 import type {
   Assignment,
   CheckpointRecord,
@@ -17,18 +18,6 @@ import { History, type Root, samePosition } from "./history.js";
 import { Leadership } from "./leadership.js";
 import { Roster } from "./roster.js";
 import { HEAD, parseHead, type Shared } from "./shared.js";
-
-/** Whoever runs the protocol hears of an error before the protocol does, and stops it. */
-const FAILED = (error: unknown): never => {
-  throw error;
-};
-
-/** A sum that this member has computed for the step after its position. */
-interface OwnPart {
-  readonly block: Block;
-  readonly sum: Uint8Array;
-  sentAt: number;
-}
 
 /**
  * A member of a run: computes what the leader assigns, applies the sums that are committed, and takes the lead when the
@@ -50,11 +39,7 @@ export class Member {
   #taking = false;
   #loading = false;
   #leaving: (() => void) | undefined;
-  readonly #parts = new Map<string, OwnPart>();
-  #queue: Block[] = [];
-  #computing: Block | undefined;
-  /** Distinguishes a computation from those that were given up. */
-  #computation = 0;
+  readonly #blocks: BlockQueue;
 
   /** @param start the position of `work`: step 0, and a chain that only runs with the same description share */
   constructor(id: string, work: Work, start: Position, env: Environment, timing: Timing, listener: Listener) {
@@ -62,6 +47,7 @@ export class Member {
     const head: Head = { term: 0, leader: null, ...start, checkpoint: null };
     const roster = new Roster(timing.lease);
     this.#shared = { id, env, work, timing, listener, history, roster, head, revision: 0, digests: [] };
+    this.#blocks = new BlockQueue(id, work, env, timing, (base, block, sum) => this.#deliver(base, block, sum));
     this.#heardAt = env.now();
     this.#tickedAt = env.now();
   }
@@ -120,7 +106,7 @@ export class Member {
   /** Ends at once, without a word, as a process that dies. */
   stop(): void {
     this.#stopped = true;
-    this.#cancel();
+    this.#blocks.cancel();
     this.#leadership?.end();
     this.#leadership = undefined;
   }
@@ -350,7 +336,7 @@ export class Member {
     const { env, roster, history } = this.#shared;
     this.#behindSince = undefined;
     this.#lead = undefined;
-    this.#cancel();
+    this.#blocks.cancel();
     const { step, chain } = history.position;
     for (const seen of roster.all) seen.position = { step, chain };
     roster.renewAll(env.now());
@@ -378,7 +364,7 @@ export class Member {
   #depose(): void {
     this.#leadership?.end();
     this.#leadership = undefined;
-    this.#cancel();
+    this.#blocks.cancel();
     this.#heardAt = this.#shared.env.now();
     if (this.#leaving !== undefined) this.#goodbye();
   }
@@ -411,8 +397,7 @@ export class Member {
 
   #apply(root: Root): void {
     const { history, work, timing, listener } = this.#shared;
-    this.#cancel();
-    this.#parts.clear();
+    this.#blocks.clear();
     work.apply(root.base.step, root.bytes);
     history.step(root);
     const { step, chain } = root.next;
@@ -423,61 +408,16 @@ export class Member {
     listener.stepped(root.next);
   }
 
-  #cancel(): void {
-    this.#computation++;
-    this.#computing = undefined;
-    this.#queue = [];
-  }
-
-  /** Computes those of the assignments that are this member's; sends again what seems to have been lost. */
   #takeUp(assignments: readonly Assignment[]): void {
-    const { id, env, timing } = this.#shared;
-    const own = assignments.filter(({ member }) => member === id);
-    const isOwn = (block: Block) => own.some((assigned) => sameBlock(assigned, block));
-    if (this.#computing !== undefined && !isOwn(this.#computing)) this.#cancel();
-    this.#queue = [];
-    for (const { first, size } of own) {
-      const block = { first, size };
-      const part = this.#parts.get(keyOf(block));
-      if (part !== undefined) {
-        const isLost = env.now() - part.sentAt >= timing.beat / 2;
-        if (isLost || this.#leadership !== undefined) this.#deliver(part);
-      } else if (this.#computing === undefined || !sameBlock(this.#computing, block)) this.#queue.push(block);
-    }
-    this.#computeNext();
+    const { step, chain } = this.position;
+    if (!this.#stopped) this.#blocks.takeUp({ step, chain }, assignments, this.#leadership !== undefined);
   }
 
-  #computeNext(): void {
-    const { work } = this.#shared;
-    if (this.#computing !== undefined || this.#stopped) return;
-    const block = this.#queue.shift();
-    if (block === undefined) return;
-    this.#computing = block;
-    const computation = ++this.#computation;
-    const isCancelled = () => this.#computation !== computation;
-    work.compute(
-      this.position.step,
-      block,
-      isCancelled,
-      (sum) => {
-        if (isCancelled() || sum === undefined) return;
-        this.#computing = undefined;
-        const part = { block, sum, sentAt: 0 };
-        this.#parts.set(keyOf(block), part);
-        this.#deliver(part);
-        this.#computeNext();
-      },
-      FAILED,
-    );
-  }
-
-  #deliver(part: OwnPart): void {
-    const { id, env, head, history } = this.#shared;
-    const { step, chain } = history.position;
-    const message = { from: id, base: { step, chain }, ...part.block };
-    part.sentAt = env.now();
-    if (this.#leadership !== undefined) this.#leadership.receive(message, part.sum);
-    else if (head.leader !== null) env.send(head.leader, { type: "part", ...message }, part.sum);
+  #deliver(base: Position, block: Block, sum: Uint8Array): void {
+    const { id, env, head } = this.#shared;
+    const message = { from: id, base, ...block };
+    if (this.#leadership !== undefined) this.#leadership.receive(message, sum);
+    else if (head.leader !== null) env.send(head.leader, { type: "part", ...message }, sum);
   }
 
   #load(checkpoint: CheckpointRecord): void {
@@ -485,7 +425,7 @@ export class Member {
     const { env, history, work, listener } = this.#shared;
     const { step, chain, blob, digest } = checkpoint;
     this.#loading = true;
-    this.#cancel();
+    this.#blocks.cancel();
     env.store.getBlob(blob, (bytes) => {
       this.#loading = false;
       if (this.#stopped || this.#leadership !== undefined) return;
@@ -493,7 +433,7 @@ export class Member {
         this.#soon(() => this.#read());
         return;
       }
-      this.#parts.clear();
+      this.#blocks.clear();
       work.load(bytes);
       history.reset({ step, chain });
       this.#behindSince = undefined;
@@ -516,12 +456,4 @@ export class Member {
     this.stop();
     this.#leaving?.();
   }
-}
-
-function keyOf({ first, size }: Block): string {
-  return `${first}:${size}`;
-}
-
-function sameBlock(a: Block, b: Block): boolean {
-  return a.first === b.first && a.size === b.size;
 }
