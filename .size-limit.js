@@ -40,4 +40,17 @@ export default [
     limit: "27 KiB",
   },
   { name: "lanewise/nn, everything", path: "dist/nn/index.js", limit: "12 KiB" },
+  {
+    name: "lanewise/distributed, everything",
+    path: "dist/distributed/index.js",
+    modifyEsbuildConfig: (config) => ({ ...config, external: ["@nats-io/*"] }),
+    limit: "43.5 KiB",
+  },
+  {
+    name: "lanewise/distributed, the hub",
+    path: "dist/distributed/index.js",
+    import: "{ GroupHub, routeToHub }",
+    modifyEsbuildConfig: (config) => ({ ...config, external: ["@nats-io/*"] }),
+    limit: "1.5 KiB",
+  },
 ];

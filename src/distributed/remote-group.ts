@@ -4,7 +4,7 @@ import { canonicalText, checkSame, type Description, startOf } from "./descripti
 import { DivergenceError, GroupError } from "./errors.js";
 import { type Group, type GroupEvents, Listeners, type Session, type SessionListener, type Traffic } from "./group.js";
 import { Assembler, decodeMessage, encodeHeader, Packetizer } from "./packets.js";
-import type { Environment, Message, Position, Store, Timing, Work } from "./protocol/environment.js";
+import type { Environment, Message, Position, Timing, Work } from "./protocol/environment.js";
 import { Member } from "./protocol/member.js";
 import { readTiming, type TimingOptions } from "./protocol/timing.js";
 import { callbackStore } from "./transports/callback-store.js";
