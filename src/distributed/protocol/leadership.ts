@@ -285,10 +285,10 @@ export class Leadership {
           this.#flush(true);
         });
       } else if (value === JSON.stringify(desired)) this.#written(desired, revision);
-      else if (head?.leader === id && head.term === this.#term) {
-        this.#shared.revision = revision;
-        this.#flush(true);
-      } else this.#office.deposed(result.entry);
+      // An earlier write of this leader's, which was carried out late: it counts like any other.
+      else if (head !== undefined && head.term === this.#term && (head.leader ?? id) === id)
+        this.#written(head, revision);
+      else this.#office.deposed(result.entry);
     });
   }
 
