@@ -1,3 +1,9 @@
+import { checkNumber } from "../checks.js";
+import { OptionError } from "../errors.js";
+
+/** From here down an exponent has integer operations, which are faster. */
+const MAX_INT32 = 2 ** 31 - 1;
+
 /**
  * base^exponent for an integer exponent >= 0: by squaring, from the lowest bit of the exponent, and so the same
  * everywhere; Math.pow differs between engines.
@@ -5,8 +11,13 @@
 export function power(base: number, exponent: number): number {
   let result = 1;
   let square = base;
-  for (let rest = exponent; rest > 0; rest = Math.floor(rest / 2)) {
+  let rest = exponent;
+  for (; rest > MAX_INT32; rest = Math.floor(rest / 2)) {
     if (rest % 2 === 1) result *= square;
+    square *= square;
+  }
+  for (let bits = rest | 0; bits > 0; bits >>= 1) {
+    if ((bits & 1) === 1) result *= square;
     square *= square;
   }
   return result;
@@ -31,4 +42,10 @@ export function biasCorrection(decay: number, step: number): number {
 /** The same in float32, as Optax has it. */
 export function singleBiasCorrection(decay: number, step: number): number {
   return Math.fround(1 / Math.fround(1 - singlePower(decay, step)));
+}
+
+/** Throws OptionError unless a smoothing constant is at least 0 and less than 1: another has no correction. */
+export function checkBelowOne(name: string, value: unknown): void {
+  checkNumber(name, value, 0, 1);
+  if (value === 1) throw new OptionError(`${name} is 1, expected less`);
 }

@@ -7,7 +7,8 @@ import { Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
 import { checkName } from "./options.js";
-import { checkSequence, RecurrentLayer, timeMajor } from "./recurrent.js";
+import { RecurrentLayer } from "./recurrent.js";
+import { checkSequence, timeMajor } from "./sequence-run.js";
 
 const MODES = ["concat", "sum", "mul", "ave"] as const;
 
@@ -45,6 +46,10 @@ export class BidirectionalLayer extends Layer {
 
   override config(): LayerConfig {
     return { layer: { kind: this.layer.kind, config: this.layer.config() }, mergeMode: this.mergeMode };
+  }
+
+  override get carriesState(): boolean {
+    return this.layer.carriesState;
   }
 
   override outputShape(x: Shape, ...others: readonly Shape[]): Shape {
