@@ -100,7 +100,12 @@ async function join({ run, nats, local, name, lease, ...access }: WorkerOptions)
   if (run === undefined || nats === undefined)
     throw new OptionError("lanewise worker needs --run and --nats, or --local");
   const connection = await connect(nats, access);
-  return { group: await joinGroup(connection, { run, name, lease }), close: () => connection.close() };
+  try {
+    return { group: await joinGroup(connection, { run, name, lease }), close: () => connection.close() };
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
 }
 
 function report(group: Group, say: (event: string, text: string, value: object) => void): void {

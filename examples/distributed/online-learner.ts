@@ -23,9 +23,9 @@ export class OnlineLearner {
   readonly #model: Sequential;
   readonly #trainer: Trainer;
 
-  constructor(context: Context, env: { BACKEND?: "js" } = {}) {
+  constructor(context: Context) {
     this.#store = durableObjectStore(context.storage, "model");
-    this.#core = createCoreSync({ backend: env.BACKEND ?? "auto" });
+    this.#core = createCoreSync();
     this.#model = new Sequential(this.#core, [dense(2, 16), tanh(), dense(16, 1)], { seed: 1 });
     this.#trainer = new Trainer(this.#model, {
       loss: meanSquaredError(),

@@ -91,9 +91,8 @@ export class Worker {
     return `ws://${this.url.host}/`;
   }
 
-  async train({ task, ...request }) {
-    const body = JSON.stringify({ ...request, task: { backend: "js", ...task } });
-    const response = await fetch(this.url, { method: "POST", body });
+  async train(request) {
+    const response = await fetch(this.url, { method: "POST", body: JSON.stringify(request) });
     const { result, error } = await response.json();
     if (error !== undefined) throw new Error(error);
     return result;

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Miniflare } from "miniflare";
 
-const { folder, persist, port, durableObjects, bindings } = JSON.parse(process.argv[2]);
+const { folder, persist, port, durableObjects } = JSON.parse(process.argv[2]);
 const names = readdirSync(folder).sort((a, b) => Number(b === "main.js") - Number(a === "main.js"));
 const objects = Object.entries(durableObjects).map(([name, className]) => [name, { className, useSQLite: true }]);
 const host = new Miniflare({
@@ -13,7 +13,6 @@ const host = new Miniflare({
     path: name,
     contents: readFileSync(join(folder, name)),
   })),
-  bindings,
   durableObjects: Object.fromEntries(objects),
   durableObjectsPersist: persist,
   host: "127.0.0.1",
