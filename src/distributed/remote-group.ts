@@ -143,6 +143,7 @@ class RemoteSession implements Session {
   #reject: (error: unknown) => void = () => {};
   #ended: Promise<void>;
   #error: unknown;
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #idleSince: number | undefined = performance.now();
   #waited = 0;
   #storage: string | undefined;
@@ -204,7 +205,14 @@ class RemoteSession implements Session {
     if (this.#error !== undefined) return;
     await new Promise<void>((resolve) => this.#guard(() => this.member.leave(resolve)));
     this.#error = new DisposedError("the session was used after leave()");
+    this.#clearTimers();
     this.#resolve();
+  }
+
+  /** A process that has nothing else to do can end. */
+  #clearTimers(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
   }
 
   #promise(): Promise<void> {
@@ -230,6 +238,7 @@ class RemoteSession implements Session {
     if (this.#error !== undefined) return;
     this.#error = error;
     this.member.stop();
+    this.#clearTimers();
     this.#reject(error);
   }
 
@@ -274,7 +283,11 @@ class RemoteSession implements Session {
     return {
       now: () => performance.now(),
       after: (milliseconds, callback) => {
-        setTimeout(() => this.#guard(callback), milliseconds);
+        const timer = setTimeout(() => {
+          this.#timers.delete(timer);
+          this.#guard(callback);
+        }, milliseconds);
+        this.#timers.add(timer);
       },
       random: () => Math.random(),
       send: (to, message, payload) => {

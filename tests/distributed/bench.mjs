@@ -1,4 +1,4 @@
-// What training costs in two processes: `node bench.mjs [--rounds 3] [--steps 8]`. One process and two take turns; medians
+// What training costs in two processes: `npm run bench:distributed -- [--rounds 3] [--steps 8]`. One process and two take turns; medians
 // of the steps after the first two.
 import { spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
