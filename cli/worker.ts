@@ -136,6 +136,7 @@ async function connect(
   const options = {
     servers: nats,
     maxReconnectAttempts: -1,
+    noEcho: true,
     ...(user !== undefined && { user }),
     ...(password !== undefined && { pass: password }),
     ...(token !== undefined && { token }),

@@ -4,6 +4,7 @@ declare module "@nats-io/nats-core" {
   interface ConnectionOptions {
     readonly servers: string;
     readonly maxReconnectAttempts?: number;
+    readonly noEcho?: boolean;
     readonly user?: string;
     readonly pass?: string;
     readonly token?: string;

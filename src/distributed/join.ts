@@ -10,10 +10,11 @@ import { type NatsConnection, type NatsStorageOptions, natsTransport } from "./t
  * that name; messages go through the subjects `lanewise.<run>.>`. Needs `@nats-io/kv` and `@nats-io/obj`.
  *
  * @param connection from `connect` of `@nats-io/transport-node`, or `wsconnect` of `@nats-io/nats-core`, with
- *   `maxReconnectAttempts: -1` so that it outlives a restart of the server; it stays open when the group is left
+ *   `maxReconnectAttempts: -1` so that it outlives a restart of the server, and `noEcho: true` so that the server does
+ *   not send a member its own messages back; it stays open when the group is left
  * @throws OptionError, GroupError
  * @example
- * const group = await joinGroup(await connect({ servers: "nats://127.0.0.1:4222" }), { run: "digits" });
+ * const group = await joinGroup(await connect({ servers: "nats://127.0.0.1:4222", noEcho: true }), { run: "digits" });
  */
 export async function joinGroup(
   connection: NatsConnection,

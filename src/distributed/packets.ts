@@ -63,19 +63,23 @@ interface Incomplete {
 /** Puts messages together again. Holds at most `limit` bytes of incomplete ones, or one, and drops the oldest first. */
 export class Assembler {
   readonly #limit: number;
+  readonly #own: number | undefined;
   readonly #incomplete = new Map<string, Incomplete>();
   #bytes = 0;
   /** Packets dropped because they were damaged. */
   damaged = 0;
 
-  constructor(limit = 256 * 1024 * 1024) {
+  /** @param own the sender whose packets are not looked at: transports may bring a member's own back */
+  constructor(limit = 256 * 1024 * 1024, own?: number) {
     this.#limit = limit;
+    this.#own = own;
   }
 
   /** The message that this packet completes, if it does. */
   accept(received: Uint8Array): Uint8Array | undefined {
     const packet = bytesOf(received); // a Node Buffer's slice() would not copy
     const header = packet.length < HEADER_BYTES ? undefined : new Uint32Array(packet.slice(0, HEADER_BYTES).buffer);
+    if (header?.[0] === MAGIC && header[2] === this.#own) return undefined;
     const part = packet.subarray(HEADER_BYTES);
     const isWhole = header?.[0] === MAGIC && header[1] === murmur3(packet.subarray(8), CHECKSUM_SEED);
     const [, , sender, number, index = 0, count = 0, total = 0] = header ?? [];

@@ -138,6 +138,7 @@ export class RemoteGroup implements Group {
 class RemoteSession implements Session {
   readonly member: Member;
   readonly #group: RemoteGroup;
+  readonly #sender = randomWord();
   readonly #work: Work;
   #resolve: () => void = () => {};
   #reject: (error: unknown) => void = () => {};
@@ -179,7 +180,7 @@ class RemoteSession implements Session {
 
   async begin(): Promise<void> {
     const { transport, id } = this.#group;
-    const assembler = new Assembler();
+    const assembler = new Assembler(undefined, this.#sender);
     await transport.listen(id, (packet) => {
       this.#group.count("bytesReceived", packet.length);
       const { damaged } = assembler;
@@ -279,7 +280,7 @@ class RemoteSession implements Session {
 
   #environment(): Environment {
     const { transport, id } = this.#group;
-    const packetizer = new Packetizer(transport.packetBytes, randomWord());
+    const packetizer = new Packetizer(transport.packetBytes, this.#sender);
     return {
       now: () => performance.now(),
       after: (milliseconds, callback) => {

@@ -77,6 +77,15 @@ describe("packets", () => {
     }
   });
 
+  it("of a member's own that come back are not looked at", () => {
+    const [own] = new Packetizer(1000, 5).split(bytes("mine"));
+    const [other] = new Packetizer(1000, 6).split(bytes("theirs"));
+    const assembler = new Assembler(1000, 5);
+    expect(assembler.accept(own!)).toBeUndefined();
+    expect(assembler.accept(other!)).toEqual(bytes("theirs"));
+    expect(assembler.damaged).toBe(0);
+  });
+
   it("of messages that stay incomplete are forgotten, the oldest first", () => {
     const assembler = new Assembler(300);
     const packetizer = new Packetizer(128, 1);

@@ -25,7 +25,7 @@ const rows = (indices) => ({
 });
 const source = { count: batchSize * steps, description: "noise", rows };
 
-const nats = run === undefined ? undefined : await connect(connection);
+const nats = run === undefined ? undefined : await connect({ noEcho: true, ...connection });
 const group =
   nats === undefined
     ? new LocalGroup()
