@@ -9,15 +9,22 @@ const MAX_INT32 = 2 ** 31 - 1;
  * everywhere; Math.pow differs between engines.
  */
 export function power(base: number, exponent: number): number {
+  if (exponent > MAX_INT32) return hugePower(base, exponent);
   let result = 1;
   let square = base;
-  let rest = exponent;
-  for (; rest > MAX_INT32; rest = Math.floor(rest / 2)) {
-    if (rest % 2 === 1) result *= square;
+  for (let rest = exponent | 0; rest > 0; rest >>= 1) {
+    if ((rest & 1) === 1) result *= square;
     square *= square;
   }
-  for (let bits = rest | 0; bits > 0; bits >>= 1) {
-    if ((bits & 1) === 1) result *= square;
+  return result;
+}
+
+/** The same for any exponent; apart, so that V8 inlines the other and need not box its result. */
+function hugePower(base: number, exponent: number): number {
+  let result = 1;
+  let square = base;
+  for (let rest = exponent; rest > 0; rest = Math.floor(rest / 2)) {
+    if (rest % 2 === 1) result *= square;
     square *= square;
   }
   return result;

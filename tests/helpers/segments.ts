@@ -24,11 +24,14 @@ import { conform, type Operands, runKernel, type ScratchBytes } from "./conforma
 
 /** Bits of a group's mode and, from this one on, of its form: a test's set of options is one number. */
 const FORM_SHIFT = 15;
+type FormName = {
+  [Name in keyof typeof abi]: Name extends `FORM_${infer Bit}` ? Bit : never;
+}[keyof typeof abi];
 const FORM = Object.fromEntries(
   Object.entries(abi)
     .filter(([name]) => name.startsWith("FORM_"))
     .map(([name, bit]) => [name.slice(5), bit << FORM_SHIFT]),
-) as Record<string, number>;
+) as Record<FormName, number>;
 if (Object.entries(abi).some(([name, bit]) => name.startsWith("MODE_") && bit >= 1 << FORM_SHIFT)) {
   throw new Error("a MODE_… bit is where those of the form are");
 }

@@ -6,7 +6,7 @@ import type { Shape } from "../../tensor.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Address, Argument, Value } from "../value.js";
 
-/** One pass over a sequence, in one direction. @internal */
+/** One pass over a sequence, in one direction. */
 export interface SequenceRun {
   /** Time-major: [steps, rows, inputs]. */
   readonly x: Value;
@@ -25,7 +25,7 @@ export interface SequenceRun {
   readonly outputStep: number;
 }
 
-/** What the forward pass of one direction leaves to the backward pass. @internal */
+/** What the forward pass of one direction leaves to the backward pass. */
 export interface SequenceState extends SequenceRun {
   /** Address of the description, rows, units, steps and U: what every kernel's arguments begin with. */
   readonly rows: readonly Argument[];
