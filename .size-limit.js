@@ -41,4 +41,17 @@ export default [
     limit: "33 KiB",
   },
   { name: "lanewise/nn, everything", ...entry("nn"), limit: "76.5 KiB" },
+  {
+    name: "lanewise/distributed, everything",
+    ...entry("distributed"),
+    modifyEsbuildConfig: (config) => ({ ...config, external: ["@nats-io/*"] }),
+    limit: "44 KiB",
+  },
+  {
+    name: "lanewise/distributed, the hub",
+    ...entry("distributed"),
+    import: "{ GroupHub, routeToHub }",
+    modifyEsbuildConfig: (config) => ({ ...config, external: ["@nats-io/*"] }),
+    limit: "1.5 KiB",
+  },
 ];
