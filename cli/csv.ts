@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { type CsvError, type Info, parse } from "csv-parse/sync";
 import { stringify } from "csv-stringify/sync";
 import { OptionError } from "lanewise";
+import { plural } from "./words.js";
 
 /** A row of a CSV file. */
 export interface Row {
@@ -52,7 +53,7 @@ export function readTable(file: string, delimiter: string): Table {
   for (const { line, cells } of rows) {
     if (cells.length !== columns.length) {
       throw new OptionError(
-        `${file}, line ${line}: ${cells.length} cells; expected ${columns.length}, as in the header`,
+        `${file}, line ${line}: ${plural(cells.length, "cell")}; expected ${columns.length}, as in the header`,
       );
     }
   }

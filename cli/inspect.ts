@@ -124,7 +124,7 @@ function closing(tensors: readonly { name: string; elements: number; statistics:
   const total = `The file has ${plural(tensors.length, "tensor")} with ${plural(elements, "number")}`;
   if (bad.length === 0) return `${total}; all are finite where the dtype is a number.`;
   const nonFinite = bad.reduce((sum, { statistics }) => sum + statistics!.nonFinite, 0);
-  return `${total}; ${count(nonFinite)} are NaN or infinite, in ${bad.map(({ name }) => printable(name)).join(", ")}.`;
+  return `${total}; not finite: ${plural(nonFinite, "number")} in ${bad.map(({ name }) => printable(name)).join(", ")}.`;
 }
 
 /** Text without control characters, which could change what a terminal shows. */

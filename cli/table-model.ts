@@ -2,6 +2,7 @@
 import { type Core, OptionError } from "lanewise";
 import * as nn from "lanewise/nn";
 import { type Column, widthOf } from "./columns.js";
+import { plural } from "./words.js";
 
 export type Task = "regression" | "classification";
 
@@ -32,10 +33,12 @@ export function loadTableModel(core: Core, file: string, bytes: Uint8Array): { m
   const inputs = widthOf(info.columns);
   const outputs = info.labels?.length ?? 1;
   if (model.inputShape.length !== 1 || model.inputs !== inputs) {
-    throw new OptionError(`${file}: the network has ${model.inputs} inputs; expected ${inputs}, as its columns have`);
+    throw new OptionError(
+      `${file}: the network has ${plural(model.inputs, "input")}; expected ${inputs}, as its columns have`,
+    );
   }
   if (model.outputs !== outputs) {
-    throw new OptionError(`${file}: the network has ${model.outputs} outputs; expected ${outputs}`);
+    throw new OptionError(`${file}: the network has ${plural(model.outputs, "output")}; expected ${outputs}`);
   }
   return { model, info };
 }

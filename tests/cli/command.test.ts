@@ -47,10 +47,11 @@ describe("help", () => {
   it.each([["--help"], ["help"]])("%s names the commands", (...args) => {
     const { status, stdout, stderr } = lanewise(...args);
     expect([status, stderr]).toEqual([0, ""]);
-    for (const command of ["doctor", "bench", "train"]) expect(stdout).toMatch(new RegExp(`^ +${command} .+`, "m"));
+    for (const command of ["doctor", "bench", "train", "predict", "inspect", "worker"])
+      expect(stdout).toMatch(new RegExp(`^ +${command} .+`, "m"));
   });
 
-  it.each(["doctor", "bench", "train"])("of %s names its options", (command) => {
+  it.each(["doctor", "bench", "train", "predict"])("of %s names its options", (command) => {
     const { status, stdout } = lanewise(command, "--help");
     expect(status).toBe(0);
     expect(stdout).toContain(`Usage: lanewise ${command} [options]`);
@@ -103,7 +104,9 @@ describe("doctor", () => {
     const { status, stdout, stderr } = lanewise("doctor");
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toContain("simd passed its self-test");
-    expect(stdout).toMatch(/^ok {2}digest [0-9a-f]{16}: /m);
+    expect(stdout).toMatch(
+      /^ok {2}All \d exact cores have the results of the release, bit for bit: digest\s[0-9a-f]{16}\.$/m,
+    );
     expect(stdout).not.toContain(ESCAPE);
   });
 
@@ -129,8 +132,9 @@ describe("bench", () => {
   it("prints a complete report in JSON", () => {
     const { status, stdout, stderr } = lanewise(...QUICK, "--threads", "2", "--json");
     expect([status, stderr]).toEqual([0, ""]);
-    const { lanewise: measured, environment, results } = JSON.parse(stdout) as Report;
+    const { lanewise: measured, environment, units, results } = JSON.parse(stdout) as Report;
     expect(measured).toBe(version);
+    expect(units).toEqual({ median: "ms", spread: "ms", rate: "see unit" });
     expect(Object.keys(environment)).toEqual(["runtime", "engine", "cpu", "platform", "date"]);
     const rows = results.map(({ kind, size, backend }) => `${kind} ${size} ${backend}`);
     const jobs = ["step 64", "product 4", "product 8"];
@@ -168,7 +172,8 @@ describe("train", () => {
   it("learns digits that it has not seen, with the same bits on both backends", () => {
     const { status, stdout, stderr } = lanewise("train", "--epochs", "4", "--json");
     expect([status, stderr]).toEqual([0, ""]);
-    const { runs, sameBits } = JSON.parse(stdout);
+    const { runs, sameBits, units } = JSON.parse(stdout);
+    expect(units).toMatchObject({ millisecondsPerStep: "ms", accuracy: "share from 0 to 1" });
     expect(sameBits).toBe(true);
     expect(runs.map(({ backend }: { backend: string }) => backend)).toEqual(["wasm", "js"]);
     for (const { accuracy, epochs, steps } of runs) {
@@ -181,7 +186,7 @@ describe("train", () => {
   it("says so in words", () => {
     const { stdout } = lanewise("train", "--epochs", "1");
     expect(stdout).toMatch(/^1,600 handwritten digits .* 400 held out$/m);
-    expect(stdout).toContain("The 13,258 parameters that came out are equal bit for bit.");
+    expect(stdout).toContain("All 13,258 trained parameters are bit-identical on both backends.");
   });
 });
 
@@ -254,7 +259,7 @@ describe("a bar", () => {
 describe("the guide", () => {
   const guide = readFileSync(new URL("docs/guide/cli.md", root), "utf8");
 
-  it.each(["doctor", "bench", "train"])("names every option of %s", (command) => {
+  it.each(["doctor", "bench", "train", "predict", "inspect"])("names every option of %s", (command) => {
     const names = lanewise(command, "--help").stdout.match(/--[a-z-]+(?= )/g)!;
     expect(names).toContain("--json");
     const section = guide.split("\n## ").find((text) => text.startsWith(command))!;
@@ -265,7 +270,15 @@ describe("the guide", () => {
 describe("what lies beside it", () => {
   it("are the licences of all that is in it", () => {
     const licenses = readFileSync(new URL("dist/cli/LICENSES.md", root), "utf8");
-    for (const name of ["commander", "cli-progress", "tinybench", "string-width", "digits.br"]) {
+    for (const name of [
+      "commander",
+      "cli-progress",
+      "csv-parse",
+      "csv-stringify",
+      "tinybench",
+      "string-width",
+      "digits.br",
+    ]) {
       expect(licenses).toMatch(new RegExp(`^## ${name}`, "m"));
     }
     expect(licenses.match(/Permission is hereby granted/g)!.length).toBe(licenses.match(/^## /gm)!.length - 1);
@@ -274,7 +287,9 @@ describe("what lies beside it", () => {
   it("is the library, which it does not hold a second time", () => {
     const source = readFileSync(file, "utf8");
     const imports = [...source.matchAll(/from"(\.\.[^"]+)"/g)].map(([, path]) => path!);
-    expect(new Set(imports)).toEqual(new Set(["../default/index.js", "../default/nn.js"]));
+    expect(new Set(imports)).toEqual(
+      new Set(["index", "nn", "checkpoint", "distributed"].map((name) => `../default/${name}.js`)),
+    );
     for (const path of imports) expect(existsSync(new URL(`dist/cli/${path}`, root))).toBe(true);
     expect(source).not.toContain("0061736d");
   });
