@@ -3,7 +3,7 @@
 export { gemm_f32, gemm_scratch_bytes } from "./gemm/gemm";
 export { accumulate_f32 } from "./optim/accumulate";
 export { adam_f32 } from "./optim/adam";
-export { measure_f32 } from "./optim/condition";
+export { measure_f32 } from "./optim/transform";
 export { rmsprop_f32 } from "./optim/rmsprop";
 export { sgd_f32 } from "./optim/sgd";
 export { is_relaxed } from "./simd";

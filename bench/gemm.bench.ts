@@ -1,4 +1,4 @@
-import { Random } from "lanewise/nn";
+import { Random } from "../src/random.js";
 import { gamma } from "./check.js";
 import { type Contestant, type Operands, storedShapes } from "./contestant.js";
 import type { Native } from "./native.js";

@@ -1,15 +1,16 @@
 // Lanewise's cores against a plain loop and the machine's own limits, and with --peers against other packages.
-import { accessSync, constants, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { writeFileSync } from "node:fs";
 import { SingleBar } from "cli-progress";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { type Line, saveChart } from "./chart.js";
 import type { Contestant } from "./contestant.js";
 import { productJob, readBackJob } from "./gemm.bench.js";
-import { BASELINE, FALLBACK, lanewiseContestants } from "./lanewise.js";
+import { lanewiseContestants } from "./lanewise.js";
+import { BASELINE, FALLBACK } from "./library.js";
 import { compileNative } from "./native.js";
 import { NETWORKS, networkJob } from "./nn.bench.js";
 import { STEP_FAMILIES, stepJob } from "./optim.bench.js";
+import { parseCount, parseFile, parseNames } from "./options.js";
 import { loadPeers } from "./peers.js";
 import { plainLoop } from "./plain.js";
 import { startPyTorch } from "./pytorch.js";
@@ -40,7 +41,7 @@ const FAMILIES = [...Object.keys(STEP_FAMILIES), ...Object.keys(SHAPES), "networ
 
 const options = new Command("npm run bench --")
   .description("Time steps, products and training steps in Lanewise, beside plain loops, native C and other packages.")
-  .option("--only <families>", `some of ${FAMILIES.join(", ")}, with commas between`, parseFamilies, FAMILIES)
+  .option("--only <families>", `some of ${FAMILIES.join(", ")}, with commas between`, parseNames(FAMILIES), FAMILIES)
   .option("--peers", "measure the packages of bench/peers too, and PyTorch where it is installed")
   .option("--python <program>", "the Python that has PyTorch", "python3")
   .option("--rounds <count>", "turns of each side", parseCount, 10)
@@ -197,27 +198,4 @@ function linesOf(rows: readonly Row[], sides: readonly string[]): Line[] {
     const color = name.split(" ").flatMap((word) => COLORS[word] ?? [])[0]!;
     return [{ name, color, limit, points: limit ? points.map(([n]) => [n, peak] as const) : points }];
   });
-}
-
-function parseFamilies(text: string): string[] {
-  const families = text.split(",");
-  const unknown = families.find((name) => !FAMILIES.includes(name));
-  if (unknown !== undefined) throw new InvalidArgumentError(`${unknown} is none of ${FAMILIES.join(", ")}.`);
-  return families;
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError("Expected an integer of at least 1.");
-  return count;
-}
-
-/** A file that can be written: better known now than after the measuring. */
-function parseFile(file: string): string {
-  try {
-    accessSync(dirname(file), constants.W_OK);
-  } catch {
-    throw new InvalidArgumentError("There is no such folder to write into.");
-  }
-  return file;
 }

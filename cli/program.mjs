@@ -24,11 +24,18 @@ const OPTIMIZERS = {
   Adam: [{ amsgrad: true, beta1: 0.3, weightDecay: 0.01, emaDecay: 0.9 }],
   AdamW: [{ learningRate: 0.01, clipNorm: 1 }],
   AdaGrad: [{ learningRateDecay: 0.1, initialScale: 0.1, weightDecay: 0.01 }],
+  NAdam: [{ beta1: 0.3, momentumDecay: 0.1, weightDecay: 0.01 }],
+  Lion: [{ learningRate: 0.01, weightDecay: 0.1, clipNorm: 1 }],
+  Adafactor: [{ learningRate: 0.5, beta2Decay: -0.3, weightDecay: 0.1 }],
+  Muon: [{ learningRate: 0.1, momentum: 0.3, nesterov: false, rateAdjustment: "matchRmsAdamW" }],
   SGD: [
     { momentum: 0.9, learningRate: 0.1 },
     { momentum: 0.9, nesterov: true, weightDecay: 0.01, clipNorm: 1 },
   ],
 };
+
+/** Optimizers that take no vectors. */
+const OF_MATRICES = ["Muon"];
 
 /** Products on both sides of every threshold: rows, columns, tiles, blocks, and what threads share. */
 const PRODUCTS = [
@@ -78,23 +85,25 @@ async function optimizers(core, lanewise, pause) {
     for (const options of [{}, ...(OPTIMIZERS[name] ?? [])]) {
       await pause();
       const set = Object.entries(options).map(([key, value]) => `${key} ${typeof value === "function" ? "…" : value}`);
-      digests[[name, ...set].join(", ")] = hash((add) => steps(core, lanewise[name], options, add));
+      digests[[name, ...set].join(", ")] = hash((add) =>
+        steps(core, lanewise[name], OF_MATRICES.includes(name), options, add),
+      );
     }
   }
   return digests;
 }
 
 /** One parameter that is large enough for threads to share, one with an odd end, and one that is a plain array. */
-function steps(core, Optimizer, options, add) {
+function steps(core, Optimizer, isOfMatrices, options, add) {
   const parameters = {
-    large: core.tensor([20_011], uneven),
+    large: core.tensor(isOfMatrices ? [137, 146] : [20_011], uneven),
     small: core.tensor([3, 5], uneven),
-    plain: Float32Array.from({ length: 23 }, (_, i) => uneven(i)),
+    plain: isOfMatrices ? core.tensor([23, 1], uneven) : Float32Array.from({ length: 23 }, (_, i) => uneven(i)),
   };
   const optimizer = new Optimizer(core, parameters, options);
   for (let step = 0; step < 3; step++) {
     optimizer.step({
-      large: Float32Array.from({ length: 20_011 }, (_, i) => uneven(i + 5 * step)),
+      large: Float32Array.from({ length: parameters.large.size }, (_, i) => uneven(i + 5 * step)),
       small: Float32Array.from({ length: 15 }, (_, i) => uneven(i * step)),
       plain: step === 1 ? undefined : Float32Array.from({ length: 23 }, (_, i) => 1 / (i + 1)),
     });

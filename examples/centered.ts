@@ -41,7 +41,7 @@ await runAsMain(import.meta.url, async () => {
   );
   console.log(`centered  ${settledMean(centered).toFixed(3)}   about 1/${NOISE} = ${(1 / NOISE).toFixed(3)}`);
 
-  const line = (lengths: number[]): Point[] => lengths.map((length, i) => [i + 1, length / gradients[i]]);
+  const line = (lengths: number[]): Point[] => lengths.map((length, i) => [i + 1, length / gradients[i]!]);
   savePlot(
     "centered",
     "What RMSProp makes of a gradient of 1 ± 0.25",

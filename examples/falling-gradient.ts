@@ -26,7 +26,7 @@ export async function run(): Promise<Result> {
 await runAsMain(import.meta.url, async () => {
   const { rmsprop, sgd } = await run();
   const print = (name: string, lengths: number[], recovery: string) => {
-    const columns = [100, 101, 150, 400].map((step) => lengths[step - 1].toExponential(2).padStart(10));
+    const columns = [100, 101, 150, 400].map((step) => lengths[step - 1]!.toExponential(2).padStart(10));
     console.log(name.padEnd(12), ...columns, recovery.padStart(12));
   };
   console.log("length of step      100        101        150        400    recovered");

@@ -19,9 +19,9 @@ export async function run(): Promise<Paths[]> {
   using core = await createCore();
   return [1 / 16, 1, 3, 4].map((c) => {
     const descend = (optimizer: (point: Float32Array) => RMSProp | SGD) => {
-      const gradient = ([x1, x2]: Float64Array) => [c * 0.2 * x1, c * 4 * x2];
-      const { trace } = minimize(([x1, x2]) => c * f(x1, x2), [-5, -2], { optimizer, gradient, iterations: 40 });
-      return trace.map(({ point: [x1, x2] }): Point => [x1, x2]);
+      const gradient = ([x1, x2]: Float64Array) => [c * 0.2 * x1!, c * 4 * x2!];
+      const { trace } = minimize(([x1, x2]) => c * f(x1!, x2!), [-5, -2], { optimizer, gradient, iterations: 40 });
+      return trace.map(({ point: [x1, x2] }): Point => [x1!, x2!]);
     };
     const rmsprop = (eps: number) =>
       descend((point) => new RMSProp(core, point, { learningRate: 0.2, decay: 0.9, eps }));
@@ -32,7 +32,7 @@ export async function run(): Promise<Paths[]> {
 
 /** The largest distance in a coordinate between points of the same step. */
 export function distance(path: Point[], other: Point[]): number {
-  return Math.max(...path.flatMap(([x1, x2], i) => [Math.abs(x1 - other[i][0]), Math.abs(x2 - other[i][1])]));
+  return Math.max(...path.flatMap(([x1, x2], i) => [Math.abs(x1 - other[i]![0]), Math.abs(x2 - other[i]![1])]));
 }
 
 await runAsMain(import.meta.url, async () => {
@@ -44,7 +44,7 @@ await runAsMain(import.meta.url, async () => {
     const [exact, largeEps, sgd] = (["rmsprop", "largeEps", "sgd"] as const).map((key) =>
       distance(path[key], reference[key]).toPrecision(2),
     );
-    console.log(`${c}`.padStart(6), exact.padStart(16), largeEps.padStart(19), sgd.padStart(10));
+    console.log(`${c}`.padStart(6), exact!.padStart(16), largeEps!.padStart(19), sgd!.padStart(10));
   }
   savePlot(
     "loss-scale",

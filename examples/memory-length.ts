@@ -18,9 +18,9 @@ export async function run(): Promise<Memory[]> {
     using optimizer = new RMSProp(core, new Float32Array(1), { decay });
     const squareAverages = Array.from({ length: 3001 }, (_, i) => {
       optimizer.step(Float32Array.of(i === 0 ? 1 : 0));
-      return optimizer.state().parameters["0"].squareAverage![0];
+      return optimizer.state().parameters["0"]!.squareAverage![0];
     });
-    const remembered = squareAverages.map((v) => v / squareAverages[0]);
+    const remembered = squareAverages.map((v) => v! / squareAverages[0]!);
     return { decay, remembered, length: remembered.findIndex((share) => share < 1 / Math.E) };
   });
 }

@@ -36,7 +36,7 @@ export function savePlot(
     });
   let left = 16;
   const legend = Object.keys(lines).map((label, index) => {
-    const entry = write(`● ${label}`, left, 44, { fill: COLORS[index], fontSize: 13 });
+    const entry = write(`● ${label}`, left, 44, { fill: COLORS[index]!, fontSize: 13 });
     left += 32 + 7.5 * label.length;
     return entry;
   });
@@ -52,7 +52,7 @@ export function savePlot(
     ...options,
     marks: [
       ...marks,
-      ...Object.values(lines).map((points, index) => Plot.line(points, { stroke: COLORS[index], clip: true })),
+      ...Object.values(lines).map((points, index) => Plot.line(points, { stroke: COLORS[index]!, clip: true })),
       write(title, 16, 16, { fontSize: 17, fontWeight: 600 }),
       ...legend,
     ],

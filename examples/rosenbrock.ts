@@ -4,14 +4,15 @@ import { runAsMain } from "./main.js";
 import { contours, type Point, savePlot } from "./plot.js";
 
 const f = (x: number, y: number) => (1 - x) ** 2 + 100 * (y - x * x) ** 2;
+const df = (x: number, y: number) => [-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)];
 
 /** The descent from (−1.2, 1) with each learning rate. */
 export async function run(): Promise<{ constant: MinimizeStep[]; falling: MinimizeStep[] }> {
   using core = await createCore();
   const descend = (learningRate: number | Schedule) =>
-    minimize(([x, y]) => f(x, y), [-1.2, 1], {
+    minimize(([x, y]) => f(x!, y!), [-1.2, 1], {
       optimizer: (point) => new RMSProp(core, point, { learningRate, decay: 0.9 }),
-      gradient: ([x, y]) => [-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)],
+      gradient: ([x, y]) => df(x!, y!),
       iterations: 10_000,
     }).trace;
   return { constant: descend(0.01), falling: descend((iteration) => 0.01 * 0.999 ** iteration) };
@@ -21,7 +22,7 @@ await runAsMain(import.meta.url, async () => {
   const { constant, falling } = await run();
   console.log("  step   f at the rate 0.01   f at 0.01·0.999ᵗ");
   for (const i of [0, 100, 300, 1000, 3000, 10_000]) {
-    const values = [constant, falling].map((trace) => trace[i].value.toExponential(2).padStart(18));
+    const values = [constant, falling].map((trace) => trace[i]!.value.toExponential(2).padStart(18));
     console.log(`${i}`.padStart(6), ...values);
   }
   const [x, y] = falling.at(-1)!.point;
@@ -38,7 +39,7 @@ await runAsMain(import.meta.url, async () => {
   savePlot(
     "rosenbrock-path",
     "Rosenbrock's function from (−1.2, 1) to (1, 1)",
-    { "learning rate 0.01·0.999ᵗ": falling.map(({ point: [x, y] }) => [x, y]) },
+    { "learning rate 0.01·0.999ᵗ": falling.map(({ point: [x, y] }) => [x!, y!]) },
     {
       x: { label: "x" },
       y: { label: "y" },

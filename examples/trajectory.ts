@@ -9,9 +9,9 @@ const f = (x1: number, x2: number) => 0.1 * x1 ** 2 + 2 * x2 ** 2;
 /** The start and the points after each of 20 steps. */
 export async function run(): Promise<MinimizeStep[]> {
   using core = await createCore();
-  const { trace } = minimize(([x1, x2]) => f(x1, x2), [-5, -2], {
+  const { trace } = minimize(([x1, x2]) => f(x1!, x2!), [-5, -2], {
     optimizer: (point) => new RMSProp(core, point, { learningRate: 0.4, decay: 0.9, eps: 1e-6 }),
-    gradient: ([x1, x2]) => [0.2 * x1, 4 * x2],
+    gradient: ([x1, x2]) => [0.2 * x1!, 4 * x2!],
     iterations: 20,
   });
   return trace;
@@ -23,7 +23,7 @@ await runAsMain(import.meta.url, async () => {
   for (const { iteration, point, value } of trace) {
     console.log(`${iteration}`.padStart(4), ...[...point, value].map((number) => number.toFixed(6).padStart(10)));
   }
-  const path = trace.map(({ point: [x1, x2] }): Point => [x1, x2]);
+  const path = trace.map(({ point: [x1, x2] }): Point => [x1!, x2!]);
   savePlot(
     "trajectory",
     "0.1·x₁² + 2·x₂² from (−5, −2), learning rate 0.4, decay 0.9",

@@ -39,9 +39,9 @@ export async function run(): Promise<{ losses: number[]; curves: { iteration: nu
 await runAsMain(import.meta.url, async () => {
   const { losses, curves } = await run();
   for (let i = 0; i <= ITERATIONS; i += 100) {
-    console.log(`iteration ${`${i}`.padStart(4)}  loss ${losses[i].toFixed(6)}`);
+    console.log(`iteration ${`${i}`.padStart(4)}  loss ${losses[i]!.toFixed(6)}`);
   }
-  const curve = (values: Float32Array): Point[] => Array.from(values, (value, i) => [x[i], value]);
+  const curve = (values: Float32Array): Point[] => Array.from(values, (value, i) => [x[i]!, value]);
   savePlot(
     "two-hidden-layers",
     "A 1-10-5-1 network with ReLU learns a sine",

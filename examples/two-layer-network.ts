@@ -53,11 +53,11 @@ export async function run(): Promise<{ losses: number[]; predictions: Float32Arr
 await runAsMain(import.meta.url, async () => {
   const { losses, predictions } = await run();
   for (let i = 0; i <= ITERATIONS; i += 100) {
-    console.log(`iteration ${`${i}`.padStart(4)}  loss ${losses[i].toFixed(6)}`);
+    console.log(`iteration ${`${i}`.padStart(4)}  loss ${losses[i]!.toFixed(6)}`);
   }
   const { y } = makeSamples();
   for (let i = 0; i < 3; i++) {
-    console.log(`sample ${i}: target ${y[i].toFixed(3)}, predicted ${predictions[i].toFixed(3)}`);
+    console.log(`sample ${i}: target ${y[i]!.toFixed(3)}, predicted ${predictions[i]!.toFixed(3)}`);
   }
   savePlot(
     "two-layer-network",

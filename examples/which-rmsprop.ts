@@ -45,7 +45,7 @@ await runAsMain(import.meta.url, async () => {
   console.log(`θ⁴/4 from θ = 1, learning rate ${LEARNING_RATE}, everything else as the framework has it. θ after\n`);
   console.log("steps".padEnd(16), ...shown.map((step) => `${step}`.padStart(11)));
   for (const [dialect, path] of Object.entries(paths)) {
-    console.log(dialect.padEnd(16), ...shown.map((step) => path[step].toFixed(7).padStart(11)));
+    console.log(dialect.padEnd(16), ...shown.map((step) => path[step]!.toFixed(7).padStart(11)));
   }
   const line = (dialect: DialectName): Point[] => paths[dialect].map((theta, step) => [step, theta]);
   savePlot(

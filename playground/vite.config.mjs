@@ -17,8 +17,8 @@ export default defineConfig({
   define: { LANEWISE_VERSION: JSON.stringify(version) },
   resolve: {
     alias: [
-      { find: /^lanewise$/, replacement: dist("entry/inline.js") },
-      { find: /^lanewise\/(nn|checkpoint)$/, replacement: dist("$1/index.js") },
+      { find: /^lanewise$/, replacement: dist("default/index.js") },
+      { find: /^lanewise\/(nn|checkpoint)$/, replacement: dist("default/$1.js") },
     ],
   },
   worker: { format: "es" },

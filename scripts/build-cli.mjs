@@ -21,8 +21,8 @@ const library = {
 };
 
 // The twin's: every backend must have these bits.
-const js = await import("../dist/entry/js.js");
-const { digest } = await program(js, await import("../dist/nn/index.js"), { backend: "js" });
+const js = await import("../dist/default/js.js");
+const { digest } = await program(js, await import("../dist/default/nn.js"), { backend: "js" });
 
 const { metafile } = await build({
   entryPoints: { lanewise: "cli/main.ts" },

@@ -1,16 +1,11 @@
 // Compiles the binaries, and writes those that are carried inside the JavaScript as modules with a hexadecimal string
 // (docs/decisions/0003-hexadecimal-binaries.md); the threads' worker likewise, bundled into a string.
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import asc from "assemblyscript/asc";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
 import { build } from "esbuild";
-import { hoistConstants } from "./hoist-constants.mjs";
-import { schedule } from "./schedule.mjs";
-import { rewrite } from "./wat.mjs";
 
 // What an earlier build has written would be packed, too.
 rmSync("dist", { recursive: true, force: true });
@@ -41,83 +36,53 @@ const binaries = [
   },
 ];
 
-const wasmOpt = fileURLToPath(new URL("../node_modules/binaryen/bin/wasm-opt", import.meta.url));
-
-/** What asc enables by itself, and SIMD. */
-const FEATURES = ["mutable-globals", "nontrapping-float-to-int", "sign-ext", "bulk-memory", "simd", "relaxed-simd"];
-
-// What an earlier build has written would be published, too.
-rmSync("build/wasm", { recursive: true, force: true });
-mkdirSync("build/wasm", { recursive: true });
-/** Binaries by what they depend on: a build compiles only what has changed. */
-const CACHE = "node_modules/.cache/lanewise";
-const recipe = [
-  "asconfig.json",
-  ...["build-wasm", "schedule", "hoist-constants", "wat"].map((name) => `scripts/${name}.mjs`),
-];
-const versions = ["assemblyscript", "binaryen"].map(
-  (name) => createRequire(import.meta.url)(`${name}/package.json`).version,
-);
-
 const generated = new URL("../src/backend/wasm/binaries/", import.meta.url);
 rmSync(generated, { recursive: true, force: true });
 mkdirSync(generated, { recursive: true });
+mkdirSync("build/wasm", { recursive: true });
 
-/** Compiles a binary into build/wasm, or takes it from the cache; whether its text has a register tile. */
+// Compiling takes most of the time of a build. A binary whose sources and tools are the same is taken as it is.
+const CACHE = "build/wasm/cache.json";
+const hash = (text) => createHash("sha256").update(text).digest("hex");
+const hashOf = (file) => (existsSync(file) ? hash(readFileSync(file)) : "missing");
+const tools = ["build-wasm", "compile-wasm", "hoist-constants", "schedule", "wat"]
+  .map((name) => `scripts/${name}.mjs`)
+  .concat(["assemblyscript", "binaryen"].map((name) => `node_modules/${name}/package.json`));
+const toolHash = hash(tools.map(hashOf).join());
+const cache = existsSync(CACHE) ? JSON.parse(readFileSync(CACHE, "utf8")) : {};
+const built = {};
+
+/** Whether a binary is there and everything that it was made of is the same. */
+function isCurrent(key, name) {
+  const { key: known, files = {}, binary } = cache[name] ?? {};
+  if (known !== key || binary !== hashOf(`build/wasm/${name}.wasm`)) return false;
+  return Object.entries(files).every(([file, text]) => hashOf(file) === text);
+}
+
+/** Worker threads that are free; as many as processors help, each holds the compiler. */
+const idle = Array.from({ length: Math.min(4, availableParallelism()) }, () => {
+  return new Worker(new URL("compile-wasm.mjs", import.meta.url));
+});
+const waiting = [];
+
 async function compile(binary) {
   const { name } = binary;
-  const outFile = `build/wasm/${name}.wasm`;
-  const cached = `${CACHE}/${keyOf(binary)}`;
-  if (!existsSync(`${cached}.json`)) {
-    const { hasTile } = await compileAnew(binary, outFile);
-    mkdirSync(CACHE, { recursive: true });
-    copyFileSync(outFile, `${cached}.wasm`);
-    writeFileSync(`${cached}.json`, JSON.stringify({ name, hasTile }));
+  const key = hash(JSON.stringify([toolHash, binary]));
+  if (!isCurrent(key, name)) {
+    const worker = idle.pop() ?? (await new Promise((resolve) => waiting.push(resolve)));
+    worker.postMessage(binary);
+    const [{ error, result }] = await once(worker, "message");
+    const next = waiting.shift();
+    if (next) next(worker);
+    else idle.push(worker);
+    if (error) throw error;
+    const files = Object.fromEntries(result.files.map((file) => [file, hashOf(file)]));
+    cache[name] = { key, files, binary: hashOf(`build/wasm/${name}.wasm`), hasTile: result.hasTile };
+    // At once: another binary may have an error.
+    writeFileSync(CACHE, JSON.stringify(cache));
   }
-  copyFileSync(`${cached}.wasm`, outFile);
-  return JSON.parse(readFileSync(`${cached}.json`, "utf8")).hasTile;
-}
-
-/** What a binary depends on: its sources, its options, the compilers and the scripts that rewrite it. */
-function keyOf({ target, entries, embedded, isFamily = false }) {
-  const hash = createHash("sha256").update(JSON.stringify({ target, entries, embedded, isFamily, versions }));
-  for (const file of [...recipe, ...[...new Set(entries.flatMap((entry) => [...sourcesOf(entry)]))].sort()]) {
-    hash.update(file).update(readFileSync(file));
-  }
-  return hash.digest("hex");
-}
-
-/** A source file and all that it imports. */
-function sourcesOf(file, found = new Set()) {
-  if (found.has(file)) return found;
-  found.add(file);
-  for (const [, path] of readFileSync(file, "utf8").matchAll(/ from "(\..+?)"/g)) {
-    sourcesOf(`${join(dirname(file), path)}.ts`, found);
-  }
-  return found;
-}
-
-async function compileAnew({ target, entries, embedded, isFamily = false }, outFile) {
-  const { error, stderr } = await asc.main([...entries, "--target", target, "--outFile", outFile]);
-  if (error) {
-    process.stderr.write(`${stderr}`);
-    throw error;
-  }
-  if (embedded) {
-    // A second pass over AssemblyScript's own finds a little more: 0.2 KB of the compressed size.
-    const flags = FEATURES.map((feature) => `--enable-${feature}`);
-    execFileSync(process.execPath, [wasmOpt, outFile, "-O3", ...flags, "-o", outFile]);
-  }
-  let hasTile = false;
-  rewrite(
-    outFile,
-    (text) => {
-      hasTile = text.includes('(import "schedule"');
-      return schedule(isFamily ? hoistConstants(text) : text, embedded);
-    },
-    !embedded,
-  );
-  return { hasTile };
+  built[name] = cache[name];
+  return built[name].hasTile;
 }
 
 const hexOf = (name) => readFileSync(`build/wasm/${name}.wasm`).toString("hex");
@@ -126,19 +91,26 @@ function writeModule(name, text) {
   writeFileSync(new URL(`${name}.ts`, generated), `// Generated by scripts/build-wasm.mjs from assembly/.\n${text}`);
 }
 
-/** Families with products, which have larger tiles in wide mode. */
-const wide = [];
-for (const binary of binaries) {
+/** Compiles a binary, and for a family with products the one for wide mode, whose tiles are larger: its name. */
+async function make(binary) {
   const { name } = binary;
   const hasTile = await compile(binary);
-  if (!binary.embedded) continue;
-  writeModule(name, `export const binary: string =\n  "${hexOf(name)}";\n`);
-  if (!binary.isFamily || !hasTile) continue;
+  if (binary.embedded) writeModule(name, `export const binary: string =\n  "${hexOf(name)}";\n`);
+  if (!binary.isFamily || !hasTile) return undefined;
   await compile({ ...binary, name: `${name}-wide`, target: "wide" });
-  wide.push(name);
+  return name;
 }
+
+const wide = (await Promise.all(binaries.map(make))).filter((name) => name !== undefined);
+for (const worker of idle) worker.unref();
 const entries = wide.map((name) => `  ${name}: "${hexOf(`${name}-wide`)}",\n`).join("");
 writeModule("wide-families", `export const binaries: Readonly<Record<string, string>> = {\n${entries}};\n`);
+
+// What an earlier build has written would be published, too.
+for (const file of readdirSync("build/wasm")) {
+  if (!(file.split(".")[0] in built)) rmSync(`build/wasm/${file}`, { recursive: true });
+}
+writeFileSync(CACHE, JSON.stringify(built));
 
 // The threads' worker, as the string that they are started with.
 const { outputFiles } = await build({

@@ -1,6 +1,6 @@
 // Puts the binaries beside the JavaScript, for `lanewise/wasm/*.wasm`; those of the core also for a shared memory.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { SHARED_IMPORT, UNSHARED_IMPORT } from "../dist/backend/wasm/instantiate.js";
+import { SHARED_IMPORT, UNSHARED_IMPORT } from "../src/backend/wasm/instantiate.js";
 
 /** Binaries that exist inside the JavaScript only, or for tests only. */
 const UNPUBLISHED = /^(debug|elementary|(.+-)?wide)\.wasm$/;

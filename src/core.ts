@@ -63,6 +63,8 @@ export class Core {
   #reason: string;
   #scratch = { ptr: 0, bytes: 0 };
   readonly #kernels = new Map<string, unknown>();
+  /** Goes up whenever a tensor may have been disposed or moved: who has checked some need not while it stays. @internal */
+  changes = 0;
   /** Tensors of the scope that is running. */
   #scope: Set<Tensor> | undefined;
   /** @internal */
@@ -231,6 +233,7 @@ export class Core {
 
   /** @internal */
   release(ptr: number): void {
+    this.changes++;
     this.#backend?.allocator.free(ptr);
   }
 

@@ -13,18 +13,22 @@ export {
   ShapeError,
 } from "./errors.js";
 export { type MatmulOptions, matmul } from "./linalg/matmul.js";
+export { Adafactor, type AdafactorGroupOptions, type AdafactorOptions } from "./optim/adafactor.js";
 export { AdaGrad, type AdaGradGroupOptions, type AdaGradOptions } from "./optim/adagrad.js";
 export { Adam, type AdamGroupOptions, type AdamOptions, AdamW } from "./optim/adam.js";
 export type { DialectName } from "./optim/dialects.js";
+export { Lion, type LionGroupOptions, type LionOptions } from "./optim/lion.js";
 export { type MinimizeOptions, type MinimizeResult, type MinimizeStep, minimize } from "./optim/minimize.js";
+export { Muon, type MuonGroupOptions, type MuonOptions } from "./optim/muon.js";
+export { NAdam, type NAdamGroupOptions, type NAdamOptions } from "./optim/nadam.js";
+export type { Optimizer } from "./optim/optimizer.js";
 export type {
   GroupOptions,
-  Optimizer,
   OptimizerDescription,
   OptionChanges,
   Schedule,
   StepOptions,
-} from "./optim/optimizer.js";
+} from "./optim/options.js";
 export type {
   Gradient,
   GradientSet,
@@ -37,23 +41,16 @@ export type {
 } from "./optim/parameters.js";
 export { RMSProp, type RMSPropGroupOptions, type RMSPropOptions } from "./optim/rmsprop.js";
 export type { RowIndices } from "./optim/rows.js";
+export { joinSchedules, scaleSchedule, warmup } from "./optim/schedules/combine.js";
+export { cosineDecay, cosineRestarts } from "./optim/schedules/cosine.js";
+export { constantSchedule, exponentialDecay, linearSchedule, stepDecay } from "./optim/schedules/decay.js";
+export { type OneCycleOptions, oneCycle } from "./optim/schedules/one-cycle.js";
 export {
-  constantSchedule,
-  cosineDecay,
-  cosineRestarts,
-  exponentialDecay,
-  joinSchedules,
-  linearSchedule,
-  type OneCycleOptions,
-  oneCycle,
   type PlateauOptions,
   type PlateauSchedule,
   type PlateauState,
   reduceOnPlateau,
-  scaleSchedule,
-  stepDecay,
-  warmup,
-} from "./optim/schedules.js";
+} from "./optim/schedules/plateau.js";
 export { SGD, type SGDGroupOptions, type SGDOptions } from "./optim/sgd.js";
 export type { OptimizerState, ParameterState } from "./optim/state.js";
 export type { NestedArray, Shape, Tensor, TensorSource } from "./tensor.js";

@@ -38,7 +38,7 @@ export class Tensor {
   readonly dtype = "float32";
   readonly core: Core;
   /** Address in linear memory, in bytes; 0 once disposed. One over somebody else's block may be moved. @internal */
-  ptr: number;
+  readonly ptr: number;
   #view: Float32Array | undefined;
   /** Whether `dispose` gives the memory back. */
   #ownsMemory = true;
@@ -143,13 +143,20 @@ export class Tensor {
     return this.toString();
   }
 
+  /** Of one over somebody else's block: where that is now. @internal */
+  moveTo(ptr: number): void {
+    if (this.ptr === ptr) return;
+    (this as { ptr: number }).ptr = ptr;
+    this.core.changes++;
+  }
+
   /** Gives the memory back; a second call does nothing. */
   dispose(): void {
     if (this.ptr !== 0 && this.#ownsMemory) {
       this.core.release(this.ptr);
       this.core.leaks.forget(this);
     }
-    this.ptr = 0;
+    this.moveTo(0);
     this.#view = undefined;
   }
 

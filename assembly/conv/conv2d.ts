@@ -69,6 +69,7 @@ export function conv2d_f32(
   const w = windowAt(windowPtr);
   check(w);
   assert(!((windowPtr | x | weight | bias | y | scratch) & 3), "operands are 4-byte aligned");
+  assert(first + count <= w.batch * <u32>w.outHeight, "rows are those of y");
   const p = productAt(scratch);
   setForward(p, w);
   const patches = p.patches;
@@ -103,6 +104,7 @@ export function conv2d_backward_input_f32(
   const w = windowAt(windowPtr);
   check(w);
   assert(!((windowPtr | dy | weight | bias | dx | scratch) & 3), "operands are 4-byte aligned");
+  assert(first + count <= w.batch * <u32>w.inHeight, "rows are those of dx");
   if (!count || !w.inWidth || !w.inChannels) return;
   const p = productAt(scratch);
   const patches = p.patches;

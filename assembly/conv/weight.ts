@@ -88,6 +88,9 @@ export function conv2d_backward_weight_f32(
   const w = windowAt(windowPtr);
   check(w);
   assert(!((windowPtr | x | dy | dw | scratch) & 3), "operands are 4-byte aligned");
+  assert(
+    first + count <= <u32>(w.kernelHeight * w.kernelWidth) * (w.inChannels / w.groups), "rows are those of dw",
+  );
   if (!count || !w.outChannels) return;
   const q = gradientAt(scratch);
   set(q, w);

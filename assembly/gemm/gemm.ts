@@ -1,3 +1,4 @@
+import { ACTIVATION_RELU } from "../../src/abi/activation";
 import { activation_f32 } from "../nn/activation";
 import { add, loadLanes, mul, pmax, splat, storeLanes } from "../simd";
 import { KC, MC, MR, NC, NR, NV } from "./config";
@@ -5,7 +6,6 @@ import { LINES, sumLines, sumRows } from "./gemv";
 import { microkernel, Strided } from "./microkernel";
 import { packPanel } from "./pack";
 
-const RELU: i32 = 1;
 const ROW_BYTES: usize = NR * 4;
 /** A row of +0 that sums start from, and one of −0 that stands for no bias. */
 const ZEROS_BYTES: usize = 2 * ROW_BYTES;
@@ -93,10 +93,10 @@ function vector(
   const to = sums ? sums : y;
   if (bLine == 4) sumRows(n, k, x, xStep, b, bStep, to);
   else sumLines(n, k, x, b, bLine, to);
-  if (to != y || alpha != 1 || bias || activation == RELU) {
-    finish(1, n, to, 0, y, 0, alpha, beta, bias, biasStep, activation == RELU);
+  if (to != y || alpha != 1 || bias || activation == ACTIVATION_RELU) {
+    finish(1, n, to, 0, y, 0, alpha, beta, bias, biasStep, activation == ACTIVATION_RELU);
   }
-  if (activation > RELU) activation_f32(activation, n, y, y);
+  if (activation > ACTIVATION_RELU) activation_f32(activation, n, y, y);
 }
 
 /** One product; line and step strides in bytes. */
@@ -113,7 +113,7 @@ function product(
     v128.store(zeros + at, f32x4.splat(0));
     v128.store(zeros + at, f32x4.splat(-0.0), ROW_BYTES);
   }
-  const relu = activation == RELU;
+  const relu = activation == ACTIVATION_RELU;
   const packB = bLine != 4 || worthPackingB(m, n, k);
   const packA = packB && worthPackingA(n, k);
   // Unfinished sums wait in C itself, unless beta still needs what C holds.
@@ -141,7 +141,7 @@ function product(
       }
       pc += kc;
     } while (pc < k);
-    if (activation > RELU) {
+    if (activation > ACTIVATION_RELU) {
       for (let i: usize = 0; i < m; i++) activation_f32(activation, nc, cj + i * cRow, cj + i * cRow);
     }
   }

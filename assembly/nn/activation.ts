@@ -1,13 +1,6 @@
+import { ACTIVATION_IDENTITY, ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH } from "../../src/abi/activation";
 import { sigmoid, tanh } from "../math";
 import { add, loadLanes, mul, pmax, splat, storeLanes, sub, whereLess } from "../simd";
-
-/** The `activation` argument of kernels; ACTIVATION in src/backend/backend.ts. */
-const enum Activation {
-  Identity,
-  Relu,
-  Tanh,
-  Sigmoid,
-}
 
 /** Elements of y, and as many of dy, that a level-2 cache holds beside what else it has to. */
 const CACHED_COUNT: usize = 65536;
@@ -15,9 +8,9 @@ const CACHED_COUNT: usize = 65536;
 /** activation(x). Where `activation` is a constant, the choice costs nothing. */
 // @ts-ignore: decorator
 @inline export function activate<T>(activation: i32, x: T): T {
-  if (activation == Activation.Relu) return pmax<T>(x, splat<T>(0)); // NaN stays NaN, −0 stays −0
-  if (activation == Activation.Tanh) return tanh<T>(x);
-  if (activation == Activation.Sigmoid) return sigmoid<T>(x);
+  if (activation == ACTIVATION_RELU) return pmax<T>(x, splat<T>(0)); // NaN stays NaN, −0 stays −0
+  if (activation == ACTIVATION_TANH) return tanh<T>(x);
+  if (activation == ACTIVATION_SIGMOID) return sigmoid<T>(x);
   return x;
 }
 
@@ -25,8 +18,8 @@ const CACHED_COUNT: usize = 65536;
 // @ts-ignore: decorator
 @inline function backward<T>(activation: i32, y: T, dy: T): T {
   const one = splat<T>(1);
-  if (activation == Activation.Relu) return whereLess<T>(splat<T>(0), y, dy, splat<T>(0));
-  if (activation == Activation.Tanh) return mul<T>(dy, sub<T>(one, mul<T>(y, y)));
+  if (activation == ACTIVATION_RELU) return whereLess<T>(splat<T>(0), y, dy, splat<T>(0));
+  if (activation == ACTIVATION_TANH) return mul<T>(dy, sub<T>(one, mul<T>(y, y)));
   return mul<T>(mul<T>(dy, y), sub<T>(one, y));
 }
 
@@ -34,7 +27,7 @@ const CACHED_COUNT: usize = 65536;
 // @ts-ignore: decorator
 @inline function map(kind: i32, count: usize, x: usize, y: usize): void {
   const end = x + (count << 2);
-  for (const last = x + ((count >> 3) << 5); x < last; x += 32, y += 32) {
+  for (const last = x + ((count >> 3) << 5); x != last; x += 32, y += 32) {
     const x0 = v128.load(x);
     const x1 = v128.load(x, 16);
     const y0 = activate<v128>(kind, x0);
@@ -42,7 +35,7 @@ const CACHED_COUNT: usize = 65536;
     v128.store(y, y0);
     v128.store(y, y1, 16);
   }
-  for (; x < end; x += 4, y += 4) store<f32>(y, activate<f32>(kind, load<f32>(x)));
+  for (; x != end; x += 4, y += 4) store<f32>(y, activate<f32>(kind, load<f32>(x)));
 }
 
 /**
@@ -55,7 +48,7 @@ const CACHED_COUNT: usize = 65536;
 ): void {
   let s0 = splat<T>(0);
   let s1 = f32x4.splat(0), s2 = s1, s3 = s1;
-  const changes = activation != Activation.Identity;
+  const changes = activation != ACTIVATION_IDENTITY;
   for (; rows > 0; rows--, y += rowBytes, dy += rowBytes, dx += rowBytes) {
     const dx0 = changes ? backward<T>(activation, loadLanes<T>(y), loadLanes<T>(dy)) : loadLanes<T>(dy);
     if (width == 1) {
@@ -113,31 +106,31 @@ const CACHED_COUNT: usize = 65536;
 // One function for each kind: inlined into one, the loops would be merged again, with the choice inside.
 
 function relu(count: usize, x: usize, y: usize): void {
-  map(Activation.Relu, count, x, y);
+  map(ACTIVATION_RELU, count, x, y);
 }
 
 function tanhs(count: usize, x: usize, y: usize): void {
-  map(Activation.Tanh, count, x, y);
+  map(ACTIVATION_TANH, count, x, y);
 }
 
 function sigmoids(count: usize, x: usize, y: usize): void {
-  map(Activation.Sigmoid, count, x, y);
+  map(ACTIVATION_SIGMOID, count, x, y);
 }
 
 function identityBackward(rows: usize, columns: usize, y: usize, dy: usize, dx: usize, sums: usize): void {
-  mapBackward(Activation.Identity, rows, columns, y, dy, dx, sums);
+  mapBackward(ACTIVATION_IDENTITY, rows, columns, y, dy, dx, sums);
 }
 
 function reluBackward(rows: usize, columns: usize, y: usize, dy: usize, dx: usize, sums: usize): void {
-  mapBackward(Activation.Relu, rows, columns, y, dy, dx, sums);
+  mapBackward(ACTIVATION_RELU, rows, columns, y, dy, dx, sums);
 }
 
 function tanhBackward(rows: usize, columns: usize, y: usize, dy: usize, dx: usize, sums: usize): void {
-  mapBackward(Activation.Tanh, rows, columns, y, dy, dx, sums);
+  mapBackward(ACTIVATION_TANH, rows, columns, y, dy, dx, sums);
 }
 
 function sigmoidBackward(rows: usize, columns: usize, y: usize, dy: usize, dx: usize, sums: usize): void {
-  mapBackward(Activation.Sigmoid, rows, columns, y, dy, dx, sums);
+  mapBackward(ACTIVATION_SIGMOID, rows, columns, y, dy, dx, sums);
 }
 
 /**
@@ -147,9 +140,9 @@ function sigmoidBackward(rows: usize, columns: usize, y: usize, dy: usize, dx: u
  * Numerics: ULP errors in math.ts. relu keeps NaN, as PyTorch's does, and −0.
  */
 export function activation_f32(activation: i32, count: usize, xPtr: usize, yPtr: usize): void {
-  assert(activation > Activation.Identity && activation <= Activation.Sigmoid, "unknown activation");
-  if (activation == Activation.Relu) relu(count, xPtr, yPtr);
-  else if (activation == Activation.Tanh) tanhs(count, xPtr, yPtr);
+  assert(activation > ACTIVATION_IDENTITY && activation <= ACTIVATION_SIGMOID, "unknown activation");
+  if (activation == ACTIVATION_RELU) relu(count, xPtr, yPtr);
+  else if (activation == ACTIVATION_TANH) tanhs(count, xPtr, yPtr);
   else sigmoids(count, xPtr, yPtr);
 }
 
@@ -169,18 +162,18 @@ export function activation_f32(activation: i32, count: usize, xPtr: usize, yPtr:
 export function activation_backward_f32(
   activation: i32, rows: usize, columns: usize, yPtr: usize, dyPtr: usize, dxPtr: usize, sumsPtr: usize,
 ): void {
-  assert(activation >= Activation.Identity && activation <= Activation.Sigmoid, "unknown activation");
-  assert(activation != Activation.Identity || dxPtr == dyPtr, "identity leaves dy where it is");
+  assert(activation >= ACTIVATION_IDENTITY && activation <= ACTIVATION_SIGMOID, "unknown activation");
+  assert(activation != ACTIVATION_IDENTITY || dxPtr == dyPtr, "identity leaves dy where it is");
   if (!sumsPtr) {
     columns *= rows;
     rows = 1;
-  } else if (activation != Activation.Identity && rows * columns > CACHED_COUNT) {
+  } else if (activation != ACTIVATION_IDENTITY && rows * columns > CACHED_COUNT) {
     activation_backward_f32(activation, rows, columns, yPtr, dyPtr, dxPtr, 0);
-    activation = Activation.Identity;
+    activation = ACTIVATION_IDENTITY;
     dyPtr = dxPtr;
   }
-  if (activation == Activation.Relu) reluBackward(rows, columns, yPtr, dyPtr, dxPtr, sumsPtr);
-  else if (activation == Activation.Tanh) tanhBackward(rows, columns, yPtr, dyPtr, dxPtr, sumsPtr);
-  else if (activation == Activation.Sigmoid) sigmoidBackward(rows, columns, yPtr, dyPtr, dxPtr, sumsPtr);
+  if (activation == ACTIVATION_RELU) reluBackward(rows, columns, yPtr, dyPtr, dxPtr, sumsPtr);
+  else if (activation == ACTIVATION_TANH) tanhBackward(rows, columns, yPtr, dyPtr, dxPtr, sumsPtr);
+  else if (activation == ACTIVATION_SIGMOID) sigmoidBackward(rows, columns, yPtr, dyPtr, dxPtr, sumsPtr);
   else identityBackward(rows, columns, yPtr, dyPtr, dxPtr, sumsPtr);
 }

@@ -1,13 +1,13 @@
 import { add, div } from "../simd";
-import { Segment, segmentAt } from "./segments";
+import { Segment, segmentAt } from "./step-table";
 
-/** The elements of a row; both branches go the same way for all of them. */
-function accumulate(row: Segment, divisor: f32): void {
-  let acc: usize = row.accumulatorPtr;
-  let g: usize = row.gradPtr;
+/** The elements of a segment; both branches go the same way for all of them. */
+function accumulate(segment: Segment, divisor: f32): void {
+  let acc: usize = segment.accumulatorPtr;
+  let g: usize = segment.gradPtr;
   const adds = g != acc;
-  const end = acc + (row.count << 2);
-  for (const vectorsEnd = acc + ((row.count >> 3) << 5); acc != vectorsEnd; acc += 32) {
+  const end = acc + (segment.count << 2);
+  for (const vectorsEnd = acc + ((segment.count >> 3) << 5); acc != vectorsEnd; acc += 32) {
     let s0 = v128.load(acc);
     let s1 = v128.load(acc, 16);
     if (adds) {
@@ -33,17 +33,17 @@ function accumulate(row: Segment, divisor: f32): void {
 
 /**
  * Adds the gradients of a table to its accumulators, acc ← acc + g; with a divisor > 0, in the last turn of a cycle,
- * acc ← (acc + g) / divisor. A row whose gradient is its accumulator itself has nothing to add: it is divided only.
+ * acc ← (acc + g) / divisor. A segment whose gradient is its accumulator itself has nothing to add: it is divided only.
  *
- * Requires: pointers are multiples of 4; a row with a gradient has an accumulator, which is its gradient or does not
- * overlap it. Touches: rows with a gradient: reads it, reads and writes the accumulator.
+ * Requires: pointers are multiples of 4; a segment with a gradient has an accumulator, which is its gradient or does
+ * not overlap it. Touches: segments with a gradient: reads it, reads and writes the accumulator.
  * Numerics: each operation rounds once. Source: Keras 3's BaseOptimizer, which adds and divides in this order.
  */
 export function accumulate_f32(segmentsPtr: usize, segmentCount: u32, divisor: f32): void {
   for (let i: u32 = 0; i < segmentCount; i++) {
-    const row = segmentAt(segmentsPtr, i);
-    if (!row.gradPtr) continue;
-    assert(row.accumulatorPtr != 0 && ((row.gradPtr | row.accumulatorPtr) & 3) == 0);
-    accumulate(row, divisor);
+    const segment = segmentAt(segmentsPtr, i);
+    if (!segment.gradPtr) continue;
+    assert(segment.accumulatorPtr != 0 && ((segment.gradPtr | segment.accumulatorPtr) & 3) == 0);
+    accumulate(segment, divisor);
   }
 }

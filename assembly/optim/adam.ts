@@ -1,11 +1,14 @@
+import {
+  FORM_MEAN_FROM_GRADIENT, MODE_COUPLED_DECAY, MODE_DECOUPLED_DECAY, MODE_RESCALE,
+} from "../../src/abi/step-table";
 import { Off, On, add, div, max, mul, sqrt, sub } from "../simd";
-import { averageProduct, conditioned, decayGradient, lerp, rescale } from "./condition";
-import { Group, Mode, Segment } from "./segments";
+import { FORM_TRANSFORMS, Group, Segment, formOf } from "./step-table";
+import { averageProduct, decayGradient, lerp, rescale, transformed } from "./transform";
 import { walk } from "./walk";
 
 // The formula, element by element, every operation rounded to float32:
 //   m ← m + (1−β₁)·(g − m)        v ← β₂·v + ((1−β₂)·g)·g        s = v, or with AMSGrad s ← max(s, v)
-//   p ← p − (correction1·m) / (√s / correction0 + eps)
+//   p ← p − (scalar1·m) / (√s / scalar0 + eps)
 // β₁ is the group's meanDecay, β₂ its decay, eps its epsOutside. Decoupled decay is p ← p·(1 − lr·wd).
 
 // @ts-ignore: decorator
@@ -13,49 +16,52 @@ import { walk } from "./walk";
   return div<T>(mul<T>(rate, m), add<T>(div<T>(sqrt<T>(s), correction), eps));
 }
 
-/** The larger one; NaN if either is. v is never −0: f32x4.max, which looks for it, takes V8 twice as many instructions. */
+/**
+ * The larger one; NaN if either is. v is never −0: f32x4.max, which looks for it, takes V8 twice as many instructions.
+ */
 // @ts-ignore: decorator
 @inline function larger(s: v128, v: v128): v128 {
   return v128.or(f32x4.pmax(v, s), f32x4.ne(s, s));
 }
 
 /**
- * The elements of a row that fill pairs of vectors; built like its namesake in rmsprop.ts. With every store at the end V8
- * did not fuse the halves of a pair: wide 0.52 of this speed.
+ * The elements of a segment that fill pairs of vectors; built like its namesake in rmsprop.ts. With every store at the
+ * end V8 did not fuse the halves of a pair: wide 0.52 of this speed.
  */
-function vectors<Amsgrad>(row: Segment, group: Group): void {
-  const rowPtr = changetype<usize>(row);
+function vectors<Amsgrad>(segment: Segment, group: Group): void {
+  const segmentPtr = changetype<usize>(segment);
   const groupPtr = changetype<usize>(group);
-  const mode = group.mode;
+  const form = formOf(group);
   const decay = v128.load32_splat(groupPtr, offsetof<Group>("decay"));
   const complement = v128.load32_splat(groupPtr, offsetof<Group>("decayComplement"));
   const meanDecay = v128.load32_splat(groupPtr, offsetof<Group>("meanDecay"));
   const meanComplement = v128.load32_splat(groupPtr, offsetof<Group>("meanDecayComplement"));
   const eps = v128.load32_splat(groupPtr, offsetof<Group>("epsOutside"));
-  const correction = v128.load32_splat(rowPtr, offsetof<Segment>("correction0"));
-  const rate = v128.load32_splat(rowPtr, offsetof<Segment>("correction1"));
-  let p: usize = row.paramPtr;
-  let g: usize = row.gradPtr;
-  let v: usize = row.state0Ptr;
-  let m: usize = row.state1Ptr;
+  const correction = v128.load32_splat(segmentPtr, offsetof<Segment>("scalar0"));
+  const rate = v128.load32_splat(segmentPtr, offsetof<Segment>("scalar1"));
+  let p: usize = segment.paramPtr;
+  let g: usize = segment.gradPtr;
+  let v: usize = segment.state0Ptr;
+  let m: usize = segment.state1Ptr;
   let s: usize = 0;
-  if (isInteger<Amsgrad>()) s = row.state2Ptr;
-  for (const end = p + ((row.count >> 3) << 5); p != end; p += 32) {
+  if (isInteger<Amsgrad>()) s = segment.state2Ptr;
+  for (const end = p + ((segment.count >> 3) << 5); p != end; p += 32) {
     let g0 = v128.load(g);
     let g1 = v128.load(g, 16);
-    if (mode & Mode.Condition) {
-      if (mode & Mode.Rescale) {
+    if (form & FORM_TRANSFORMS) {
+      const mode = group.mode;
+      if (mode & MODE_RESCALE) {
         const bound = v128.load32_splat(groupPtr, offsetof<Group>("clipValue"));
-        const scale = v128.load32_splat(rowPtr, offsetof<Segment>("gradScale"));
+        const scale = v128.load32_splat(segmentPtr, offsetof<Segment>("gradScale"));
         g0 = rescale<v128>(g0, bound, scale);
         g1 = rescale<v128>(g1, bound, scale);
       }
-      if (mode & Mode.CoupledDecay) {
+      if (mode & MODE_COUPLED_DECAY) {
         const weightDecay = v128.load32_splat(groupPtr, offsetof<Group>("weightDecay"));
         g0 = decayGradient<v128>(g0, v128.load(p), weightDecay);
         g1 = decayGradient<v128>(g1, v128.load(p, 16), weightDecay);
       }
-      if (mode & Mode.DecoupledDecay) {
+      if (mode & MODE_DECOUPLED_DECAY) {
         const factor = v128.load32_splat(groupPtr, offsetof<Group>("decoupledDecay"));
         const p0 = mul<v128>(v128.load(p), factor);
         const p1 = mul<v128>(v128.load(p, 16), factor);
@@ -65,7 +71,7 @@ function vectors<Amsgrad>(row: Segment, group: Group): void {
     }
     let m0 = v128.load(m);
     let m1 = v128.load(m, 16);
-    if (mode & Mode.MeanFromGradient) {
+    if (form & FORM_MEAN_FROM_GRADIENT) {
       m0 = lerp<v128>(g0, m0, meanDecay);
       m1 = lerp<v128>(g1, m1, meanDecay);
     } else {
@@ -97,45 +103,45 @@ function vectors<Amsgrad>(row: Segment, group: Group): void {
   }
 }
 
-/** The last count mod 8 elements of a row, one by one, with every option decided at run time. */
-function remainder(row: Segment, group: Group): void {
-  const mode = group.mode;
-  for (let i = row.count & ~7; i < row.count; i++) {
+/** The last count mod 8 elements of a segment, one by one, with every option decided at run time. */
+function remainder(segment: Segment, group: Group): void {
+  const form = group.form;
+  for (let i = segment.count & ~7; i < segment.count; i++) {
     const offset = i << 2;
-    const g = conditioned(row, group, offset);
-    let m = load<f32>(row.state1Ptr + offset);
-    if (mode & Mode.MeanFromGradient) m = lerp<f32>(g, m, group.meanDecay);
+    const g = transformed(segment, group, offset);
+    let m = load<f32>(segment.state1Ptr + offset);
+    if (form & FORM_MEAN_FROM_GRADIENT) m = lerp<f32>(g, m, group.meanDecay);
     else m = lerp<f32>(m, g, group.meanDecayComplement);
-    store<f32>(row.state1Ptr + offset, m);
-    let s = averageProduct<f32>(load<f32>(row.state0Ptr + offset), g, group.decay, group.decayComplement);
-    store<f32>(row.state0Ptr + offset, s);
-    if (row.state2Ptr) {
-      s = max<f32>(load<f32>(row.state2Ptr + offset), s);
-      store<f32>(row.state2Ptr + offset, s);
+    store<f32>(segment.state1Ptr + offset, m);
+    let s = averageProduct<f32>(load<f32>(segment.state0Ptr + offset), g, group.decay, group.decayComplement);
+    store<f32>(segment.state0Ptr + offset, s);
+    if (segment.state2Ptr) {
+      s = max<f32>(load<f32>(segment.state2Ptr + offset), s);
+      store<f32>(segment.state2Ptr + offset, s);
     }
-    const u = increment<f32>(m, s, row.correction0, row.correction1, group.epsOutside);
-    store<f32>(row.paramPtr + offset, load<f32>(row.paramPtr + offset) - u);
+    const u = increment<f32>(m, s, segment.scalar0, segment.scalar1, group.epsOutside);
+    store<f32>(segment.paramPtr + offset, load<f32>(segment.paramPtr + offset) - u);
   }
 }
 
 @unmanaged
 class Adam {
   // @ts-ignore: decorator
-  @inline update(row: Segment, group: Group): void {
-    assert(row.state0Ptr != 0 && row.state1Ptr != 0);
-    if (row.state2Ptr) vectors<On>(row, group);
-    else vectors<Off>(row, group);
-    remainder(row, group);
+  @inline update(segment: Segment, group: Group): void {
+    assert(segment.state0Ptr != 0 && segment.state1Ptr != 0);
+    if (segment.state2Ptr) vectors<On>(segment, group);
+    else vectors<Off>(segment, group);
+    remainder(segment, group);
   }
 }
 
 /**
- * One step of Adam, or of AMSGrad where a row has its third state array, of every row of a table; the formula is at the
- * top of this file. A negative `checkFinite`: the rows are measured already.
+ * One step of Adam, or of AMSGrad where a segment has its third state array, of every segment of a table; the formula
+ * is at the top of this file. A negative `checkFinite`: the segments are measured already.
  *
- * Requires: pointers are multiples of 4; the arrays of a row do not overlap; the first two state arrays.
- * Returns 0, or 1 + the index of a row whose gradient is not finite, and has then changed no array.
- * Touches: rows with a gradient: reads it, reads and writes parameter and state; writes `gradScale`.
+ * Requires: pointers are multiples of 4; the arrays of a segment do not overlap; the first two state arrays.
+ * Returns 0, or 1 + the index of a segment whose gradient is not finite, and has then changed no array.
+ * Touches: segments with a gradient: reads it, reads and writes parameter and state; writes `gradScale`.
  * Remainder: the last count mod 8 elements by the same formulas over f32.
  * Source: PyTorch's torch/optim/adam.py, in the order of its operations; Kingma and Ba (2015), Reddi et al. (2018).
  */

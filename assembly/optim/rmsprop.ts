@@ -1,24 +1,23 @@
-import { Off, On, add, div, mul, splat, sqrt, sub } from "../simd";
 import {
-  average,
-  averageProduct,
-  clamp,
-  conditioned,
-  decayGradient,
-  decayParameter,
-  decayTwice,
-  lerp,
-  rescale,
-} from "./condition";
-import { Group, Mode, Segment } from "./segments";
+  FORM_BIAS_CORRECTION, FORM_CENTERED, FORM_EPS_IN_MEAN, FORM_EPS_OUTSIDE, FORM_EPS_RATIO, FORM_FRAMEWORK,
+  FORM_MEAN_FROM_GRADIENT, FORM_MEAN_LERP, FORM_MOMENTUM, FORM_NESTEROV, FORM_RATE_AFTER, FORM_RATE_LAST,
+  FORM_RECIPROCAL, FORM_SEGMENT_RATE, FORM_SQUARE_LERP, FORM_SQUARE_PRODUCT, MODE_CLAMP_LAST, MODE_COUPLED_DECAY,
+  MODE_DECAY_FACTOR, MODE_DECAY_TWICE, MODE_DECOUPLED_DECAY, MODE_FRAMEWORK, MODE_RESCALE, MODE_RESCALE_DIVIDE,
+  MODE_RESCALE_TWICE,
+} from "../../src/abi/step-table";
+import { Off, On, add, div, mul, splat, sqrt, sub } from "../simd";
+import { FORM_TRANSFORMS, Group, Segment, formOf } from "./step-table";
+import {
+  average, averageProduct, clamp, decayGradient, decayParameter, decayTwice, lerp, rescale, transformed,
+} from "./transform";
 import { walk } from "./walk";
 
 // The formula, element by element, every operation rounded to float32:
 //   v ← decay·v + (1−decay)·g²        m ← meanDecay·m + (1−meanDecay)·g                          (m if centered)
-//   s = v·correction0 − (m·correction1)²                             (corrections and mean only where they are on)
+//   s = v·scalar0 − (m·scalar1)²                             (corrections and mean only where they are on)
 //   u = lr·g / (√(s + epsInside) + epsOutside)                       or, as a ratio, lr·g·√s / (s + epsOutside)
 //   b ← momentum·b + u;  p ← p − b, or with Nesterov p − (momentum·b + u);  without momentum p ← p − u
-// The frameworks' forms differ from it in the order of operations; the bits of `Mode.Dialect` say where:
+// The frameworks' forms differ from it in the order of operations; the bits of `FORM_FRAMEWORK` say where:
 //   v ← decay·v + ((1−decay)·g)·g, or v + (1−decay)·(g² − v)                      m ← m + (1−meanDecay)·(g − m)
 //   u = rateAfter·(lr·g / d), or rateAfter·((lr·g)·(1/d))                         p ← p − rateLast·b
 // AdaGrad is such a form too: v ← 1·v + (1·g)·g.
@@ -44,12 +43,13 @@ import { walk } from "./walk";
 }
 
 /**
- * The elements of a row that fill pairs of vectors; which arrays there are is decided while compiling.
+ * The elements of a segment that fill pairs of vectors; which arrays there are is decided while compiling.
  *
  * Registers: the scalars of the plain formula, at most 7 of V8's 15; those of options are loaded in the loop, under
- * branches that go the same way for the whole row. Operands are loaded where they are first needed, averages stored as
- * soon as they are known and the parameter read last (decoupled decay stores it and it is read again), so that nothing
- * spills. V8 of Node 20 keeps an address for each v128.load32_splat in the loop; what few rows need is f32x4.splat.
+ * branches that go the same way for the whole segment. Operands are loaded where they are first needed, averages stored
+ * as soon as they are known and the parameter read last (decoupled decay stores it and it is read again), so that
+ * nothing spills. V8 of Node 20 keeps an address for each v128.load32_splat in the loop; what few segments need is
+ * f32x4.splat.
  * Wide: V8 fuses the two halves only while everything that feeds a pair of stores pairs up block by block, so each
  * branch serves both halves and none stands between the division and the parameter's stores but Nesterov's and
  * RateLast's, which feed the momentum's stores beside them too.
@@ -61,13 +61,13 @@ import { walk } from "./walk";
  * - every load at the top, every store at the end: centered 0.90–0.98; momentum stored at once: wide 0.65.
  * - distances from p instead of pointers: 0.94 and 1.02. The division of a pair in the next turn: 0.97–1.01.
  */
-function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void {
-  const rowPtr = changetype<usize>(row);
+function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group): void {
+  const segmentPtr = changetype<usize>(segment);
   const groupPtr = changetype<usize>(group);
-  const mode = group.mode;
+  const form = formOf(group);
   let learningRate = v128.load32_splat(groupPtr, offsetof<Group>("learningRate"));
-  if (isInteger<Dialect>()) {
-    if (mode & Mode.RowRate) learningRate = v128.load32_splat(rowPtr, offsetof<Segment>("correction1"));
+  if (isInteger<Framework>()) {
+    if (form & FORM_SEGMENT_RATE) learningRate = v128.load32_splat(segmentPtr, offsetof<Segment>("scalar1"));
   }
   const decay = v128.load32_splat(groupPtr, offsetof<Group>("decay"));
   const complement = v128.load32_splat(groupPtr, offsetof<Group>("decayComplement"));
@@ -75,62 +75,63 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
   let mu = learningRate; // these three are given their values below, where they are used
   let meanDecay = learningRate;
   let meanComplement = learningRate;
-  let p: usize = row.paramPtr;
-  let g: usize = row.gradPtr;
-  let v: usize = row.state0Ptr;
+  let p: usize = segment.paramPtr;
+  let g: usize = segment.gradPtr;
+  let v: usize = segment.state0Ptr;
   let m: usize = 0;
   let b: usize = 0;
   if (isInteger<Centered>()) {
     meanDecay = v128.load32_splat(groupPtr, offsetof<Group>("meanDecay"));
     meanComplement = v128.load32_splat(groupPtr, offsetof<Group>("meanDecayComplement"));
-    m = row.state1Ptr;
+    m = segment.state1Ptr;
   }
   if (isInteger<Momentum>()) {
     mu = v128.load32_splat(groupPtr, offsetof<Group>("momentum"));
-    b = row.state2Ptr;
+    b = segment.state2Ptr;
   }
   let m0 = learningRate;
   let m1 = learningRate;
   let b0 = learningRate;
   let b1 = learningRate;
-  for (const end = p + ((row.count >> 3) << 5); p != end; p += 32) {
+  for (const end = p + ((segment.count >> 3) << 5); p != end; p += 32) {
     let g0 = v128.load(g);
     let g1 = v128.load(g, 16);
-    if (mode & Mode.Condition) {
-      if (mode & Mode.Rescale) {
+    if (form & FORM_TRANSFORMS) {
+      const mode = group.mode;
+      if (mode & MODE_RESCALE) {
         const bound = f32x4.splat(group.clipValue);
-        const scale = f32x4.splat(row.gradScale);
+        const scale = f32x4.splat(segment.gradScale);
         g0 = rescale<v128>(g0, bound, scale);
         g1 = rescale<v128>(g1, bound, scale);
-        if (isInteger<Dialect>()) {
-          const scale2 = f32x4.splat(row.gradScale2);
-          if (mode & Mode.RescaleDivide) {
+        if (isInteger<Framework>()) {
+          const scale2 = f32x4.splat(segment.gradScale2);
+          if (mode & MODE_RESCALE_DIVIDE) {
             g0 = div<v128>(g0, scale2);
             g1 = div<v128>(g1, scale2);
-          } else if (mode & Mode.RescaleTwice) {
+          } else if (mode & MODE_RESCALE_TWICE) {
             g0 = mul<v128>(g0, scale2);
             g1 = mul<v128>(g1, scale2);
           }
         }
       }
-      if (mode & Mode.CoupledDecay) {
+      if (mode & MODE_COUPLED_DECAY) {
         const weightDecay = f32x4.splat(group.weightDecay);
         g0 = decayGradient<v128>(g0, v128.load(p), weightDecay);
         g1 = decayGradient<v128>(g1, v128.load(p, 16), weightDecay);
-        if (isInteger<Dialect>() && mode & Mode.ClampLast) {
+        if (isInteger<Framework>() && mode & MODE_CLAMP_LAST) {
           const bound = f32x4.splat(group.clipValue);
           g0 = clamp<v128>(g0, bound);
           g1 = clamp<v128>(g1, bound);
         }
       }
-      if (mode & Mode.DecoupledDecay) {
+      if (mode & MODE_DECOUPLED_DECAY) {
         let p0 = v128.load(p);
         let p1 = v128.load(p, 16);
         const decoupledDecay = f32x4.splat(group.decoupledDecay);
-        if (isInteger<Dialect>() && mode & Mode.DecayFactor) {
+        if (isInteger<Framework>() && mode & MODE_DECAY_FACTOR) {
           p0 = mul<v128>(p0, decoupledDecay);
           p1 = mul<v128>(p1, decoupledDecay);
-        } else if (isInteger<Dialect>() && mode & Mode.DecayTwice) {
+        } else if (isInteger<Framework>() && mode & MODE_DECAY_TWICE) {
           const weightDecay = f32x4.splat(group.weightDecay);
           p0 = decayTwice<v128>(p0, weightDecay, learningRate);
           p1 = decayTwice<v128>(p1, weightDecay, learningRate);
@@ -145,10 +146,10 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
 
     let v0 = v128.load(v);
     let v1 = v128.load(v, 16);
-    if (isInteger<Dialect>() && mode & Mode.SquareProduct) {
+    if (isInteger<Framework>() && form & FORM_SQUARE_PRODUCT) {
       v0 = averageProduct<v128>(v0, g0, decay, complement);
       v1 = averageProduct<v128>(v1, g1, decay, complement);
-    } else if (isInteger<Dialect>() && mode & Mode.SquareLerp) {
+    } else if (isInteger<Framework>() && form & FORM_SQUARE_LERP) {
       v0 = lerp<v128>(v0, mul<v128>(g0, g0), complement);
       v1 = lerp<v128>(v1, mul<v128>(g1, g1), complement);
     } else {
@@ -164,10 +165,10 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
     if (isInteger<Centered>()) {
       m0 = v128.load(m);
       m1 = v128.load(m, 16);
-      if (isInteger<Dialect>() && mode & Mode.MeanLerp) {
+      if (isInteger<Framework>() && form & FORM_MEAN_LERP) {
         m0 = lerp<v128>(m0, g0, meanComplement);
         m1 = lerp<v128>(m1, g1, meanComplement);
-      } else if (isInteger<Dialect>() && mode & Mode.MeanFromGradient) {
+      } else if (isInteger<Framework>() && form & FORM_MEAN_FROM_GRADIENT) {
         m0 = lerp<v128>(g0, m0, meanDecay);
         m1 = lerp<v128>(g1, m1, meanDecay);
       } else {
@@ -180,18 +181,18 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
       mean0 = m0;
       mean1 = m1;
     }
-    if (mode & Mode.BiasCorrection) {
-      const correction0 = f32x4.splat(row.correction0);
-      s0 = mul<v128>(s0, correction0);
-      s1 = mul<v128>(s1, correction0);
+    if (form & FORM_BIAS_CORRECTION) {
+      const scalar0 = f32x4.splat(segment.scalar0);
+      s0 = mul<v128>(s0, scalar0);
+      s1 = mul<v128>(s1, scalar0);
       if (isInteger<Centered>()) {
-        const correction1 = f32x4.splat(row.correction1);
-        mean0 = mul<v128>(mean0, correction1);
-        mean1 = mul<v128>(mean1, correction1);
+        const scalar1 = f32x4.splat(segment.scalar1);
+        mean0 = mul<v128>(mean0, scalar1);
+        mean1 = mul<v128>(mean1, scalar1);
       }
     }
     if (isInteger<Centered>()) {
-      if (isInteger<Dialect>() && mode & Mode.EpsInMean) {
+      if (isInteger<Framework>() && form & FORM_EPS_IN_MEAN) {
         const eps = v128.load32_splat(groupPtr, offsetof<Group>("epsOutside"));
         s0 = varianceLess<v128>(s0, mean0, eps);
         s1 = varianceLess<v128>(s1, mean1, eps);
@@ -202,7 +203,7 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
     }
 
     // With EpsOutside epsInside is 0, and s + 0 is s: no v and no v − m² is ever −0.
-    if (!(mode & Mode.EpsOutside)) {
+    if (!(form & FORM_EPS_OUTSIDE)) {
       s0 = add<v128>(s0, epsInside);
       s1 = add<v128>(s1, epsInside);
     }
@@ -210,8 +211,8 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
     let d1 = sqrt<v128>(s1);
     let u0 = mul<v128>(learningRate, g0);
     let u1 = mul<v128>(learningRate, g1);
-    if (mode & Mode.EpsOutside) {
-      if (!isInteger<Dialect>() && mode & Mode.EpsRatio) {
+    if (form & FORM_EPS_OUTSIDE) {
+      if (!isInteger<Framework>() && form & FORM_EPS_RATIO) {
         u0 = mul<v128>(u0, d0);
         u1 = mul<v128>(u1, d1);
         d0 = s0;
@@ -221,8 +222,8 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
       d0 = add<v128>(d0, epsOutside);
       d1 = add<v128>(d1, epsOutside);
     }
-    if (isInteger<Dialect>() && mode & (Mode.Reciprocal | Mode.RateAfter)) {
-      if (mode & Mode.Reciprocal) {
+    if (isInteger<Framework>() && form & (FORM_RECIPROCAL | FORM_RATE_AFTER)) {
+      if (form & FORM_RECIPROCAL) {
         u0 = mul<v128>(u0, reciprocal<v128>(d0));
         u1 = mul<v128>(u1, reciprocal<v128>(d1));
       } else {
@@ -239,7 +240,7 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
     if (isInteger<Momentum>()) {
       b0 = accumulate<v128>(v128.load(b), u0, mu);
       b1 = accumulate<v128>(v128.load(b, 16), u1, mu);
-      if (mode & Mode.Nesterov) {
+      if (form & FORM_NESTEROV) {
         u0 = accumulate<v128>(b0, u0, mu);
         u1 = accumulate<v128>(b1, u1, mu);
       } else {
@@ -247,7 +248,7 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
         u1 = b1;
       }
     }
-    if (isInteger<Dialect>() && mode & Mode.RateLast) {
+    if (isInteger<Framework>() && form & FORM_RATE_LAST) {
       const rate = v128.load32_splat(groupPtr, offsetof<Group>("rateLast"));
       u0 = mul<v128>(u0, rate);
       u1 = mul<v128>(u1, rate);
@@ -267,80 +268,80 @@ function vectors<Dialect, Centered, Momentum>(row: Segment, group: Group): void 
   }
 }
 
-/** The last count mod 8 elements of a row, one by one, with every option decided at run time. */
-function remainder(row: Segment, group: Group): void {
-  const mode = group.mode;
-  const learningRate = mode & Mode.RowRate ? row.correction1 : group.learningRate;
-  for (let i = row.count & ~7; i < row.count; i++) {
+/** The last count mod 8 elements of a segment, one by one, with every option decided at run time. */
+function remainder(segment: Segment, group: Group): void {
+  const form = group.form;
+  const learningRate = form & FORM_SEGMENT_RATE ? segment.scalar1 : group.learningRate;
+  for (let i = segment.count & ~7; i < segment.count; i++) {
     const offset = i << 2;
-    const g = conditioned(row, group, offset);
-    let s = load<f32>(row.state0Ptr + offset);
-    if (mode & Mode.SquareProduct) s = averageProduct<f32>(s, g, group.decay, group.decayComplement);
-    else if (mode & Mode.SquareLerp) s = lerp<f32>(s, g * g, group.decayComplement);
+    const g = transformed(segment, group, offset);
+    let s = load<f32>(segment.state0Ptr + offset);
+    if (form & FORM_SQUARE_PRODUCT) s = averageProduct<f32>(s, g, group.decay, group.decayComplement);
+    else if (form & FORM_SQUARE_LERP) s = lerp<f32>(s, g * g, group.decayComplement);
     else s = average<f32>(s, g * g, group.decay, group.decayComplement);
-    store<f32>(row.state0Ptr + offset, s);
-    if (mode & Mode.BiasCorrection) s *= row.correction0;
-    if (mode & Mode.Centered) {
-      let mean = load<f32>(row.state1Ptr + offset);
-      if (mode & Mode.MeanLerp) mean = lerp<f32>(mean, g, group.meanDecayComplement);
-      else if (mode & Mode.MeanFromGradient) mean = lerp<f32>(g, mean, group.meanDecay);
+    store<f32>(segment.state0Ptr + offset, s);
+    if (form & FORM_BIAS_CORRECTION) s *= segment.scalar0;
+    if (form & FORM_CENTERED) {
+      let mean = load<f32>(segment.state1Ptr + offset);
+      if (form & FORM_MEAN_LERP) mean = lerp<f32>(mean, g, group.meanDecayComplement);
+      else if (form & FORM_MEAN_FROM_GRADIENT) mean = lerp<f32>(g, mean, group.meanDecay);
       else mean = average<f32>(mean, g, group.meanDecay, group.meanDecayComplement);
-      store<f32>(row.state1Ptr + offset, mean);
-      if (mode & Mode.BiasCorrection) mean *= row.correction1;
-      s = mode & Mode.EpsInMean ? varianceLess<f32>(s, mean, group.epsOutside) : variance<f32>(s, mean);
+      store<f32>(segment.state1Ptr + offset, mean);
+      if (form & FORM_BIAS_CORRECTION) mean *= segment.scalar1;
+      s = form & FORM_EPS_IN_MEAN ? varianceLess<f32>(s, mean, group.epsOutside) : variance<f32>(s, mean);
     }
 
     let d = sqrt<f32>(s + group.epsInside);
     let u = learningRate * g;
-    if (mode & Mode.EpsOutside) {
-      if (mode & Mode.EpsRatio) {
+    if (form & FORM_EPS_OUTSIDE) {
+      if (form & FORM_EPS_RATIO) {
         u *= d;
         d = s;
       }
       d += group.epsOutside;
     }
-    u = mode & Mode.Reciprocal ? u * reciprocal<f32>(d) : u / d;
-    if (mode & (Mode.Reciprocal | Mode.RateAfter)) u *= group.rateAfter;
-    if (mode & Mode.Momentum) {
-      const b = accumulate<f32>(load<f32>(row.state2Ptr + offset), u, group.momentum);
-      store<f32>(row.state2Ptr + offset, b);
-      u = mode & Mode.Nesterov ? accumulate<f32>(b, u, group.momentum) : b;
+    u = form & FORM_RECIPROCAL ? u * reciprocal<f32>(d) : u / d;
+    if (form & (FORM_RECIPROCAL | FORM_RATE_AFTER)) u *= group.rateAfter;
+    if (form & FORM_MOMENTUM) {
+      const b = accumulate<f32>(load<f32>(segment.state2Ptr + offset), u, group.momentum);
+      store<f32>(segment.state2Ptr + offset, b);
+      u = form & FORM_NESTEROV ? accumulate<f32>(b, u, group.momentum) : b;
     }
-    if (mode & Mode.RateLast) u *= group.rateLast;
-    store<f32>(row.paramPtr + offset, load<f32>(row.paramPtr + offset) - u);
+    if (form & FORM_RATE_LAST) u *= group.rateLast;
+    store<f32>(segment.paramPtr + offset, load<f32>(segment.paramPtr + offset) - u);
   }
 }
 
 // @ts-ignore: decorator
-@inline function choose<Dialect>(row: Segment, group: Group, mode: u32): void {
-  if (mode & Mode.Centered) {
-    if (mode & Mode.Momentum) vectors<Dialect, On, On>(row, group);
-    else vectors<Dialect, On, Off>(row, group);
-  } else if (mode & Mode.Momentum) vectors<Dialect, Off, On>(row, group);
-  else vectors<Dialect, Off, Off>(row, group);
+@inline function choose<Framework>(segment: Segment, group: Group, form: u32): void {
+  if (form & FORM_CENTERED) {
+    if (form & FORM_MOMENTUM) vectors<Framework, On, On>(segment, group);
+    else vectors<Framework, On, Off>(segment, group);
+  } else if (form & FORM_MOMENTUM) vectors<Framework, Off, On>(segment, group);
+  else vectors<Framework, Off, Off>(segment, group);
 }
 
 @unmanaged
 class RMSProp {
   // @ts-ignore: decorator
-  @inline update(row: Segment, group: Group): void {
-    const mode = group.mode;
-    assert(row.state0Ptr != 0);
-    assert(!(mode & Mode.Centered) || row.state1Ptr != 0);
-    assert(!(mode & Mode.Momentum) || row.state2Ptr != 0);
-    if (mode & Mode.Dialect) choose<On>(row, group, mode);
-    else choose<Off>(row, group, mode);
-    remainder(row, group);
+  @inline update(segment: Segment, group: Group): void {
+    const form = group.form;
+    assert(segment.state0Ptr != 0);
+    assert(!(form & FORM_CENTERED) || segment.state1Ptr != 0);
+    assert(!(form & FORM_MOMENTUM) || segment.state2Ptr != 0);
+    if (form & FORM_FRAMEWORK || group.mode & MODE_FRAMEWORK) choose<On>(segment, group, form);
+    else choose<Off>(segment, group, form);
+    remainder(segment, group);
   }
 }
 
 /**
- * One RMSProp step of every row of a table; the formula is at the top of this file. A negative `checkFinite`: the rows
- * are measured already.
+ * One RMSProp step of every segment of a table; the formula is at the top of this file. A negative `checkFinite`: the
+ * rows are measured already.
  *
- * Requires: pointers are multiples of 4; the arrays of a row do not overlap; Centered and Momentum come with their
- * state arrays. Returns 0, or 1 + the index of a row whose gradient is not finite, and has then changed no array.
- * Touches: rows with a gradient: reads it, reads and writes parameter and state; writes `gradScale`.
+ * Requires: pointers are multiples of 4; the arrays of a segment do not overlap; Centered and Momentum come with their
+ * state arrays. Returns 0, or 1 + the index of a segment whose gradient is not finite, and has then changed no array.
+ * Touches: segments with a gradient: reads it, reads and writes parameter and state; writes `gradScale`.
  * Remainder: the last count mod 8 elements by the same formulas over f32.
  * Numerics: each operation rounds once; v − m² has no guard against cancellation below 0, as in every framework,
  * and then gives NaN unless eps covers it.

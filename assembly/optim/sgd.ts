@@ -1,10 +1,13 @@
+import {
+  FORM_MOMENTUM, FORM_NESTEROV, MODE_COUPLED_DECAY, MODE_DECOUPLED_DECAY, MODE_RESCALE, MODE_TRANSFORM,
+} from "../../src/abi/step-table";
 import { Off, On, add, mul, sub } from "../simd";
-import { conditioned, decayGradient, decayParameter, rescale } from "./condition";
-import { Group, Mode, Segment } from "./segments";
+import { FORM_TRANSFORMS, Group, Segment, formOf } from "./step-table";
+import { decayGradient, decayParameter, rescale, transformed } from "./transform";
 import { walk } from "./walk";
 
 // The formula, element by element, every operation rounded to float32:
-//   b ← momentum·b + correction0·g;  d = b, or with Nesterov g + momentum·b;  without momentum d = g
+//   b ← momentum·b + scalar0·g;  d = b, or with Nesterov g + momentum·b;  without momentum d = g
 //   p ← p − lr·d
 // The buffer starts as −0, and −0 + x is x for every x: the first step copies the gradient, the sign of zero included.
 
@@ -24,31 +27,33 @@ import { walk } from "./walk";
 }
 
 /**
- * The elements of a row that fill pairs of vectors; built like its namesake in rmsprop.ts. Here the loop is bound by the
- * number of instructions: one branch stands for all conditioning (without it 0.75 of this speed).
+ * The elements of a segment that fill pairs of vectors; built like its namesake in rmsprop.ts. Here the loop is bound
+ * by the number of instructions: one branch stands for all transforms (without it 0.75 of this speed).
  */
-function vectors<Momentum>(row: Segment, group: Group): void {
-  const rowPtr = changetype<usize>(row);
+function vectors<Momentum>(segment: Segment, group: Group): void {
+  const segmentPtr = changetype<usize>(segment);
   const groupPtr = changetype<usize>(group);
-  const mode = group.mode;
+  // Without momentum there is no form to ask for.
+  const form: u32 = isInteger<Momentum>() ? formOf(group) : group.mode;
+  const transforms: u32 = isInteger<Momentum>() ? FORM_TRANSFORMS : MODE_TRANSFORM;
   const learningRate = v128.load32_splat(groupPtr, offsetof<Group>("learningRate"));
   let mu = learningRate; // these two are given their values below, where they are used
   let factor = learningRate;
-  let p: usize = row.paramPtr;
-  let g: usize = row.gradPtr;
+  let p: usize = segment.paramPtr;
+  let g: usize = segment.gradPtr;
   let b: usize = 0;
   if (isInteger<Momentum>()) {
     mu = v128.load32_splat(groupPtr, offsetof<Group>("momentum"));
-    factor = v128.load32_splat(rowPtr, offsetof<Segment>("correction0"));
-    b = row.state0Ptr;
+    factor = v128.load32_splat(segmentPtr, offsetof<Segment>("scalar0"));
+    b = segment.state0Ptr;
   }
   let b0 = learningRate;
   let b1 = learningRate;
-  const end = p + ((row.count >> 3) << 5);
+  const end = p + ((segment.count >> 3) << 5);
   if (!isInteger<Momentum>()) {
-    if (!(mode & Mode.Condition)) {
+    if (!(form & transforms)) {
       // Four vectors an iteration: 1.15 to 1.2 of the speed of two, where the data is in cache.
-      for (const fourEnd = p + ((row.count >> 4) << 6); p != fourEnd; p += 64) {
+      for (const fourEnd = p + ((segment.count >> 4) << 6); p != fourEnd; p += 64) {
         const q0 = descend<v128>(v128.load(p), v128.load(g), learningRate);
         const q1 = descend<v128>(v128.load(p, 16), v128.load(g, 16), learningRate);
         const q2 = descend<v128>(v128.load(p, 32), v128.load(g, 32), learningRate);
@@ -70,19 +75,20 @@ function vectors<Momentum>(row: Segment, group: Group): void {
       b0 = v128.load(b);
       b1 = v128.load(b, 16);
     }
-    if (mode & Mode.Condition) {
-      if (mode & Mode.Rescale) {
+    if (form & transforms) {
+      const mode = group.mode;
+      if (mode & MODE_RESCALE) {
         const bound = v128.load32_splat(groupPtr, offsetof<Group>("clipValue"));
-        const scale = v128.load32_splat(rowPtr, offsetof<Segment>("gradScale"));
+        const scale = v128.load32_splat(segmentPtr, offsetof<Segment>("gradScale"));
         g0 = rescale<v128>(g0, bound, scale);
         g1 = rescale<v128>(g1, bound, scale);
       }
-      if (mode & Mode.CoupledDecay) {
+      if (mode & MODE_COUPLED_DECAY) {
         const weightDecay = v128.load32_splat(groupPtr, offsetof<Group>("weightDecay"));
         g0 = decayGradient<v128>(g0, p0, weightDecay);
         g1 = decayGradient<v128>(g1, p1, weightDecay);
       }
-      if (mode & Mode.DecoupledDecay) {
+      if (mode & MODE_DECOUPLED_DECAY) {
         const decoupledDecay = v128.load32_splat(groupPtr, offsetof<Group>("decoupledDecay"));
         p0 = decayParameter<v128>(p0, decoupledDecay);
         p1 = decayParameter<v128>(p1, decoupledDecay);
@@ -91,7 +97,7 @@ function vectors<Momentum>(row: Segment, group: Group): void {
     if (isInteger<Momentum>()) {
       b0 = accumulate<v128>(b0, g0, mu, factor);
       b1 = accumulate<v128>(b1, g1, mu, factor);
-      if (mode & Mode.Nesterov) {
+      if (form & FORM_NESTEROV) {
         g0 = ahead<v128>(g0, b0, mu);
         g1 = ahead<v128>(g1, b1, mu);
       } else {
@@ -110,40 +116,40 @@ function vectors<Momentum>(row: Segment, group: Group): void {
   }
 }
 
-/** The last count mod 8 elements of a row, one by one, with every option decided at run time. */
-function remainder(row: Segment, group: Group): void {
-  const mode = group.mode;
-  for (let i = row.count & ~7; i < row.count; i++) {
+/** The last count mod 8 elements of a segment, one by one, with every option decided at run time. */
+function remainder(segment: Segment, group: Group): void {
+  const form = group.form;
+  for (let i = segment.count & ~7; i < segment.count; i++) {
     const offset = i << 2;
-    let g = conditioned(row, group, offset);
-    if (mode & Mode.Momentum) {
-      const b = accumulate<f32>(load<f32>(row.state0Ptr + offset), g, group.momentum, row.correction0);
-      store<f32>(row.state0Ptr + offset, b);
-      g = mode & Mode.Nesterov ? ahead<f32>(g, b, group.momentum) : b;
+    let g = transformed(segment, group, offset);
+    if (form & FORM_MOMENTUM) {
+      const b = accumulate<f32>(load<f32>(segment.state0Ptr + offset), g, group.momentum, segment.scalar0);
+      store<f32>(segment.state0Ptr + offset, b);
+      g = form & FORM_NESTEROV ? ahead<f32>(g, b, group.momentum) : b;
     }
-    store<f32>(row.paramPtr + offset, descend<f32>(load<f32>(row.paramPtr + offset), g, group.learningRate));
+    store<f32>(segment.paramPtr + offset, descend<f32>(load<f32>(segment.paramPtr + offset), g, group.learningRate));
   }
 }
 
 @unmanaged
 class SGD {
   // @ts-ignore: decorator
-  @inline update(row: Segment, group: Group): void {
-    const mode = group.mode;
-    assert(!(mode & Mode.Momentum) || row.state0Ptr != 0);
-    if (mode & Mode.Momentum) vectors<On>(row, group);
-    else vectors<Off>(row, group);
-    remainder(row, group);
+  @inline update(segment: Segment, group: Group): void {
+    const form = group.form;
+    assert(!(form & FORM_MOMENTUM) || segment.state0Ptr != 0);
+    if (form & FORM_MOMENTUM) vectors<On>(segment, group);
+    else vectors<Off>(segment, group);
+    remainder(segment, group);
   }
 }
 
 /**
- * One step of stochastic gradient descent of every row of a table; the formula is at the top of this file. A negative
- * `checkFinite`: the rows are measured already.
+ * One step of stochastic gradient descent of every segment of a table; the formula is at the top of this file. A
+ * negative `checkFinite`: the segments are measured already.
  *
- * Requires: pointers are multiples of 4; the arrays of a row do not overlap; Momentum comes with its state array.
- * Returns 0, or 1 + the index of a row whose gradient is not finite, and has then changed no array.
- * Touches: rows with a gradient: reads it, reads and writes parameter and state; writes `gradScale`.
+ * Requires: pointers are multiples of 4; the arrays of a segment do not overlap; Momentum comes with its state array.
+ * Returns 0, or 1 + the index of a segment whose gradient is not finite, and has then changed no array.
+ * Touches: segments with a gradient: reads it, reads and writes parameter and state; writes `gradScale`.
  * Remainder: the last count mod 8 elements by the same formulas over f32.
  * Source: PyTorch's torch/optim/sgd.py, in the order of its operations.
  */

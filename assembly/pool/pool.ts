@@ -20,6 +20,7 @@ export function max_pool_f32(windowPtr: usize, first: u32, count: u32, x: usize,
   const w = windowAt(windowPtr);
   checkPool(w);
   assert(!((windowPtr | x | y) & 3), "operands are 4-byte aligned");
+  assert(first + count <= w.batch * <u32>w.outHeight, "rows are those of y");
   forward<Max>(w, first, count, x, y);
 }
 
@@ -34,6 +35,7 @@ export function average_pool_f32(windowPtr: usize, first: u32, count: u32, x: us
   const w = windowAt(windowPtr);
   checkPool(w);
   assert(!((windowPtr | x | y) & 3), "operands are 4-byte aligned");
+  assert(first + count <= w.batch * <u32>w.outHeight, "rows are those of y");
   forward<Average>(w, first, count, x, y);
 }
 
@@ -109,6 +111,7 @@ export function max_pool_backward_f32(
   const w = windowAt(windowPtr);
   checkPool(w);
   assert(!((windowPtr | x | y | dy | dx) & 3), "operands are 4-byte aligned");
+  assert(first + count <= w.batch, "images are those of dx");
   backward<Max>(w, first, count, x, y, dy, dx);
 }
 
@@ -122,6 +125,7 @@ export function average_pool_backward_f32(windowPtr: usize, first: u32, count: u
   const w = windowAt(windowPtr);
   checkPool(w);
   assert(!((windowPtr | dy | dx) & 3), "operands are 4-byte aligned");
+  assert(first + count <= w.batch, "images are those of dx");
   backward<Average>(w, first, count, 0, 0, dy, dx);
 }
 

@@ -55,6 +55,7 @@ export function resize_nearest_f32(
   const w = windowAt(windowPtr);
   checkResize(w);
   assert(!((windowPtr | x | y) & 3), "operands are 4-byte aligned");
+  assert(first + count <= w.batch * <u32>w.outHeight, "rows are those of y");
   const pixelBytes = <usize>w.inChannels * 4;
   y += <usize>first * w.outWidth * pixelBytes;
   for (let row = first; count; count--, row++) {
@@ -82,6 +83,7 @@ export function resize_nearest_backward_f32(
   const w = windowAt(windowPtr);
   checkResize(w);
   assert(!((windowPtr | dy | dx) & 3), "operands are 4-byte aligned");
+  assert(first + count <= w.batch, "images are those of dx");
   const pixelBytes = <usize>w.inChannels * 4;
   const imageBytes = <usize>(w.inHeight * w.inWidth) * pixelBytes;
   dx += first * imageBytes;
@@ -122,6 +124,7 @@ export function resize_bilinear_f32(
   const w = windowAt(windowPtr);
   checkResize(w);
   assert(!((windowPtr | x | y) & 3), "operands are 4-byte aligned");
+  assert(first + count <= w.batch * <u32>w.outHeight, "rows are those of y");
   const pixelBytes = <usize>w.inChannels * 4;
   const rowBytes = <usize>w.inWidth * pixelBytes;
   y += <usize>first * w.outWidth * pixelBytes;
@@ -174,6 +177,7 @@ export function resize_bilinear_backward_f32(
   const w = windowAt(windowPtr);
   checkResize(w);
   assert(!((windowPtr | dy | dx) & 3), "operands are 4-byte aligned");
+  assert(first + count <= w.batch, "images are those of dx");
   const pixelBytes = <usize>w.inChannels * 4;
   const rowBytes = <usize>w.inWidth * pixelBytes;
   const imageBytes = <usize>w.inHeight * rowBytes;

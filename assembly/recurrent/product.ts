@@ -98,7 +98,9 @@ export function multiply(
 /** In a function of its own: the registers of the loops around it would have V8 spill in the innermost loop. */
 export function tileOf(k: usize, a: usize, b: usize, constants: usize, c: usize, cRow: usize): void {
   const bias = constants + STEP_BYTES;
-  microkernel<Strided>(MR, NV, true, MR - 1, k, a, 4, MR * 4, 0, 0, b, STEP_BYTES, constants, 0, bias, -Infinity, c, cRow);
+  microkernel<Strided>(
+    MR, NV, true, MR - 1, k, a, 4, MR * 4, 0, 0, b, STEP_BYTES, constants, 0, bias, -Infinity, c, cRow,
+  );
 }
 
 /** One row times PANELS panels. */

@@ -20,6 +20,10 @@ export function simple_rnn_forward_f32(
   gatesPtr: usize, statesPtr: usize, maskPtr: usize,
   initialStatePtr: usize, finalStatePtr: usize, outputPtr: usize, scratchPtr: usize,
 ): void {
+  assert(
+    !((recurrentPtr | gatesPtr | statesPtr | maskPtr | initialStatePtr | finalStatePtr | outputPtr | scratchPtr) & 3),
+    "operands are 4-byte aligned",
+  );
   const sequence = sequenceAt(sequencePtr, first, count);
   const rowBytes = units << 2;
   const outputRow = <usize>sequence.outputRow << 2;
@@ -97,6 +101,11 @@ export function simple_rnn_backward_f32(
   gatesPtr: usize, statesPtr: usize, maskPtr: usize,
   dOutputPtr: usize, dFinalStatePtr: usize, dInitialStatePtr: usize, scratchPtr: usize,
 ): void {
+  assert(
+    !((recurrentPtr | gatesPtr | statesPtr | maskPtr | dOutputPtr | dFinalStatePtr | dInitialStatePtr |
+      scratchPtr) & 3),
+    "operands are 4-byte aligned",
+  );
   const sequence = sequenceAt(sequencePtr, first, count);
   const rowBytes = units << 2;
   const outputRow = <usize>sequence.outputRow << 2;

@@ -27,11 +27,11 @@ export function loadCars(): Cars {
   new Random(0).shuffle(order);
   const rows = Array.from(order, (i) => complete[i]);
   // A year is written "1970-01-01".
-  const columns = FEATURES.map((name) => standardize(rows.map((car) => Number.parseFloat(`${car[name]}`))));
+  const columns = FEATURES.map((name) => standardize(rows.map((car) => Number.parseFloat(`${car![name]}`))));
   return {
     count: rows.length,
     x: Float32Array.from(rows.flatMap((_, i) => columns.map((column) => column[i]))),
-    y: Float32Array.from(rows, (car) => Number(car[TARGET])),
+    y: Float32Array.from(rows, (car) => Number(car![TARGET])),
   };
 }
 

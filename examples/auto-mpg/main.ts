@@ -64,9 +64,9 @@ await runAsMain(import.meta.url, async () => {
     console.log(name.padEnd(14), ...values.map((value) => value.toFixed(4).padStart(13)));
   console.log(" ".repeat(15), ...["least squares", ...runs.map(({ decay }) => `decay ${decay}`.padStart(13))]);
   for (const [i, name] of [...FEATURES, "intercept"].entries()) {
-    print(name, [best.weights[i], ...runs.map(({ weights }) => weights[i])]);
+    print(name, [best.weights[i]!, ...runs.map(({ weights }) => weights[i]!)]);
   }
-  print("loss", [best.loss, ...runs.map(({ losses }) => losses[EPOCHS])]);
+  print("loss", [best.loss, ...runs.map(({ losses }) => losses[EPOCHS]!)]);
   const explosion = stuckAtZero.batchLosses.slice(0, 6).map((loss) => loss.toExponential(1));
   console.log(`
 decay 0    v = g²: a step is ${LEARNING_RATE} up or down however small the gradient, so it never settles.

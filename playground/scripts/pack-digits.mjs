@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { Random } from "../../dist/nn/index.js";
+import { Random } from "../../dist/default/nn.js";
 
 const PIXELS = 28 * 28;
 const target = fileURLToPath(new URL("../public/digits.bin", import.meta.url));

@@ -1,8 +1,14 @@
+import { ACTIVATION_IDENTITY, ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH } from "../abi/activation.js";
 import type { CoreKernels } from "./families/core.js";
 import type { KernelFamily } from "./family.js";
 
-/** Ids of the activations, shared with assembly/nn/activation.ts. */
-export const ACTIVATION = { identity: 0, relu: 1, tanh: 2, sigmoid: 3 } as const;
+/** Numbers of the activations, by name. */
+export const ACTIVATION = {
+  identity: ACTIVATION_IDENTITY,
+  relu: ACTIVATION_RELU,
+  tanh: ACTIVATION_TANH,
+  sigmoid: ACTIVATION_SIGMOID,
+} as const;
 
 /** @see ACTIVATION */
 export type Activation = keyof typeof ACTIVATION;

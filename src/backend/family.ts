@@ -21,9 +21,39 @@ export interface KernelFamily<K> {
    */
   warmUp?(kernels: K, memory: WebAssembly.Memory): void;
   /** How threads share the kernels' calls. A kernel that is not named here runs on the caller's thread. */
-  readonly shared?: { readonly [Name in keyof K]?: Cut };
+  readonly shared?: { readonly [Name in keyof K]?: Cut } | undefined;
+  /** Kernels that make a step of every segment of a step table (src/abi/step-table.ts): those of optimizers. */
+  readonly steps?: Steps<K> | undefined;
   /** CoreKernels that return the bytes of scratch which others need. Each thread gets as many. */
   readonly scratchBytes?: readonly (keyof K)[];
+}
+
+/** What is to be known of a family's step kernels, by name: threads, wide mode and tests go by it. */
+export type Steps<K> = { readonly [Name in keyof K]?: StepKernelInfo };
+
+/**
+ * Measures the gradients of a step table, then updates every segment that has one; 0, or 1 + the index of a segment
+ * that `checkFinite` refuses. A negative `checkFinite` takes the segments as measured.
+ *
+ * @param scratchPtr scratch of the thread, for kernels that need it
+ */
+export type StepKernel = (
+  segmentsPtr: number,
+  segmentCount: number,
+  checkFinite: number,
+  scratchPtr?: number,
+) => number;
+
+/** One step kernel. */
+export interface StepKernelInfo {
+  /** What threads may cut a table into: pieces of parameters, or only whole ones. */
+  readonly cut: "elements" | "parameters";
+  /** MODE_… and FORM_… bits that between them lead into every loop; `states`: how many state arrays there are. */
+  readonly variants: readonly { readonly mode?: number; readonly form?: number; readonly states?: number }[];
+  /** Which of the family's kernels returns the bytes of scratch for a parameter: of (count, rows, columns). */
+  readonly scratch?: string;
+  /** Whether the first state array may have negative numbers. Default false. */
+  readonly signedState?: boolean;
 }
 
 /** Arguments of one kernel call, in order. */

@@ -1,6 +1,6 @@
 import { describe, unexpected } from "../checks.js";
 import { CheckpointError } from "../errors.js";
-import type { OptimizerDescription } from "../optim/optimizer.js";
+import type { OptimizerDescription } from "../optim/options.js";
 import type { OptimizerState } from "../optim/state.js";
 import { checkList, checkRecord, checkString, parseJson, valuesFor } from "./json.js";
 import type { Packed } from "./plain.js";

@@ -1,6 +1,6 @@
 import { checkBoolean, checkKeys, isFloat32Array, listOf, quote, unexpected } from "../checks.js";
 import { CheckpointError, OptionError } from "../errors.js";
-import type { OptimizerDescription } from "../optim/optimizer.js";
+import type { OptimizerDescription } from "../optim/options.js";
 import { isRecord } from "../optim/parameters.js";
 import type { OptimizerState } from "../optim/state.js";
 import {

@@ -1,6 +1,6 @@
 import { cut, isFloat32Array, quote, unexpected } from "../checks.js";
 import { CheckpointError, OptionError } from "../errors.js";
-import { isRecord, nameParameters, type Parameter, type ParameterSet } from "../optim/parameters.js";
+import { isRecord, nameParameters, type Parameter, type ParameterSet, pathOf } from "../optim/parameters.js";
 import { type Shape, Tensor } from "../tensor.js";
 import type { StoredTensor } from "./safetensors.js";
 
@@ -27,13 +27,15 @@ export function namedParameters(parameters: CheckpointParameters): Map<string, P
   if (isModel(parameters)) return namedParameters({ ...parameters.parameters, ...parameters.buffers });
   const isSet = Array.isArray(parameters) || isRecord(parameters);
   if (isSet && Object.keys(parameters).length === 0) return named;
-  const { sets } = nameParameters("parameters", parameters);
-  for (const { entries } of sets) {
-    for (const { name, path, value } of entries) {
-      if (value instanceof Tensor) value.assertLive(path);
-      else if (!isFloat32Array(value)) throw unexpected(path, value, "a Tensor or Float32Array");
-      if (named.has(name))
-        throw new OptionError(`${path} has the name ${quote(name)}, which another parameter has too`);
+  const { groups } = nameParameters("parameters", parameters);
+  for (const group of groups) {
+    for (const parameter of group.parameters) {
+      const { name, value } = parameter;
+      if (value instanceof Tensor) value.assertLive(pathOf(parameter));
+      else if (!isFloat32Array(value)) throw unexpected(pathOf(parameter), value, "a Tensor or Float32Array");
+      if (named.has(name)) {
+        throw new OptionError(`${pathOf(parameter)} has the name ${quote(name)}, which another parameter has too`);
+      }
       named.set(name, value);
     }
   }

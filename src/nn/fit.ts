@@ -39,7 +39,7 @@ const YIELD_MILLISECONDS = 12;
 /**
  * A run of `fit`: a promise of its history, and an iterator over its epochs. It starts by itself unless it is iterated.
  */
-export class Fit implements PromiseLike<Epoch[]>, AsyncIterableIterator<Epoch, void, undefined> {
+export class Fit implements PromiseLike<Epoch[]>, AsyncIterableIterator<Epoch> {
   readonly #epochs: AsyncGenerator<Epoch, void, undefined>;
   #isIterated = false;
   #history: Promise<Epoch[]> | undefined;

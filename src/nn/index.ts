@@ -86,7 +86,8 @@ export {
   type PoolLayer,
 } from "./layers/pool.js";
 export { type PositionalEmbeddingLayer, positionalEmbedding } from "./layers/positional-embedding.js";
-export type { GatedOptions, RecurrentActivation, RecurrentLayer, RecurrentOptions } from "./layers/recurrent.js";
+export type { RecurrentLayer } from "./layers/recurrent.js";
+export type { GatedOptions, RecurrentActivation, RecurrentOptions } from "./layers/recurrent-options.js";
 export { flatten, type ReshapeLayer, reshape } from "./layers/reshape.js";
 export { type RmsNormLayer, type RmsNormOptions, rmsNorm } from "./layers/rms-norm.js";
 export { type SeparableConv2dLayer, type SeparableConv2dOptions, separableConv2d } from "./layers/separable-conv2d.js";

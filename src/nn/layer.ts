@@ -76,6 +76,11 @@ export abstract class Layer {
     return [];
   }
 
+  /** Whether it carries state over from batch to batch, row by row: a batch is then computed as a whole. */
+  get carriesState(): boolean {
+    return false;
+  }
+
   /** The name of the function that the layer is, if it is one: a loss may compute it together with itself. */
   get activationName(): string | undefined {
     return undefined;

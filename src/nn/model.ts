@@ -32,8 +32,8 @@ export interface ModelNode {
   readonly isRead: boolean;
 }
 
-/** Rows that prediction computes at a time. */
-export const CHUNK_ROWS = 256;
+/** Rows that prediction computes at a time, unless states are carried over from batch to batch. */
+const CHUNK_ROWS = 256;
 
 // Kinds of plans of a model's own workspace.
 const PREDICT = 0;
@@ -70,6 +70,8 @@ export class Model {
   readonly nodes: readonly ModelNode[];
   /** What plans are made with. @internal */
   readonly context: PlanContext;
+  /** Rows that prediction and evaluation compute at a time. @internal */
+  readonly chunkRows: number;
   readonly #carried = new Map<string, Tensor>();
   /** Layers that check what they read of an input, by the input's number. */
   readonly #checked: readonly { input: number; layer: Layer }[];
@@ -95,6 +97,7 @@ export class Model {
     const names = this.layerNames(tensors.map(({ layer }) => layer!));
     checkNames(names);
     this.layers = Object.freeze([...names.keys()]);
+    this.chunkRows = this.layers.some((layer) => layer.carriesState) ? Number.POSITIVE_INFINITY : CHUNK_ROWS;
     const parameters: Record<string, Tensor> = {};
     const buffers: Record<string, Tensor> = {};
     const read = new Set(tensors.flatMap(({ inputs }) => inputs));
@@ -214,8 +217,8 @@ export class Model {
     this.#last = undefined; // its values are overwritten
     try {
       const workspace = this.#workspaceOf();
-      for (let first = 0; first < rows; first += CHUNK_ROWS) {
-        const count = Math.min(CHUNK_ROWS, rows - first);
+      for (let first = 0; first < rows; first += this.chunkRows) {
+        const count = Math.min(this.chunkRows, rows - first);
         const { plan, inputs, outputs } = workspace.planFor(count, PREDICT);
         for (const [i, input] of inputs.entries()) plan.set(input, workspace.inputAddress(i, xs[i]!, first, count));
         plan.forward();

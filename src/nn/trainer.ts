@@ -2,7 +2,7 @@ import { nnFamily } from "../backend/families/nn.js";
 import { checkBoolean, checkFinite, checkInteger, checkKeys, describe, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { CheckpointError, DisposedError, OptionError, ShapeError } from "../errors.js";
-import type { OptimizerDescription } from "../optim/optimizer.js";
+import type { OptimizerDescription } from "../optim/options.js";
 import type { OptimizerState } from "../optim/state.js";
 import { Random } from "../random.js";
 import { Tensor } from "../tensor.js";
@@ -20,7 +20,7 @@ import type { FitOptions } from "./fit-options.js";
 import type { Gradients } from "./gradients.js";
 import type { Loss } from "./losses/loss.js";
 import { type Metric, metricOf } from "./metrics.js";
-import { CHUNK_ROWS, Model } from "./model.js";
+import { Model } from "./model.js";
 import type { ModelPlan, PlanOptions } from "./model-plan.js";
 import { type MetricValues, Recorder } from "./recorder.js";
 import { Workspace } from "./workspace.js";
@@ -253,8 +253,8 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
     const recorder = metrics.length === 0 ? undefined : new Recorder(this, rows, kind);
     let lossSum = 0;
     let correct = 0;
-    for (let first = 0; first < rows; first += CHUNK_ROWS) {
-      const count = Math.min(CHUNK_ROWS, rows - first);
+    for (let first = 0; first < rows; first += model.chunkRows) {
+      const count = Math.min(model.chunkRows, rows - first);
       const found = this.#workspace.planFor(count, kind | EVALUATES);
       const { plan, inputs, targets, outputs } = found;
       for (const [i, input] of inputs.entries()) {

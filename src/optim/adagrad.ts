@@ -1,8 +1,18 @@
-import { MODE_EPS_OUTSIDE, MODE_ROW_RATE, MODE_SQUARE_PRODUCT } from "../backend/segments.js";
+import {
+  FORM_EPS_OUTSIDE,
+  FORM_SEGMENT_RATE,
+  FORM_SQUARE_PRODUCT,
+  GROUP_DECAY,
+  GROUP_DECAY_COMPLEMENT,
+  GROUP_EPS_OUTSIDE,
+} from "../abi/step-table.js";
+import { coreFamily } from "../backend/families/core.js";
 import { checkFinite } from "../checks.js";
 import type { Core } from "../core.js";
-import { type GroupOptions, type GroupPlan, type Method, Optimizer, type StepOptions } from "./optimizer.js";
+import { Optimizer } from "./optimizer.js";
+import type { GroupOptions, StepOptions } from "./options.js";
 import type { ParametersOf } from "./parameters.js";
+import type { Formula, UpdateRule } from "./update-rule.js";
 
 /** Options of AdaGrad for all parameters or for a group of them. */
 export interface AdaGradGroupOptions extends GroupOptions {
@@ -35,7 +45,8 @@ export interface AdaGradOptions extends AdaGradGroupOptions, StepOptions {}
  * | s (`squareSum`) | float32 | the core's memory | read and written |
  *
  * Numerics: each operation of the formula rounds once to float32, in the order written here, which is PyTorch's without
- * fused multiply-add, so every backend and machine gives the same bits. Scalars are derived in float64 and rounded once.
+ * fused multiply-add, so every backend and machine gives the same bits. Scalars are derived in float64 and rounded
+ * once.
  *
  * Cost of a step: a square root and a division an element; 12 bytes read and 8 written.
  *
@@ -49,39 +60,45 @@ export interface AdaGradOptions extends AdaGradGroupOptions, StepOptions {}
 export class AdaGrad extends Optimizer<AdaGradGroupOptions> {
   /**
    * @param core the core that holds the state and every parameter that is a Tensor
-   * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options }`
+   * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options
+   * }`
    * @param options see `AdaGradOptions`; learningRate default 1e-2
    * @throws OptionError, DisposedError, OutOfMemoryError; nothing is then allocated
    */
   constructor(core: Core, params: ParametersOf<AdaGradGroupOptions>, options: AdaGradOptions = {}) {
-    super(core, params, options, METHOD);
+    super(core, params, options, RULE);
   }
 }
 
 /** The kernel is RMSProp's: an average that keeps all of the old and adds all of the new is a sum. */
-const METHOD: Method<AdaGradGroupOptions> = {
+const RULE: UpdateRule<AdaGradGroupOptions> = {
   name: "AdaGrad",
-  run: (kernels, ptr, count, checkFinite) => kernels.rmsprop_f32(ptr, count, checkFinite),
+  family: coreFamily,
+  kernel: "rmsprop_f32",
   learningRate: 1e-2,
   optionKeys: ["eps", "learningRateDecay", "initialScale"],
   fixedKeys: ["initialScale"],
-  states: ["squareSum"],
-  plan,
+  states: [{ name: "squareSum" }],
+  resolve,
 };
 
-function plan(options: AdaGradGroupOptions, name: (key: string) => string): GroupPlan {
+function resolve(options: AdaGradGroupOptions, name: (key: string) => string): Formula {
   const { eps = 1e-10, learningRateDecay = 0, initialScale = 0 } = options;
   checkFinite(name("eps"), eps, 0);
   checkFinite(name("learningRateDecay"), learningRateDecay, 0);
   checkFinite(name("initialScale"), initialScale, 0);
   return {
-    mode: MODE_SQUARE_PRODUCT | MODE_EPS_OUTSIDE | (learningRateDecay > 0 ? MODE_ROW_RATE : 0),
-    scalars: { decay: 1, decayComplement: 1, epsOutside: eps },
+    form: FORM_SQUARE_PRODUCT | FORM_EPS_OUTSIDE | (learningRateDecay > 0 ? FORM_SEGMENT_RATE : 0),
+    scalars: [
+      [GROUP_DECAY, 1],
+      [GROUP_DECAY_COMPLEMENT, 1],
+      [GROUP_EPS_OUTSIDE, eps],
+    ],
     initial: [initialScale],
-    correct:
+    stepScalars:
       learningRateDecay > 0
-        ? (step, corrections, learningRates, group) => {
-            corrections[1] = learningRates[group]! / (1 + (step - 1) * learningRateDecay);
+        ? ({ iterations }, scalars, rates, group) => {
+            scalars[1] = rates[group]! / (1 + iterations * learningRateDecay);
           }
         : undefined,
   };

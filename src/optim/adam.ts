@@ -1,10 +1,20 @@
-import { MODE_DECAY_FACTOR, MODE_MEAN_FROM_GRADIENT } from "../backend/segments.js";
-import { checkBoolean, checkFinite, checkNumber } from "../checks.js";
+import {
+  FORM_MEAN_FROM_GRADIENT,
+  GROUP_DECAY,
+  GROUP_DECAY_COMPLEMENT,
+  GROUP_EPS_OUTSIDE,
+  GROUP_MEAN_DECAY,
+  GROUP_MEAN_DECAY_COMPLEMENT,
+  MODE_DECAY_FACTOR,
+} from "../abi/step-table.js";
+import { coreFamily } from "../backend/families/core.js";
+import { checkBoolean, checkFinite } from "../checks.js";
 import type { Core } from "../core.js";
-import { OptionError } from "../errors.js";
-import { power } from "./bias-correction.js";
-import { type GroupOptions, type GroupPlan, type Method, Optimizer, type StepOptions } from "./optimizer.js";
+import { checkBelowOne, power } from "./bias-correction.js";
+import { Optimizer } from "./optimizer.js";
+import type { GroupOptions, StepOptions } from "./options.js";
 import type { ParametersOf } from "./parameters.js";
+import type { Formula, UpdateRule } from "./update-rule.js";
 
 /** Options of Adam and AdamW for all parameters or for a group of them. */
 export interface AdamGroupOptions extends GroupOptions {
@@ -36,10 +46,12 @@ export interface AdamOptions extends AdamGroupOptions, StepOptions {}
  * |---|---|---|---|
  * | params | Tensor, Float32Array | the caller's | read and written |
  * | gradients | Tensor, Float32Array | the caller's | read |
- * | m, v, s (`gradientAverage`, `squareAverage`, `maxSquareAverage`) | float32 | the core's memory, s only with amsgrad | read and written |
+ * | m, v, s (`gradientAverage`, `squareAverage`, `maxSquareAverage`) | float32 | the core's memory, s only with amsgrad
+ * | read and written |
  *
  * Numerics: each operation of the formula rounds once to float32, in the order written here, which is PyTorch's without
- * fused multiply-add, so every backend and machine gives the same bits. Scalars are derived in float64 and rounded once.
+ * fused multiply-add, so every backend and machine gives the same bits. Scalars are derived in float64 and rounded
+ * once.
  *
  * Cost of a step: a square root and two divisions an element; 16 bytes read and 12 written, with s 4 and 4 more.
  *
@@ -54,12 +66,13 @@ export interface AdamOptions extends AdamGroupOptions, StepOptions {}
 export class Adam extends Optimizer<AdamGroupOptions> {
   /**
    * @param core the core that holds the state and every parameter that is a Tensor
-   * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options }`
+   * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options
+   * }`
    * @param options see `AdamOptions`; learningRate default 1e-3
    * @throws OptionError, DisposedError, OutOfMemoryError; nothing is then allocated
    */
   constructor(core: Core, params: ParametersOf<AdamGroupOptions>, options: AdamOptions = {}) {
-    super(core, params, options, METHOD);
+    super(core, params, options, RULE);
   }
 }
 
@@ -76,31 +89,33 @@ export class Adam extends Optimizer<AdamGroupOptions> {
 export class AdamW extends Optimizer<AdamGroupOptions> {
   /**
    * @param core the core that holds the state and every parameter that is a Tensor
-   * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options }`
+   * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options
+   * }`
    * @param options see `AdamOptions`; learningRate default 1e-3, weightDecay default 0.01
    * @throws OptionError, DisposedError, OutOfMemoryError; nothing is then allocated
    */
   constructor(core: Core, params: ParametersOf<AdamGroupOptions>, options: AdamOptions = {}) {
-    super(core, params, options, METHOD_W);
+    super(core, params, options, RULE_W);
   }
 }
 
-const METHOD: Method<AdamGroupOptions> = {
+const RULE: UpdateRule<AdamGroupOptions> = {
   name: "Adam",
-  run: (kernels, ptr, count, checkFinite) => kernels.adam_f32(ptr, count, checkFinite),
+  family: coreFamily,
+  kernel: "adam_f32",
   learningRate: 1e-3,
   optionKeys: ["beta1", "beta2", "eps", "amsgrad"],
-  states: ["squareAverage", "gradientAverage", "maxSquareAverage"],
-  plan,
+  states: [{ name: "squareAverage" }, { name: "gradientAverage" }, { name: "maxSquareAverage" }],
+  resolve,
 };
 
-const METHOD_W: Method<AdamGroupOptions> = {
-  ...METHOD,
+const RULE_W: UpdateRule<AdamGroupOptions> = {
+  ...RULE,
   name: "AdamW",
   defaults: { weightDecay: 0.01, decoupledWeightDecay: true },
 };
 
-function plan(options: AdamGroupOptions, name: (key: string) => string): GroupPlan {
+function resolve(options: AdamGroupOptions, name: (key: string) => string, mode: number): Formula {
   const { beta1 = 0.9, beta2 = 0.999, eps = 1e-8, amsgrad = false } = options;
   checkBelowOne(name("beta1"), beta1);
   checkBelowOne(name("beta2"), beta2);
@@ -108,24 +123,20 @@ function plan(options: AdamGroupOptions, name: (key: string) => string): GroupPl
   checkBoolean(name("amsgrad"), amsgrad);
   const weight = Math.fround(1 - beta1);
   return {
+    mode: mode | MODE_DECAY_FACTOR,
     // torch.lerp goes from the nearer end.
-    mode: MODE_DECAY_FACTOR | (weight < 0.5 ? 0 : MODE_MEAN_FROM_GRADIENT),
-    scalars: {
-      decay: beta2,
-      decayComplement: 1 - beta2,
-      meanDecay: 1 - weight,
-      meanDecayComplement: weight,
-      epsOutside: eps,
-    },
+    form: weight < 0.5 ? 0 : FORM_MEAN_FROM_GRADIENT,
+    scalars: [
+      [GROUP_DECAY, beta2],
+      [GROUP_DECAY_COMPLEMENT, 1 - beta2],
+      [GROUP_MEAN_DECAY, 1 - weight],
+      [GROUP_MEAN_DECAY_COMPLEMENT, weight],
+      [GROUP_EPS_OUTSIDE, eps],
+    ],
     initial: [0, 0, amsgrad ? 0 : undefined],
-    correct: (step, corrections, learningRates, group) => {
-      corrections[0] = Math.sqrt(1 - power(beta2, step));
-      corrections[1] = learningRates[group]! / (1 - power(beta1, step));
+    stepScalars: ({ iterations }, scalars, rates, group) => {
+      scalars[0] = Math.sqrt(1 - power(beta2, iterations + 1));
+      scalars[1] = rates[group]! / (1 - power(beta1, iterations + 1));
     },
   };
-}
-
-function checkBelowOne(name: string, value: unknown): void {
-  checkNumber(name, value, 0, 1);
-  if (value === 1) throw new OptionError(`${name} is 1, expected less`);
 }

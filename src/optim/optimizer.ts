@@ -1,150 +1,91 @@
-import { type CoreKernels, coreFamily } from "../backend/families/core.js";
-import { MODE_CLIP_GLOBAL_NORM, MODE_CLIP_NORM, MODE_MEASURE } from "../backend/segments.js";
-import { checkChoice, checkFinite, checkInteger, checkKeys, checkNumber, unexpected } from "../checks.js";
+import { MODE_CLIP_GLOBAL_NORM, MODE_CLIP_NORM, MODE_MEASURE, SEGMENT_SCALARS } from "../abi/step-table.js";
+import type { KernelFamily, StepKernel, StepKernelInfo } from "../backend/family.js";
+import { checkInteger, checkKeys, unexpected } from "../checks.js";
 import { Core } from "../core.js";
 import { DisposedError, NonFiniteError, OptionError } from "../errors.js";
 import { Tensor } from "../tensor.js";
-import { CONDITIONING_KEYS, type ConditioningOptions, resolveConditioning } from "./conditioning.js";
+import { accumulate, locateGradient } from "./accumulation.js";
+import { TRANSFORM_KEYS } from "./gradient-transforms.js";
+import { GradientReader, gradientName, listed } from "./gradients.js";
+import {
+  AVERAGE,
+  checkLearningRate,
+  checkStepOptions,
+  type GroupOptions,
+  given,
+  type OptimizerDescription,
+  type OptionChanges,
+  rateOf,
+  resolveOptions,
+  type Schedule,
+  STEP_KEYS,
+  type StepOptions,
+  without,
+} from "./options.js";
+import { OwnedMemory } from "./owned-memory.js";
 import {
   checkDistinct,
   collectParameters,
   collectSet,
-  type Entry,
-  type EntrySet,
   type Gradients,
   isRecord,
+  type NamedParameter,
   type Parameter,
   type ParameterCopies,
   type ParameterSet,
-  type SetKind,
+  pathOf,
+  type Structure,
+  type StructureKind,
 } from "./parameters.js";
 import { checkRows, type RowIndices, RowTable } from "./rows.js";
-import { type GroupScalars, SegmentTable } from "./segments.js";
-import {
-  ACCUMULATOR,
-  AVERAGE,
-  type Group,
-  gradientName,
-  needsStaging,
-  type Plan,
-  readGradients,
-  type Slot,
-  type SlotSet,
-} from "./slots.js";
-import { loadSlots, type OptimizerState, type StateName, saveSlots } from "./state.js";
+import { SegmentTable } from "./segment-table.js";
+import { bytesOf, type Group, makeBlocks, Slot } from "./slots.js";
+import { type OptimizerState, type ParameterState, StateLayout } from "./state.js";
+import { NEXT_MEMORY, type UpdateRule } from "./update-rule.js";
 
-/** The learning rate of an iteration, counted from 0: a pure function. */
-export type Schedule = (iteration: number) => number;
-
-/** Options that every optimizer has, for all parameters or for a group of them. */
-export interface GroupOptions extends ConditioningOptions {
-  /** A finite number >= 0, or a function of the iteration that returns one. */
-  learningRate?: number | Schedule;
-  /**
-   * d, 0 to 1, of the parameters' moving average a ← d·a + (1−d)·θ after each update, the first of which copies θ; read
-   * with `averaged()`. Default: there is none.
-   */
-  emaDecay?: number;
+/** A group that is being added: its parameters, and the structure in which their gradients will come. */
+interface AddedGroup {
+  readonly group: Group;
+  readonly parameters: readonly NamedParameter[];
+  readonly structure: Structure<Slot>;
 }
-
-/** Options that every optimizer has for a step as a whole. */
-export interface StepOptions {
-  /**
-   * What becomes of a step if a gradient holds NaN or ±Infinity: it goes its way into parameters and state (default),
-   * the whole step is skipped, or NonFiniteError is thrown. The latter two read the gradients once more.
-   */
-  onNonFinite?: "propagate" | "skip" | "throw";
-  /** n >= 1: so many calls of `step` are one update, by the mean of their gradients. Default 1. */
-  accumulationSteps?: number;
-}
-
-/** New values of options; `undefined` brings an option's default back. */
-export type OptionChanges<Options> = { [Key in keyof Options]?: Options[Key] | undefined };
-
-/** What an optimizer is, without its state: plain data, for a checkpoint. */
-export interface OptimizerDescription {
-  /** Its class. */
-  optimizer: string;
-  /** Of RMSProp. */
-  dialect?: string;
-  /** Names of the parameters, and the options given for them; `learningRate` is what the next step uses. */
-  groups: { parameters: string[]; options: Record<string, number | string | boolean> }[];
-}
-
-/** What a kernel needs to know of the options of one group. @internal */
-export interface GroupPlan {
-  /** MODE_… bits, and those of the conditioning that it does itself. */
-  readonly mode: number;
-  readonly without?: number;
-  readonly scalars: GroupScalars;
-  /** Start value of each state array; `undefined` where the group does without it. */
-  readonly initial: readonly (number | undefined)[];
-  readonly correct: Plan["correct"];
-  /** Where the learning rate stands in the formula. Default: before the division. */
-  readonly rate?: Plan["rate"];
-  /** A framework's own moving average of the parameters: weight of the parameter, and what it starts as. */
-  readonly average?: Partial<NonNullable<Plan["average"]>>;
-}
-
-/** What tells one optimizer from another. @internal */
-export interface Method<Options extends GroupOptions> {
-  /** The name of its class, which minifiers would change. */
-  readonly name: string;
-  /** Calls its kernel. */
-  run(kernels: CoreKernels, segmentsPtr: number, segmentCount: number, checkFinite: number): number;
-  /** Options besides those of every optimizer. */
-  readonly optionKeys: readonly (keyof Options & string)[];
-  /** Those of them that cannot be changed between steps. */
-  readonly fixedKeys?: readonly string[];
-  readonly learningRate: number;
-  /** Of other options; those that the caller gives stand above them. */
-  readonly defaults?: Options;
-  /** Options of the constructor alone, as they were given. */
-  readonly constants?: Record<string, string>;
-  /** Its own state arrays, at most three, in the order of a row's. */
-  readonly states: readonly StateName[];
-  /**
-   * Checks the options of one group; `name` gives what messages call an option, `conditioning` the MODE_… bits that
-   * clipping and weight decay have.
-   */
-  plan(options: Options, name: (key: string) => string, conditioning: number): GroupPlan;
-}
-
-/** A group with the options that it was given. */
-interface PlannedGroup extends Group {
-  /** What messages call its own options before their names. */
-  readonly prefix: string;
-  /** Its own options, over the optimizer's. */
-  own: GroupOptions;
-  /** The learning rate of these. */
-  ownRate: number | Schedule | undefined;
-}
-
-const STEP_KEYS = ["onNonFinite", "accumulationSteps"] as const satisfies readonly (keyof StepOptions)[];
 
 /**
- * What all optimizers share: parameters, gradients and state, checked here and handed to one kernel call a step.
+ * What all optimizers share: parameters, gradients and state, checked here and given to one kernel call a step. What
+ * tells them apart is their `UpdateRule`.
  */
 export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   readonly core: Core;
-  readonly #method: Method<GroupOptions>;
-  readonly #stateNames: readonly StateName[];
+  readonly #rule: UpdateRule<GroupOptions>;
+  readonly #kernel: StepKernel;
+  /** Whether it works element by element, so that rows can be updated alone. */
+  readonly #isElementwise: boolean;
+  /** Bytes of scratch that its kernel needs for a parameter, on all threads together; and what there is. */
+  readonly #scratchBytes: ((count: number, rows: number, columns: number) => number) | undefined;
+  #scratch = { ptr: 0, bytes: 0 };
+  readonly #layout: StateLayout;
   readonly #groupKeys: readonly string[];
-  #step: Required<StepOptions>;
+  #stepOptions: Required<StepOptions>;
   /** Options of all groups that have none of their own; but for the learning rate. */
-  #defaults: GroupOptions;
+  #shared: GroupOptions;
   #learningRate: number | Schedule;
-  /** The parameters by options, and in the structure that gradients have. */
-  readonly #groups: PlannedGroup[] = [];
-  readonly #sets: SlotSet[] = [];
+  readonly #groups: Group[] = [];
+  readonly #structures: Structure<Slot>[] = [];
   readonly #slots: Slot[] = [];
+  readonly #byName = new Map<string, Slot>();
   /** The caller's tensors, none of which may be a gradient. */
   readonly #parameterTensors = new Set<Tensor>();
-  /** What `dispose` frees. */
-  readonly #owned = new Set<{ dispose(): void }>();
-  readonly #corrections = new Float64Array(2);
+  readonly #memory: OwnedMemory;
+  readonly #gradients: GradientReader;
+  readonly #scalars: Float64Array;
+  /** Whose step these scalars are of: parameters of a group that have taken as many steps share them. */
+  #scalarsGroup: Group | undefined;
+  #scalarsStep = 0;
   #table!: SegmentTable;
   #rows: RowTable | undefined;
+  /** Whether some parameter is a plain array; whether some group has an average or scalars of a step. */
+  #hasArrays = false;
+  #hasStepWords = false;
   #iterations = 0;
   /** Calls of `step` since the last update. */
   #accumulated = 0;
@@ -155,28 +96,33 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     core: Core,
     params: unknown,
     options: GroupOptions & StepOptions,
-    method: Method<GroupOptions>,
+    rule: UpdateRule<GroupOptions>,
   ) {
     if (!(core instanceof Core)) throw unexpected("core", core, "a Core");
     core.assertLive();
-    this.#groupKeys = ["learningRate", "emaDecay", ...CONDITIONING_KEYS, ...method.optionKeys];
-    const { constants = {} } = method;
+    this.#groupKeys = ["learningRate", "emaDecay", ...TRANSFORM_KEYS, ...rule.optionKeys];
+    const { constants = {} } = rule;
     checkKeys("options", options, [...this.#groupKeys, ...STEP_KEYS, ...Object.keys(constants)]);
-    const { onNonFinite, accumulationSteps, learningRate = method.learningRate, ...rest } = options;
-    const defaults = Object.fromEntries(Object.entries(rest).filter(([key]) => !Object.hasOwn(constants, key)));
+    const { onNonFinite, accumulationSteps, learningRate = rule.learningRate, ...rest } = options;
     this.core = core;
-    this.#method = method;
-    const names: StateName[] = [...method.states];
-    names[AVERAGE] = "parameterAverage";
-    names[ACCUMULATOR] = "gradientSum";
-    this.#stateNames = names;
-    this.#step = checkStepOptions({ onNonFinite, accumulationSteps });
-    this.#defaults = given(defaults);
+    this.#rule = rule;
+    const kernels = core.kernels(rule.family as KernelFamily<Record<string, StepKernel>>);
+    const { cut, scratch } = (rule.family.steps as Record<string, StepKernelInfo>)[rule.kernel]!;
+    this.#kernel = kernels[rule.kernel]!;
+    this.#isElementwise = cut === "elements";
+    this.#scratchBytes = scratch === undefined ? undefined : kernels[scratch]!;
+    this.#layout = new StateLayout(rule);
+    this.#memory = new OwnedMemory(core);
+    this.#gradients = new GradientReader(core, this.#structures, this.#parameterTensors);
+    this.#scalars = new Float64Array(SEGMENT_SCALARS + 1 + (rule.memory?.length ?? 0)).fill(1);
+    this.#stepOptions = checkStepOptions({ onNonFinite, accumulationSteps });
+    this.#shared = given(without(rest, constants));
     this.#learningRate = checkLearningRate("learningRate", learningRate);
-    const { grouped, sets } = collectParameters(core, params);
-    const added = sets.map((set, index) => {
-      checkKeys(set.path, set.options, this.#groupKeys);
-      return this.#planGroup(`${set.path}.`, given(set.options), index, set, newSet(set.kind, grouped ? index : -1));
+    const { grouped, groups } = collectParameters(core, params);
+    const added = groups.map(({ path, options, kind, parameters }, index) => {
+      checkKeys(path, options, this.#groupKeys);
+      const structure = newStructure(kind, grouped ? index : -1);
+      return { group: this.#newGroup(index, `${path}.`, given(options)), parameters, structure };
     });
     this.#addGroups(added);
   }
@@ -207,7 +153,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    *
    * @param grads gradients in the structure of the parameters: Tensors of the parameter's shape or Float32Arrays of its
    *   length. One that is `null`, `undefined` or absent passes its parameter over: its value, state and count of steps
-   *   stay. For groups: an array with, for each group, its gradients or `{ params: gradients }`.
+   *   stay. For groups: an array with, for each group, its gradients or `{ params: gradients }`. A record's names are
+   *   checked when it is not the one of the last step.
    * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError; NonFiniteError with `onNonFinite: "throw"`.
    *   Parameters, state and `iterations` are then what they were; what NonFiniteError refuses after an accumulation is
    *   dropped, like what "skip" passes over, and the next call begins a new one.
@@ -216,27 +163,39 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   step(grads: Gradients): void {
     this.#assertLive();
-    const slots = this.#slots;
-    const { accumulationSteps } = this.#step;
+    const { accumulationSteps } = this.#stepOptions;
     const isUpdate = this.#accumulated + 1 === accumulationSteps;
     if (isUpdate) this.#readRates();
-    readGradients(this.core, this.#sets, this.#parameterTensors, grads);
-    for (let i = 0; i < slots.length; i++) if (needsStaging(slots[i]!)) this.#reserveStaging();
+    const gradients = this.#gradients;
+    gradients.read(grads);
+    if (gradients.needsStaging) this.#reserveStaging();
 
-    if (accumulationSteps > 1) this.#accumulate(isUpdate ? accumulationSteps : 0);
-    if (!isUpdate) return;
-    this.#writeTable();
-    const refused = this.#run(this.#table, slots.length);
-    if (refused === 0) {
-      for (let i = 0; i < slots.length; i++) finish(slots[i]!);
-      this.#iterations++;
-    } else if (this.#step.onNonFinite === "throw") throw nonFinite(gradientName(slots[refused - 1]!));
+    const table = this.#table;
+    const slots = this.#slots;
+    if (accumulationSteps > 1) {
+      table.renew();
+      accumulate(this.core, table, slots, isUpdate ? accumulationSteps : 0);
+      gradients.stale = true;
+      this.#accumulated = isUpdate ? 0 : this.#accumulated + 1;
+      if (!isUpdate) return;
+    } else if (gradients.stale || gradients.hasArrays) {
+      table.renew();
+      for (let i = 0; i < slots.length; i++) slots[i]!.gradPtr = locateGradient(slots[i]!, table);
+    }
+    if (gradients.stale) this.#writePointers();
+    this.#writeStep();
+    const refused = this.#run(table, slots.length);
+    if (refused === 0) this.#finish();
+    if (gradients.hasArrays) for (let i = 0; i < slots.length; i++) forgetArray(slots[i]!);
+    if (refused !== 0 && this.#stepOptions.onNonFinite === "throw") {
+      throw nonFinite(gradientName(slots[refused - 1]!));
+    }
   }
 
   /**
-   * Updates some rows of one parameter, a Tensor, and of its state, as if it had no others: those of an embedding that a
-   * batch has touched. Weight decay, clipping (over these rows) and the average see nothing else, and nothing is made up
-   * for later. It is a step: `iterations` and the parameter's own count go up by one.
+   * Updates some rows of one parameter, a Tensor, and of its state, as if it had no others: those of an embedding that
+   * a batch has touched. Weight decay, clipping (over these rows) and the average see nothing else, and nothing is made
+   * up for later. It is a step: `iterations` and the parameter's own count go up by one.
    *
    * Cost: one call into Wasm, and one more for each row that is named again; the gradients are copied in.
    *
@@ -245,7 +204,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    *   times are added in the order of the call
    * @param rowGrads the gradients of these rows, one after the other: a Tensor [rowIndices.length, ...the other axes],
    *   or a Float32Array
-   * @throws OptionError, ShapeError, DisposedError, OutOfMemoryError, NonFiniteError; nothing has then changed
+   * @throws OptionError, ShapeError, DisposedError, OutOfMemoryError, NonFiniteError; nothing has then changed. OptionError
+   *   from an optimizer whose update is not element by element: Adafactor, Muon
    * @example
    * const embedding = core.tensor([1000, 16]);
    * const optimizer = new RMSProp(core, { embedding });
@@ -254,26 +214,33 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   stepRows(name: string, rowIndices: RowIndices, rowGrads: Tensor | Float32Array): void {
     this.#assertLive();
-    const { onNonFinite, accumulationSteps } = this.#step;
-    if (accumulationSteps > 1)
+    const { onNonFinite, accumulationSteps } = this.#stepOptions;
+    if (accumulationSteps > 1) {
       throw new OptionError(`stepRows needs accumulationSteps 1, but it is ${accumulationSteps}`);
+    }
+    if (!this.#isElementwise) {
+      throw new OptionError(`stepRows needs an update rule that works element by element, ${this.#rule.name} does not`);
+    }
     const slot = this.#slotNamed(name);
     this.#readRates();
     checkRows(this.core, slot, rowIndices, rowGrads);
     if (!slot.frozen) {
-      this.#rows ??= this.#own(new RowTable(this.core, (rowCount) => this.#makeRowTable(rowCount)));
-      const rowCount = this.#rows.write(slot, rowIndices, rowGrads);
-      const { table } = this.#rows;
+      this.#rows ??= new RowTable(this.core, this.#memory, (segmentCount) => this.#makeRowTable(segmentCount));
+      const rows = this.#rows;
+      const segmentCount = rows.write(slot, rowIndices, rowGrads);
+      const { table } = rows;
       const { index } = slot.group;
-      table.learningRates[index] = this.#table.learningRates[index]!;
-      table.setLearningRate(index);
-      for (let row = 0; row < rowCount; row++) this.#writeStep(table, row, slot);
-      if (this.#run(table, rowCount) !== 0) {
+      table.rates[index] = this.#table.rates[index]!;
+      table.setRate(index);
+      this.#scalarsGroup = undefined;
+      for (let segment = 0; segment < segmentCount; segment++) this.#writeSegmentStep(table, segment, slot);
+      if (this.#run(table, segmentCount) !== 0) {
         if (onNonFinite === "skip") return;
         throw nonFinite("rowGrads");
       }
-      const average = slot.states[AVERAGE];
-      if (average !== undefined && isFirstOf(slot)) average.data.set(slot.tensor.data);
+      const averagePtr = slot.statePtr(AVERAGE);
+      if (averagePtr !== 0 && slot.averageBegins) table.copy(slot.ptr, averagePtr, slot.size);
+      if (slot.memory.length > 0) this.#remember(slot);
       slot.iterations++;
     }
     this.#iterations++;
@@ -290,17 +257,15 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   averaged(): ParameterCopies {
     this.#assertLive();
-    const copies = this.#sets.map(({ kind, slots }) => {
-      const values = slots.map((slot) => {
-        const { array, tensor, states, iterations, group } = slot;
-        const average = states[AVERAGE];
-        const isThere = iterations > 0 || group.plan.average?.startsAtParameter;
-        return (average && isThere ? average.data : (array ?? tensor.data)).slice();
+    const copies = this.#structures.map(({ kind, members }) => {
+      const values = members.map((slot) => {
+        const isThere = slot.iterations > 0 || slot.group.hyper.average?.startsAtParameter;
+        return ((isThere ? slot.state(this.core, AVERAGE) : undefined) ?? slot.elements()).slice();
       });
       if (kind === "single") return values[0]!;
-      return kind === "list" ? values : Object.fromEntries(slots.map(({ key }, i) => [key, values[i]!]));
+      return kind === "list" ? values : Object.fromEntries(members.map(({ key }, i) => [key, values[i]!]));
     });
-    return this.#sets[0]!.index < 0 ? copies[0]! : copies;
+    return this.#structures[0]!.index < 0 ? copies[0]! : copies;
   }
 
   /**
@@ -310,8 +275,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    * @param options as for the constructor; what is not named stays as it is, `undefined` brings the default back
    * @param group index of the group that they are for, as in `description().groups`. Without it they are for all
    *   groups, and take the place of groups' own.
-   * @throws OptionError for what the constructor would refuse, for an option that cannot change (`initialScale` and such,
-   *   `accumulationSteps` in the middle of an accumulation), OutOfMemoryError; nothing has then changed
+   * @throws OptionError for what the constructor would refuse, for an option that cannot change (`initialScale` and
+   * such, `accumulationSteps` in the middle of an accumulation), OutOfMemoryError; nothing has then changed
    * @example
    * optimizer.setOptions({ weightDecay: 0.01, momentum: 0.9 });
    */
@@ -320,46 +285,46 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     const isForAll = group === undefined;
     if (!isForAll) checkInteger("group", group, 0, this.#groups.length - 1);
     checkKeys("options", options, isForAll ? [...this.#groupKeys, ...STEP_KEYS] : this.#groupKeys);
-    for (const key of this.#method.fixedKeys ?? []) {
+    for (const key of this.#rule.fixedKeys ?? []) {
       if (Object.hasOwn(options, key)) throw new OptionError(`options.${key} is fixed once an optimizer is made`);
     }
-    const all: OptionChanges<GroupOptions & StepOptions> = { ...this.#step, ...options };
+    const all: OptionChanges<GroupOptions & StepOptions> = { ...this.#stepOptions, ...options };
     const { onNonFinite, accumulationSteps, ...changes } = all;
-    const step = checkStepOptions({ onNonFinite, accumulationSteps });
-    if (this.#accumulated > 0 && step.accumulationSteps !== this.#step.accumulationSteps) {
-      const progress = `${this.#accumulated} of ${this.#step.accumulationSteps}`;
+    const stepOptions = checkStepOptions({ onNonFinite, accumulationSteps });
+    if (this.#accumulated > 0 && stepOptions.accumulationSteps !== this.#stepOptions.accumulationSteps) {
+      const progress = `${this.#accumulated} of ${this.#stepOptions.accumulationSteps}`;
       throw new OptionError(`accumulationSteps cannot change while ${progress} gradients are accumulated`);
     }
     const { learningRate, ...ofGroups } = changes;
     let rate = this.#learningRate;
     if (isForAll && Object.hasOwn(changes, "learningRate")) {
-      rate = checkLearningRate("learningRate", learningRate ?? this.#method.learningRate);
+      rate = checkLearningRate("learningRate", learningRate === undefined ? this.#rule.learningRate : learningRate);
     }
-    const defaults = isForAll ? given({ ...this.#defaults, ...ofGroups }) : this.#defaults;
+    const shared = isForAll ? given({ ...this.#shared, ...ofGroups }) : this.#shared;
     const owns = this.#groups.map(({ own, index }) => {
-      if (!isForAll) return index === group ? given({ ...own, ...changes }) : own;
-      return Object.fromEntries(Object.entries(own).filter(([key]) => !Object.hasOwn(changes, key)));
+      if (isForAll) return without(own, changes);
+      return index === group ? given({ ...own, ...changes }) : own;
     });
-    const plans = this.#groups.map(({ prefix }, i) => {
-      return this.#plan(defaults, owns[i]!, prefix, step.accumulationSteps);
+    const hypers = this.#groups.map(({ prefix }, i) => {
+      return resolveOptions(this.#rule, shared, owns[i]!, prefix, stepOptions.accumulationSteps);
     });
-    const { states, table } = this.#orNothing(() => ({
-      states: this.#slots.map((slot) => this.#makeStates(slot, plans[slot.group.index]!)),
-      table: this.#own(new SegmentTable(this.core, this.#slots.length, this.#groups.length)),
+    const { blocks, table } = this.#memory.transaction(() => ({
+      blocks: this.#groups.map((each, i) => makeBlocks(this.core, this.#memory, each, hypers[i]!, this.#rule.states)),
+      table: new SegmentTable(this.core, this.#memory, this.#slots.length, this.#groups.length),
     }));
 
-    this.#step = step;
+    this.#stepOptions = stepOptions;
     this.#learningRate = rate;
-    this.#defaults = defaults;
-    this.#groups.forEach((each, i) => {
+    this.#shared = shared;
+    for (const [i, each] of this.#groups.entries()) {
+      for (const [k, block] of each.blocks.entries()) {
+        if (block !== undefined && block !== blocks[i]![k]) this.#memory.release(block.ptr);
+      }
       each.own = owns[i]!;
       each.ownRate = each.own.learningRate;
-      each.plan = plans[i]!;
-    });
-    this.#slots.forEach((slot, i) => {
-      for (const [k, state] of slot.states.entries()) if (state !== states[i]![k]) this.#drop(state);
-      slot.states = states[i]!;
-    });
+      each.hyper = hypers[i]!;
+      each.blocks = blocks[i]!;
+    }
     this.#useTable(table);
   }
 
@@ -379,20 +344,14 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     const own = options ?? {};
     checkKeys("options", own, this.#groupKeys);
     const index = this.#groups.length;
-    const [first] = this.#sets as [SlotSet];
+    const first = this.#structures[0]!;
     const joins = first.index < 0 && first.kind === "record" && isRecord(params);
-    const position = this.#sets.length;
+    const position = this.#structures.length;
     const path = joins ? "params" : `params[${position}].params`;
-    const set = collectSet(this.core, params, path, this.#slots.length);
-    const present = this.#slots.map(({ name, key, path, tensor, array }) => ({
-      name,
-      key,
-      path,
-      value: array ?? tensor,
-    }));
-    checkDistinct(this.core, [...present, ...set.entries]);
-    const slotSet = joins ? first : newSet(set.kind, position);
-    this.#addGroups([this.#planGroup(`params[${index}].`, given(own), index, set, slotSet)]);
+    const { kind, parameters } = collectSet(this.core, params, path, this.#slots.length);
+    checkDistinct(this.core, this.#slots.concat(parameters as Slot[]));
+    const structure = joins ? first : newStructure(kind, position);
+    this.#addGroups([{ group: this.#newGroup(index, `params[${index}].`, given(own)), parameters, structure }]);
     if (!joins && first.index < 0) first.index = 0;
   }
 
@@ -407,6 +366,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   freeze(name: string): void {
     this.#slotNamed(name).frozen = true;
+    this.#gradients.forget();
   }
 
   /**
@@ -418,6 +378,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   unfreeze(name: string): void {
     this.#slotNamed(name).frozen = false;
+    this.#gradients.forget();
   }
 
   /**
@@ -426,18 +387,19 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    *
    * @throws OptionError if a schedule returns no learning rate
    * @example
-   * const { optimizer: name, groups } = optimizer.description(); // "RMSProp", [{ parameters: ["w"], options: { ... } }]
+   * const { optimizer: name, groups } = optimizer.description(); // "RMSProp", [{ parameters: ["w"], options: { ... }
+   * }]
    */
   description(): OptimizerDescription {
     this.#assertLive();
     const groups = this.#groups.map(({ slots, own, ownRate, prefix }) => {
       const learningRate = rateOf(ownRate ?? this.#learningRate, this.#iterations, ownRate === undefined ? "" : prefix);
-      const given = Object.entries({ ...this.#defaults, ...own, learningRate });
+      const given = Object.entries({ ...this.#shared, ...own, learningRate });
       // An infinite bound is none, and JSON has no word for it.
       const options = given.filter(([, value]) => value !== Number.POSITIVE_INFINITY);
       return { parameters: slots.map(({ name }) => name), options: Object.fromEntries(options) };
     });
-    return { optimizer: this.#method.name, ...this.#method.constants, groups };
+    return { optimizer: this.#rule.name, ...this.#rule.constants, groups };
   }
 
   /** A copy of everything the optimizer remembers, in plain arrays; `load` takes it back. */
@@ -446,7 +408,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     return {
       iterations: this.#iterations,
       ...(this.#accumulated > 0 && { accumulatedSteps: this.#accumulated }),
-      parameters: saveSlots(this.#slots, this.#stateNames),
+      parameters: this.#layout.save(this.core, this.#slots),
     };
   }
 
@@ -458,7 +420,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   load(state: OptimizerState): void {
     this.#assertLive();
-    const counts = loadSlots(this.#slots, this.#stateNames, this.#step.accumulationSteps, state);
+    const counts = this.#layout.load(this.core, this.#slots, this.#stepOptions.accumulationSteps, state);
     this.#iterations = counts.iterations;
     this.#accumulated = counts.accumulatedSteps;
   }
@@ -466,7 +428,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   /** Frees the state; the parameters stay. A second call does nothing, other uses afterwards throw DisposedError. */
   dispose(): void {
     this.#disposed = true;
-    for (const owned of this.#owned) this.#drop(owned);
+    this.#memory.dispose();
   }
 
   [Symbol.dispose](): void {
@@ -475,20 +437,18 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
 
   /** What it was made for. @internal */
   get parameters(): readonly Parameter[] {
-    return this.#slots.map((slot) => slot.array ?? slot.tensor);
+    return this.#slots.map((slot) => slot.value);
   }
 
-  /** Steps taken by a parameter, and its state arrays where they lie. @internal */
-  peek(name: string): { iterations: number; states: { readonly [Name in StateName]?: Tensor } } {
-    const { iterations, states } = this.#slotNamed(name);
-    const named = this.#stateNames.flatMap((key, k) => (states[k] ? [[key, states[k]]] : []));
-    return { iterations, states: Object.fromEntries(named) };
+  /** A copy of one parameter's state. @internal */
+  peek(name: string): ParameterState {
+    return this.#layout.saveSlot(this.core, this.#slotNamed(name));
   }
 
   /** The gradient of its only parameter, in the structure that `step` takes. @internal */
   structured(gradient: Tensor | Float32Array): Gradients {
-    const { index, kind, slots } = this.#sets[0]!;
-    const set = kind === "single" ? gradient : kind === "list" ? [gradient] : { [slots[0]!.key]: gradient };
+    const { index, kind, members } = this.#structures[0]!;
+    const set = kind === "single" ? gradient : kind === "list" ? [gradient] : { [members[0]!.key]: gradient };
     return index < 0 ? set : [set];
   }
 
@@ -499,149 +459,122 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
 
   #slotNamed(name: string): Slot {
     this.#assertLive();
-    for (const slot of this.#slots) if (slot.name === name) return slot;
-    throw unexpected("name", name, `one of ${this.#slots.map((slot) => `"${slot.name}"`).join(", ")}`);
+    const slot = this.#byName.get(name);
+    if (slot !== undefined) return slot;
+    throw unexpected("name", name, `one of ${listed(this.#byName.keys(), '"')}`);
   }
 
-  /** The options of one group, its own over the optimizer's, checked and made into a plan. */
-  #plan(defaults: GroupOptions, own: GroupOptions, prefix: string, accumulationSteps: number): Plan {
-    const options = { ...this.#method.defaults, ...defaults, ...own };
-    const name = (key: string): string => (Object.hasOwn(own, key) ? `${prefix}${key}` : key);
-    if (own.learningRate !== undefined) checkLearningRate(name("learningRate"), own.learningRate);
-    const { emaDecay } = options;
-    if (emaDecay !== undefined) checkNumber(name("emaDecay"), emaDecay, 0, 1);
-    const conditioning = resolveConditioning(options, name);
-    const special = this.#method.plan(options, name, conditioning.mode);
-    const initial = [...special.initial];
-    initial[AVERAGE] = emaDecay === undefined ? undefined : 0;
-    initial[ACCUMULATOR] = accumulationSteps > 1 ? 0 : undefined;
-    return {
-      mode: (conditioning.mode & ~(special.without ?? 0)) | special.mode,
-      scalars: { ...conditioning.scalars, ...special.scalars },
-      initial,
-      correct: special.correct,
-      rate: special.rate,
-      average:
-        emaDecay === undefined
-          ? undefined
-          : { decay: emaDecay, complement: 1 - emaDecay, startsAtParameter: false, ...special.average },
-    };
-  }
-
-  /** What `#addGroups` makes a group of. */
-  #planGroup(prefix: string, own: GroupOptions, index: number, { entries }: Pick<EntrySet, "entries">, set: SlotSet) {
-    const plan = this.#plan(this.#defaults, own, prefix, this.#step.accumulationSteps);
-    const group: PlannedGroup = { index, prefix, own, plan, slots: [], ownRate: undefined };
+  #newGroup(index: number, prefix: string, own: GroupOptions): Group {
+    const hyper = resolveOptions(this.#rule, this.#shared, own, prefix, this.#stepOptions.accumulationSteps);
+    const group: Group = { index, prefix, own, ownRate: undefined, hyper, slots: [], blocks: [] };
     group.ownRate = own.learningRate; // now: a field that starts as a number would box it anew for each step
-    return { group, entries, set };
+    return group;
   }
 
   /** Adds all these groups or none. Throws OutOfMemoryError or DisposedError. */
-  #addGroups(added: readonly { group: PlannedGroup; entries: readonly Entry[]; set: SlotSet }[]): void {
-    const { slots, table } = this.#orNothing(() => {
-      const slots = added.flatMap(({ group, entries, set }) =>
-        entries.map((entry) => this.#makeSlot(group, set, entry)),
-      );
-      const [rowCount, groupCount] = [this.#slots.length + slots.length, this.#groups.length + added.length];
-      return { slots, table: this.#own(new SegmentTable(this.core, rowCount, groupCount)) };
+  #addGroups(added: readonly AddedGroup[]): void {
+    const starts = (this.#rule.memory ?? []).map(({ start }) => start);
+    const slots: Slot[] = [];
+    const { rows, check } = this.#rule;
+    const { table, scratch } = this.#memory.transaction(() => {
+      for (const { group, parameters, structure } of added) {
+        for (const parameter of parameters) {
+          const slot = new Slot(parameter, structure, group, group.slots.length, starts, rows);
+          check?.(slot.shape, pathOf(slot));
+          group.slots.push(slot);
+          slots.push(slot);
+        }
+        this.#reserveCopies(group.slots);
+        group.blocks = makeBlocks(this.core, this.#memory, group, group.hyper, this.#rule.states);
+      }
+      const segmentCount = this.#slots.length + slots.length;
+      return {
+        table: new SegmentTable(this.core, this.#memory, segmentCount, this.#groups.length + added.length),
+        scratch: this.#reserveScratch(slots),
+      };
     });
 
-    for (const { group, set } of added) {
+    for (const { group, structure } of added) {
       this.#groups.push(group);
-      if (!this.#sets.includes(set)) this.#sets.push(set);
+      if (!this.#structures.includes(structure)) this.#structures.push(structure);
     }
     for (const slot of slots) {
-      const { group, set, key, tensor, array } = slot;
-      group.slots.push(slot);
-      set.slots.push(slot);
-      set.byKey.set(key, slot);
-      if (array === undefined) this.#parameterTensors.add(tensor);
+      this.#slots.push(slot);
+      this.#byName.set(slot.name, slot);
+      slot.structure.members.push(slot);
+      slot.structure.byKey.set(slot.key, slot);
+      if (slot.tensor === undefined) this.#hasArrays = true;
+      else this.#parameterTensors.add(slot.tensor);
     }
-    this.#slots.push(...slots);
-    for (const slot of this.#slots) slot.accepted = undefined; // it may be a parameter now
+    if (scratch !== this.#scratch) this.#memory.release(this.#scratch.ptr);
+    this.#scratch = scratch;
+    // A gradient may be a parameter now: all are checked again.
+    for (const slot of this.#slots) slot.gradient = undefined;
     this.#useTable(table);
   }
 
-  #makeSlot(group: Group, set: SlotSet, { name, key, path, value }: Entry): Slot {
-    const array = value instanceof Tensor ? undefined : value;
-    const tensor = value instanceof Tensor ? value : this.#reserve(value.length, 0);
-    const slot: Slot = {
-      name,
-      key,
-      path,
-      set,
-      group,
-      tensor,
-      array,
-      states: [],
-      staging: array && this.#reserve(tensor.size, 0),
-      gradient: undefined,
-      accepted: undefined,
-      iterations: 0,
-      frozen: false,
-      accumulated: false,
-    };
-    slot.states = this.#makeStates(slot, group.plan);
-    return slot;
+  /** Scratch that is enough for these slots too. */
+  #reserveScratch(slots: readonly Slot[]): { readonly ptr: number; readonly bytes: number } {
+    let { bytes } = this.#scratch;
+    for (const { size, rows, columns } of slots)
+      bytes = Math.max(bytes, this.#scratchBytes?.(size, rows, columns) ?? 0);
+    return bytes === this.#scratch.bytes ? this.#scratch : { ptr: this.#memory.allocate(bytes), bytes };
   }
 
-  /** The state arrays that a plan needs: those that the slot has, and new ones. */
-  #makeStates({ states, tensor, array, iterations }: Slot, { initial, average }: Plan): Slot["states"] {
-    return initial.map((start, k) => {
-      if (start === undefined || states[k]) return start === undefined ? undefined : states[k];
-      const made = this.#reserve(tensor.size, start);
-      if (k === AVERAGE && (iterations > 0 || average!.startsAtParameter)) made.data.set(array ?? tensor.data);
-      return made;
-    });
+  /** Room for the copies of parameters that are plain arrays, and for gradients that come as arrays. */
+  #reserveCopies(slots: readonly Slot[]): void {
+    const arrays = slots.filter((slot) => slot.array !== undefined);
+    if (arrays.length === 0) return;
+    let bytes = 0;
+    for (const slot of arrays) bytes += 2 * bytesOf(slot.size);
+    let ptr = this.#memory.allocate(bytes);
+    for (const slot of arrays) {
+      slot.copy = Tensor.viewOf(this.core, [slot.size], ptr);
+      slot.stagingPtr = ptr + bytesOf(slot.size);
+      ptr += 2 * bytesOf(slot.size);
+    }
   }
 
-  #reserve(size: number, start: number): Tensor {
-    const tensor = this.#own(this.core.tensor([size]));
-    tensor.data.fill(start);
-    return tensor;
-  }
-
-  #own<T extends { dispose(): void }>(owned: T): T {
-    this.#owned.add(owned);
-    return owned;
-  }
-
-  #drop(owned: { dispose(): void } | undefined): void {
-    if (owned && this.#owned.delete(owned)) owned.dispose();
-  }
-
-  /** Reserves memory; on an error gives back what it got. */
-  #orNothing<T>(reserve: () => T): T {
-    const before = new Set(this.#owned);
-    try {
-      return reserve();
-    } catch (error) {
-      for (const owned of this.#owned) if (!before.has(owned)) this.#drop(owned);
-      throw error;
+  /** Room for gradients that come as arrays for tensors: for all of them or for none. */
+  #reserveStaging(): void {
+    let bytes = 0;
+    const needs = ({ gradient, stagingPtr }: Slot): boolean =>
+      gradient !== undefined && !(gradient instanceof Tensor) && stagingPtr === 0;
+    for (const slot of this.#slots) if (needs(slot)) bytes += bytesOf(slot.size);
+    let ptr = this.#memory.allocate(bytes);
+    for (const slot of this.#slots) {
+      if (!needs(slot)) continue;
+      slot.stagingPtr = ptr;
+      ptr += bytesOf(slot.size);
     }
   }
 
   /** Writes groups and slots into a new table, and takes it. */
   #useTable(table: SegmentTable): void {
+    table.renew();
     this.#writeGroups(table, 0);
-    for (const [row, slot] of this.#slots.entries()) table.writeRow(row, slot, slot.tensor.size, 0);
-    this.#drop(this.#table);
+    for (const [index, slot] of this.#slots.entries()) table.writeSegment(index, slot, slot.size, 0);
+    this.#table?.dispose();
     this.#table = table;
     this.#rows?.forget();
+    this.#gradients.forget();
+    this.#hasStepWords = this.#groups.some(
+      ({ hyper }) => hyper.average !== undefined || hyper.stepScalars !== undefined,
+    );
   }
 
   /** Writes the groups' blocks; `flip` changes the mode of those that clip by each parameter's norm. */
   #writeGroups(table: SegmentTable, flip: number): void {
-    const measure = this.#groups.some(({ plan }) => plan.mode & MODE_CLIP_GLOBAL_NORM) ? MODE_MEASURE : 0;
-    for (const { index, plan } of this.#groups) {
-      const mode = plan.mode & MODE_CLIP_NORM ? plan.mode ^ flip : plan.mode;
-      table.writeGroup(index, mode | measure, plan.scalars, plan.rate);
+    const measure = this.#groups.some(({ hyper }) => hyper.mode & MODE_CLIP_GLOBAL_NORM) ? MODE_MEASURE : 0;
+    for (const { index, hyper } of this.#groups) {
+      const mode = hyper.mode & MODE_CLIP_NORM ? hyper.mode ^ flip : hyper.mode;
+      table.writeGroup(index, mode | measure, hyper);
     }
   }
 
   /** A table for rows of one parameter: its norm is the norm over all of them. */
-  #makeRowTable(rowCount: number): SegmentTable {
-    const table = new SegmentTable(this.core, rowCount, this.#groups.length);
+  #makeRowTable(segmentCount: number): SegmentTable {
+    const table = new SegmentTable(this.core, this.#memory, segmentCount, this.#groups.length);
     this.#writeGroups(table, MODE_CLIP_NORM | MODE_CLIP_GLOBAL_NORM);
     return table;
   }
@@ -651,14 +584,14 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     // Numbers are not handed to a function, which might box them.
     const table = this.#table;
     const iterations = this.#iterations;
-    const { learningRates } = table;
+    const { rates } = table;
     const shared = this.#learningRate;
     const rate = typeof shared === "number" ? shared : rateOf(shared, iterations, "");
-    for (let i = 0; i < learningRates.length; i++) {
+    for (let i = 0; i < rates.length; i++) {
       const { ownRate, prefix } = this.#groups[i]!;
-      if (ownRate === undefined) learningRates[i] = rate;
-      else if (typeof ownRate === "number") learningRates[i] = ownRate;
-      else learningRates[i] = rateOf(ownRate, iterations, prefix);
+      if (ownRate === undefined) rates[i] = rate;
+      else if (typeof ownRate === "number") rates[i] = ownRate;
+      else rates[i] = rateOf(ownRate, iterations, prefix);
     }
     // A schedule is the caller's code: it may have disposed it, or written a table that has other rates.
     this.#assertLive();
@@ -666,123 +599,83 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     throw new OptionError(`learningRate(${iterations}) changed the optimizer, expected a pure function`);
   }
 
-  /** Makes room for the gradients that come as arrays: for all of them or for none. */
-  #reserveStaging(): void {
-    const slots = this.#slots.filter(needsStaging);
-    const made = this.#orNothing(() => slots.map(({ tensor }) => this.#reserve(tensor.size, 0)));
-    for (const [i, slot] of slots.entries()) slot.staging = made[i];
+  /** Writes where parameters and gradients are. */
+  #writePointers(): void {
+    const table = this.#table;
+    const slots = this.#slots;
+    for (let i = 0; i < slots.length; i++) table.setPointers(i, slots[i]!.ptr, slots[i]!.gradPtr);
+    this.#gradients.stale = false;
   }
 
-  /** Adds the gradients to their sums; with a divisor, for an update, the means become the gradients. */
-  #accumulate(divisor: number): void {
+  /** Writes what changes from step to step, and copies arrays into linear memory. */
+  #writeStep(): void {
     const table = this.#table;
+    const slots = this.#slots;
+    for (let i = 0; i < this.#groups.length; i++) table.setRate(i);
+    if (!this.#hasArrays && !this.#hasStepWords) return;
+    table.renew();
+    if (this.#hasArrays) {
+      for (let i = 0; i < slots.length; i++) {
+        const { array, copy, gradPtr } = slots[i]!;
+        if (array !== undefined && gradPtr !== 0) table.copyIn(array, copy!.ptr);
+      }
+    }
+    if (!this.#hasStepWords) return;
+    this.#scalarsGroup = undefined;
+    for (let i = 0; i < slots.length; i++) if (slots[i]!.gradPtr !== 0) this.#writeSegmentStep(table, i, slots[i]!);
+  }
+
+  /** What a segment of a slot's needs to know of its next step. */
+  #writeSegmentStep(table: SegmentTable, index: number, slot: Slot): void {
+    const { stepScalars, average } = slot.group.hyper;
+    if (average !== undefined) table.setAverage(index, average, !slot.averageBegins);
+    if (stepScalars === undefined) return;
+    if (slot.group !== this.#scalarsGroup || slot.iterations !== this.#scalarsStep || this.#rule.scalarsOfShape) {
+      stepScalars(slot, this.#scalars, table.rates, slot.group.index);
+      this.#scalarsGroup = slot.group;
+      this.#scalarsStep = slot.iterations;
+    }
+    table.setScalars(index, this.#scalars, this.#rule.scalars ?? 2);
+  }
+
+  /** Calls the kernel; 0, or 1 + the index of a segment that it refuses. */
+  #run(table: SegmentTable, segmentCount: number): number {
+    const checkFinite = this.#stepOptions.onNonFinite === "propagate" ? 0 : 1;
+    if (this.#scratch.ptr === 0) return this.#kernel(table.ptr, segmentCount, checkFinite);
+    return this.#kernel(table.ptr, segmentCount, checkFinite, this.#scratch.ptr);
+  }
+
+  /** After the kernel: the steps are counted, and arrays get their new values back. */
+  #finish(): void {
     const slots = this.#slots;
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
-      const sum = slot.states[ACCUMULATOR]!;
-      let gradPtr = gradientPtr(slot);
-      if (gradPtr !== 0 && !slot.accumulated) {
-        sum.data.fill(0);
-        slot.accumulated = true;
-      }
-      if (gradPtr === 0 && slot.accumulated && !slot.frozen && divisor > 0) gradPtr = sum.ptr;
-      table.setGradient(i, gradPtr);
+      if (slot.gradPtr === 0) continue;
+      if (slot.memory.length > 0) this.#remember(slot);
+      slot.iterations++;
+      if (slot.array !== undefined) slot.array.set(slot.copy!.data);
     }
-    this.core.kernels(coreFamily).accumulate_f32(table.ptr, slots.length, divisor);
-    for (let i = 0; i < slots.length; i++) {
-      const slot = slots[i]!;
-      slot.gradient = divisor > 0 && slot.accumulated && !slot.frozen ? slot.states[ACCUMULATOR] : undefined;
-      if (divisor > 0) slot.accumulated = false;
-    }
-    this.#accumulated = divisor > 0 ? 0 : this.#accumulated + 1;
+    this.#iterations++;
   }
 
-  /** Brings the table up to this step, and arrays into linear memory. */
-  #writeTable(): void {
-    const table = this.#table;
-    for (let i = 0; i < this.#groups.length; i++) table.setLearningRate(i);
-    for (let i = 0; i < this.#slots.length; i++) {
-      const slot = this.#slots[i]!;
-      const gradPtr = gradientPtr(slot);
-      table.setGradient(i, gradPtr);
-      if (gradPtr === 0) continue;
-      table.setParameter(i, slot.tensor.ptr);
-      if (slot.array !== undefined) slot.tensor.data.set(slot.array);
-      this.#writeStep(table, i, slot);
-    }
-  }
-
-  /** What a row of a slot's needs to know of its next step. */
-  #writeStep(table: SegmentTable, row: number, slot: Slot): void {
-    const { correct, average } = slot.group.plan;
-    if (average !== undefined) table.setAverage(row, average, !isFirstOf(slot));
-    if (correct === undefined) return;
-    correct(slot.iterations + 1, this.#corrections, table.learningRates, slot.group.index);
-    table.setCorrections(row, this.#corrections);
-  }
-
-  /** Calls the kernel; 0, or 1 + the index of a row that it refuses. */
-  #run(table: SegmentTable, rowCount: number): number {
-    const checkFinite = this.#step.onNonFinite === "propagate" ? 0 : 1;
-    return this.#method.run(this.core.kernels(coreFamily), table.ptr, rowCount, checkFinite);
+  /** Takes over what the rule remembers of a slot from the step that it has made. */
+  #remember(slot: Slot): void {
+    const { memory } = slot;
+    slot.group.hyper.stepScalars!(slot, this.#scalars, this.#table.rates, slot.group.index);
+    for (let k = 0; k < memory.length; k++) memory[k] = this.#scalars[NEXT_MEMORY + k]!;
   }
 }
 
-/** A set that has no slots yet. */
-function newSet(kind: SetKind, index: number): SlotSet {
-  return { index, kind, slots: [], byKey: new Map(), wrapped: false };
-}
-
-/** The options that have a value. */
-function given(options: object): GroupOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-}
-
-/** Throws OptionError unless these are options of a step; returns them with their defaults. */
-function checkStepOptions({ onNonFinite = "propagate", accumulationSteps = 1 }: OptionChanges<StepOptions>) {
-  checkChoice("onNonFinite", onNonFinite, ["propagate", "skip", "throw"]);
-  checkInteger("accumulationSteps", accumulationSteps, 1);
-  return { onNonFinite, accumulationSteps };
-}
-
-/** Returns a learning rate that is a finite number >= 0 or a function; throws OptionError for any other. @internal */
-export function checkLearningRate(name: string, value: unknown): number | Schedule {
-  if (typeof value === "function") return value as Schedule;
-  checkFinite(name, value, 0);
-  return value as number;
-}
-
-/** `prefix` is what messages put before its name. */
-function rateOf(learningRate: number | Schedule, iteration: number, prefix: string): number {
-  if (typeof learningRate === "number") return learningRate;
-  const rate = learningRate(iteration);
-  if (!(typeof rate === "number" && rate >= 0 && Math.fround(rate) < Number.POSITIVE_INFINITY)) {
-    checkFinite(`${prefix}learningRate(${iteration})`, rate, 0);
-  }
-  return rate;
+/** A structure that has no members yet. */
+function newStructure(kind: StructureKind, index: number): Structure<Slot> {
+  return { index, kind, members: [], byKey: new Map(), known: undefined, wrapped: false };
 }
 
 function nonFinite(name: string): NonFiniteError {
   return new NonFiniteError(`${name} holds NaN or ±Infinity, expected finite numbers (onNonFinite is "throw")`);
 }
 
-/** Whether the next step is the one in which a slot's average begins. */
-function isFirstOf({ iterations, group }: Slot): boolean {
-  return iterations === 0 && !group.plan.average?.startsAtParameter;
-}
-
-/** The address of the gradient of this step, which is copied there if it is an array; 0 without one. */
-function gradientPtr({ gradient, accepted, states, staging }: Slot): number {
-  if (gradient === undefined) return 0;
-  if (gradient === accepted || gradient === states[ACCUMULATOR]) return (gradient as Tensor).ptr;
-  staging!.data.set(gradient as Float32Array);
-  return staging!.ptr;
-}
-
-/** After the kernel: arrays get their new values back. */
-function finish(slot: Slot): void {
-  if (slot.gradient === undefined) return;
-  slot.gradient = undefined; // holds on to nothing between steps
-  slot.iterations++;
-  slot.array?.set(slot.tensor.data);
+/** The caller's arrays are not kept between steps. */
+function forgetArray(slot: Slot): void {
+  if (!(slot.gradient instanceof Tensor)) slot.gradient = undefined;
 }

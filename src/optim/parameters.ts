@@ -21,7 +21,9 @@ export type Gradient = Tensor | Float32Array | null | undefined;
 /** Gradients in the structure of a `ParameterSet`. */
 export type GradientSet = Gradient | readonly Gradient[] | { readonly [name: string]: Gradient };
 
-/** Gradients in the structure of the parameters; for groups one entry each, as `gradients` or `{ params: gradients }`. */
+/**
+ * Gradients in the structure of the parameters; for groups one entry each, as `gradients` or `{ params: gradients }`.
+ */
 export type Gradients = GradientSet | readonly (GradientSet | { readonly params: GradientSet })[];
 
 /** A copy of every parameter, in the structure of the parameters; for groups one entry each. */
@@ -29,36 +31,55 @@ export type ParameterCopies = CopySet | CopySet[];
 
 type CopySet = Float32Array | Float32Array[] | { [name: string]: Float32Array };
 
-/** How a set of parameters was given. */
-export type SetKind = "single" | "list" | "record";
+/** How a structure is nested: one parameter, an array of them, or a record by name. */
+export type StructureKind = "single" | "list" | "record";
 
-/** One parameter of a set. */
-export interface Entry {
+/** How parameters were given; gradients are looked up in the same structure. */
+export interface Structure<Member extends NamedParameter = NamedParameter> {
+  readonly kind: StructureKind;
+  /** Its index among the groups, -1 where there are none. */
+  index: number;
+  /** The parameters in order, and by their key. */
+  readonly members: Member[];
+  readonly byKey: Map<string, Member>;
+  /** The record of gradients whose names were checked last: enumerating the names of a large one takes long. */
+  known: Record<string, unknown> | undefined;
+  /** Whether the gradients of this step came as `{ params: gradients }`. */
+  wrapped: boolean;
+}
+
+/** A parameter of a structure. */
+export interface NamedParameter {
   /** Key of its state: the key in a record, else the running index over all parameters. */
   readonly name: string;
-  /** Key inside its set: for a list the index. */
+  /** Key inside its structure: for a list the index. */
   readonly key: string;
-  /** What error messages call it. */
-  readonly path: string;
+  /** What error messages call the structure: "params", "params[1].params". */
+  readonly set: string;
+  readonly kind: StructureKind;
   readonly value: Parameter;
 }
 
-/** A group, or the only set of an optimizer without groups. */
-export interface EntrySet {
-  readonly kind: SetKind;
-  /** The group's options; without groups none. */
+/** Parameters of one structure. */
+export interface NamedSet {
+  readonly kind: StructureKind;
+  readonly parameters: readonly NamedParameter[];
+}
+
+/** What a group was given: its parameters and its own options; without groups it has none. */
+export interface GivenGroup extends NamedSet {
   readonly options: object;
   /** What error messages call the group: "params[1]". */
   readonly path: string;
-  readonly entries: readonly Entry[];
 }
 
 /** The parameters, their names and groups. Throws OptionError or DisposedError with the name of what is wrong. */
-export function collectParameters(core: Core, params: unknown): { grouped: boolean; sets: EntrySet[] } {
+export function collectParameters(core: Core, params: unknown): { grouped: boolean; groups: GivenGroup[] } {
   const named = nameParameters("params", params);
-  const entries = named.sets.flatMap((set) => set.entries);
-  for (const { path, value } of entries) checkParameter(core, path, value);
-  checkDistinct(core, entries);
+  const all: NamedParameter[] = [];
+  for (const { parameters } of named.groups) for (const parameter of parameters) all.push(parameter);
+  for (const parameter of all) checkParameter(core, parameter);
+  checkDistinct(core, all);
   return named;
 }
 
@@ -66,48 +87,54 @@ export function collectParameters(core: Core, params: unknown): { grouped: boole
  * What each parameter is called, in groups or without: the one rule for optimizers and checkpoints. The values are what
  * they are, unchecked. Throws OptionError with `path`, the name of what is wrong.
  */
-export function nameParameters(path: string, params: unknown): { grouped: boolean; sets: EntrySet[] } {
+export function nameParameters(path: string, params: unknown): { grouped: boolean; groups: GivenGroup[] } {
   const grouped = Array.isArray(params) && params.some(isGroup);
-  if (!grouped) return { grouped, sets: [{ ...nameSet(params, path, 0), options: {}, path }] };
+  if (!grouped) return { grouped, groups: [{ ...nameSet(params, path, 0), options: {}, path }] };
   let count = 0;
-  const sets = Array.from(params as unknown[], (group, i): EntrySet => {
+  const groups = Array.from(params as unknown[], (group, i): GivenGroup => {
     const groupPath = `${path}[${i}]`;
     if (!isGroup(group)) throw unexpected(groupPath, group, "a group { params, ... }");
     const { params: members, ...options } = group;
     const set = nameSet(members, `${groupPath}.params`, count);
-    count += set.entries.length;
+    count += set.parameters.length;
     return { ...set, options, path: groupPath };
   });
-  return { grouped, sets };
+  return { grouped, groups };
 }
 
 /** One set of parameters, before which there are `count` others. Throws like `collectParameters`. */
-export function collectSet(
-  core: Core,
-  value: unknown,
-  path: string,
-  count: number,
-): Pick<EntrySet, "kind" | "entries"> {
-  const set = nameSet(value, path, count);
-  for (const entry of set.entries) checkParameter(core, entry.path, entry.value);
-  return set;
+export function collectSet(core: Core, value: unknown, set: string, count: number): NamedSet {
+  const named = nameSet(value, set, count);
+  for (const parameter of named.parameters) checkParameter(core, parameter);
+  return named;
 }
 
-function nameSet(value: unknown, path: string, count: number): Pick<EntrySet, "kind" | "entries"> {
-  const kind = kindOf(value, path);
-  const members: [string, unknown][] = kind === "single" ? [["", value]] : membersOf(value as object);
-  if (members.length === 0) throw new OptionError(`${path} is empty, expected at least one parameter`);
-  const entries = members.map(([key, member], i) => ({
-    name: kind === "record" ? key : String(count + i),
-    key,
-    path: `${path}${suffix(kind, key)}`,
-    value: member as Parameter,
-  }));
-  return { kind, entries };
+function nameSet(value: unknown, set: string, count: number): NamedSet {
+  const kind = kindOf(value, set);
+  const parameters: NamedParameter[] = [];
+  const add = (key: string, member: unknown): void => {
+    const name = kind === "record" ? key : String(count + parameters.length);
+    parameters.push({ name, key, set, kind, value: member as Parameter });
+  };
+  if (kind === "single") add("", value);
+  else if (kind === "record") {
+    for (const key of Object.keys(value as object)) add(key, (value as Record<string, unknown>)[key]);
+  } else {
+    // By index, because a hole in an array is a member that is missing.
+    const list = value as readonly unknown[];
+    for (let i = 0; i < list.length; i++) add(String(i), list[i]);
+  }
+  if (parameters.length === 0) throw new OptionError(`${set} is empty, expected at least one parameter`);
+  return { kind, parameters };
+}
+
+/** What messages call a parameter. */
+export function pathOf({ set, kind, key }: NamedParameter): string {
+  return set + suffix(kind, key);
 }
 
 /** How a member of a set is written after the set's name: `[2]` or `.w1`. */
-export function suffix(kind: SetKind, key: string): string {
+export function suffix(kind: StructureKind, key: string): string {
   if (kind === "single") return "";
   return kind === "list" ? `[${key}]` : `.${key}`;
 }
@@ -127,57 +154,70 @@ function isGroup(value: unknown): value is Record<string, unknown> & { params: u
   return isRecord(value) && Object.hasOwn(value, "params");
 }
 
-function kindOf(value: unknown, path: string): SetKind {
+function kindOf(value: unknown, path: string): StructureKind {
   if (value instanceof Tensor || isFloat32Array(value)) return "single";
   if (Array.isArray(value)) return "list";
   if (isRecord(value)) return "record";
   throw unexpected(path, value, "a Tensor or Float32Array, an array of them, or a record of them by name");
 }
 
-function membersOf(set: object): [string, unknown][] {
-  // By index, because a hole in an array is a member that is missing.
-  return Array.isArray(set) ? Array.from(set, (member, i) => [String(i), member]) : Object.entries(set);
-}
-
-function checkParameter(core: Core, path: string, value: unknown): void {
+function checkParameter(core: Core, parameter: NamedParameter): void {
+  const value: unknown = parameter.value;
   if (value instanceof Tensor) {
-    value.assertLive(path);
-    if (value.core !== core) throw new OptionError(`${path} is a tensor of another core than the optimizer`);
-  } else if (!isFloat32Array(value)) {
-    throw unexpected(path, value, "a Tensor or Float32Array");
-  } else if (value.buffer === core.linearMemory.buffer) {
-    throw new OptionError(`${path} is a view of the core's memory, expected the Tensor itself`);
+    if (value.ptr !== 0 && value.core === core) return;
+    value.assertLive(pathOf(parameter));
+    throw new OptionError(`${pathOf(parameter)} is a tensor of another core than the optimizer`);
   }
+  if (!isFloat32Array(value)) throw unexpected(pathOf(parameter), value, "a Tensor or Float32Array");
+  if (value.buffer !== core.linearMemory.buffer) return;
+  throw new OptionError(`${pathOf(parameter)} is a view of the core's memory, expected the Tensor itself`);
 }
 
 /** Throws OptionError if two parameters have the same name, or share memory. */
-export function checkDistinct(core: Core, entries: readonly Entry[]): void {
-  const byName = new Map<string, Entry>();
-  const byValue = new Map<Parameter, Entry>();
-  const blocks = entries.map((entry) => {
-    const { name, path, value } = entry;
-    const sameValue = byValue.get(value);
-    if (sameValue) throw new OptionError(`${path} is the same parameter as ${sameValue.path}`);
-    const sameName = byName.get(name);
-    if (sameName) throw new OptionError(`${path} has the name "${name}", which ${sameName.path} has too`);
-    byName.set(name, entry);
-    byValue.set(value, entry);
-    return value instanceof Tensor
-      ? { path, buffer: core.linearMemory.buffer, start: value.ptr, end: value.ptr && value.ptr + value.size * 4 }
-      : { path, buffer: value.buffer, start: value.byteOffset, end: value.byteOffset + value.byteLength };
-  });
-  const byBuffer = new Map<ArrayBufferLike, typeof blocks>();
-  for (const block of blocks) {
-    if (block.start === block.end) continue;
-    const neighbours = byBuffer.get(block.buffer);
-    if (neighbours) neighbours.push(block);
-    else byBuffer.set(block.buffer, [block]);
+export function checkDistinct(core: Core, parameters: readonly NamedParameter[]): void {
+  const byName = new Map<string, NamedParameter>();
+  const byValue = new Map<Parameter, NamedParameter>();
+  for (const parameter of parameters) {
+    const { name, value } = parameter;
+    const same = byValue.get(value);
+    if (same) throw new OptionError(`${pathOf(parameter)} is the same parameter as ${pathOf(same)}`);
+    const namesake = byName.get(name);
+    if (namesake) {
+      throw new OptionError(`${pathOf(parameter)} has the name "${name}", which ${pathOf(namesake)} has too`);
+    }
+    byName.set(name, parameter);
+    byValue.set(value, parameter);
   }
-  for (const neighbours of byBuffer.values()) {
-    neighbours.sort((a, b) => a.start - b.start);
-    for (let i = 1; i < neighbours.length; i++) {
-      const [before, after] = [neighbours[i - 1]!, neighbours[i]!];
-      if (after.start < before.end) throw new OptionError(`${after.path} overlaps ${before.path} in memory`);
+  checkDisjoint(core, parameters);
+}
+
+/** Where a parameter is: its buffer, and the bytes in it. */
+interface Place {
+  readonly parameter: NamedParameter;
+  readonly start: number;
+  readonly end: number;
+}
+
+function checkDisjoint(core: Core, parameters: readonly NamedParameter[]): void {
+  const byBuffer = new Map<ArrayBufferLike, Place[]>();
+  for (const parameter of parameters) {
+    const { value } = parameter;
+    const isTensor = value instanceof Tensor;
+    const start = isTensor ? value.ptr : value.byteOffset;
+    const bytes = isTensor ? value.size * 4 : value.byteLength;
+    if (bytes === 0 || (isTensor && start === 0)) continue;
+    const buffer = isTensor ? core.linearMemory.buffer : value.buffer;
+    const place = { parameter, start, end: start + bytes };
+    const places = byBuffer.get(buffer);
+    if (places) places.push(place);
+    else byBuffer.set(buffer, [place]);
+  }
+  for (const places of byBuffer.values()) {
+    places.sort((a, b) => a.start - b.start);
+    for (let i = 1; i < places.length; i++) {
+      const [before, after] = [places[i - 1]!, places[i]!];
+      if (after.start >= before.end) continue;
+      throw new OptionError(`${pathOf(after.parameter)} overlaps ${pathOf(before.parameter)} in memory`);
     }
   }
 }

@@ -1,20 +1,31 @@
 import {
-  MODE_BIAS_CORRECTION,
-  MODE_CENTERED,
-  MODE_EPS_IN_MEAN,
-  MODE_EPS_OUTSIDE,
-  MODE_EPS_RATIO,
-  MODE_MEAN_FROM_GRADIENT,
-  MODE_MOMENTUM,
-  MODE_NESTEROV,
-} from "../backend/segments.js";
+  FORM_BIAS_CORRECTION,
+  FORM_CENTERED,
+  FORM_EPS_IN_MEAN,
+  FORM_EPS_OUTSIDE,
+  FORM_EPS_RATIO,
+  FORM_MEAN_FROM_GRADIENT,
+  FORM_MOMENTUM,
+  FORM_NESTEROV,
+  GROUP_DECAY,
+  GROUP_DECAY_COMPLEMENT,
+  GROUP_EPS_INSIDE,
+  GROUP_EPS_OUTSIDE,
+  GROUP_MEAN_DECAY,
+  GROUP_MEAN_DECAY_COMPLEMENT,
+  GROUP_MOMENTUM,
+  GROUP_RATE_LAST,
+} from "../abi/step-table.js";
+import { coreFamily } from "../backend/families/core.js";
 import { checkBoolean, checkChoice, checkFinite, checkNumber } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError } from "../errors.js";
 import { biasCorrection, singleBiasCorrection } from "./bias-correction.js";
-import { DIALECTS, type Dialect, type DialectName, type Form } from "./dialects.js";
-import { type GroupOptions, type GroupPlan, type Method, Optimizer, type StepOptions } from "./optimizer.js";
+import { DIALECTS, type Dialect, type DialectName, type Variant } from "./dialects.js";
+import { Optimizer } from "./optimizer.js";
+import type { GroupOptions, StepOptions } from "./options.js";
 import type { ParametersOf } from "./parameters.js";
+import type { Formula, UpdateRule } from "./update-rule.js";
 
 /** Options of RMSProp for all parameters or for a group of them. */
 export interface RMSPropGroupOptions extends GroupOptions {
@@ -62,15 +73,16 @@ export interface RMSPropOptions extends RMSPropGroupOptions, StepOptions {
  * |---|---|---|---|
  * | params | Tensor, Float32Array | the caller's | read and written |
  * | gradients | Tensor, Float32Array | the caller's | read |
- * | v, m, b (`squareAverage`, `gradientAverage`, `momentumBuffer`) | float32 | the core's memory, m and b only if used | read and written |
+ * | v, m, b (`squareAverage`, `gradientAverage`, `momentumBuffer`) | float32 | the core's memory, m and b only if used
+ * | read and written |
  *
  * Numerics: each operation of the formula rounds once to float32, in the order written here, so every backend and
  * machine gives the same bits. Scalars are derived in float64 and rounded once. Norms are summed in float64 in an order
  * fixed by the lengths. s = v − m² has no guard: where the gradient hardly varies it may round below −ε, and θ is then
  * NaN, as in every framework.
  *
- * Cost of a step: a square root and a division an element; 12 bytes read and 8 written, with m or b 4 and 4 more. Clipping by norm
- * and `onNonFinite` read the gradients once more.
+ * Cost of a step: a square root and a division an element; 12 bytes read and 8 written, with m or b 4 and 4 more.
+ * Clipping by norm and `onNonFinite` read the gradients once more.
  *
  * @example
  * const w = core.tensor([3], [1, -2, 3]);
@@ -83,20 +95,22 @@ export interface RMSPropOptions extends RMSPropGroupOptions, StepOptions {
 export class RMSProp extends Optimizer<RMSPropGroupOptions> {
   /**
    * @param core the core that holds the state and every parameter that is a Tensor
-   * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options }`
+   * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options
+   * }`
    * @param options see `RMSPropOptions`; learningRate default 1e-3
    * @throws OptionError, DisposedError, OutOfMemoryError; nothing is then allocated
    */
   constructor(core: Core, params: ParametersOf<RMSPropGroupOptions>, options: RMSPropOptions = {}) {
-    super(core, params, options, methodOf((options as RMSPropOptions | null)?.dialect));
+    super(core, params, options, ruleOf((options as RMSPropOptions | null)?.dialect));
   }
 }
 
-function methodOf(dialect: RMSPropOptions["dialect"] = "lanewise"): Method<RMSPropGroupOptions> {
+function ruleOf(dialect: RMSPropOptions["dialect"] = "lanewise"): UpdateRule<RMSPropGroupOptions> {
   checkChoice("dialect", dialect, ["lanewise", ...Object.keys(DIALECTS)]);
   const framework = dialect === "lanewise" ? undefined : DIALECTS[dialect];
   return {
-    run: (kernels, ptr, count, checkFinite) => kernels.rmsprop_f32(ptr, count, checkFinite),
+    family: coreFamily,
+    kernel: "rmsprop_f32",
     learningRate: framework?.learningRate ?? 1e-3,
     name: "RMSProp",
     defaults: framework?.decoupled ? { decoupledWeightDecay: true } : {},
@@ -113,10 +127,10 @@ function methodOf(dialect: RMSPropOptions["dialect"] = "lanewise"): Method<RMSPr
       "initialScale",
       "biasCorrection",
     ],
-    states: ["squareAverage", "gradientAverage", "momentumBuffer"],
-    plan: (options, name, conditioning) => {
+    states: [{ name: "squareAverage" }, { name: "gradientAverage" }, { name: "momentumBuffer" }],
+    resolve: (options, name, mode) => {
       if (framework !== undefined) checkLacking(options, name, dialect, framework);
-      return plan(options, name, conditioning, framework);
+      return resolve(options, name, mode, framework);
     },
   };
 }
@@ -144,14 +158,14 @@ function checkLacking(
 
 const COMMON_OPTIONS = ["learningRate", "decay", "eps", "momentum", "centered"];
 
-const LANEWISE: Form = {};
+const LANEWISE: Variant = {};
 
-function plan(
+function resolve(
   options: RMSPropGroupOptions,
   name: (key: string) => string,
-  conditioning: number,
+  mode: number,
   framework: Dialect | undefined,
-): GroupPlan {
+): Formula {
   const {
     decay = framework?.decay ?? 0.9,
     momentum = framework?.momentum ?? 0,
@@ -168,8 +182,8 @@ function plan(
   checkNumber(name("meanDecay"), meanDecay, 0, 1);
   checkFinite(name("initialScale"), initialScale, 0);
   checkBoolean(name("biasCorrection"), corrected);
-  const form = framework?.form({ decay, centered, momentum: options.momentum, conditioning }) ?? LANEWISE;
-  const { eps = framework?.eps ?? 1e-8, epsPlacement = form.epsPlacement ?? "inside" } = options;
+  const variant = framework?.variant({ decay, centered, momentum: options.momentum, mode }) ?? LANEWISE;
+  const { eps = framework?.eps ?? 1e-8, epsPlacement = variant.epsPlacement ?? "inside" } = options;
   checkFinite(name("eps"), eps, 0);
   const epsilon = eps || (framework?.epsForZero ?? 0);
   const placements = framework === undefined ? ["inside", "outside", "ratio"] : ["inside", "outside"];
@@ -183,53 +197,54 @@ function plan(
     throw new OptionError(`${key} is 1, expected less with ${name("biasCorrection")}`);
   }
 
-  let { mode = 0 } = form;
-  const buffered = form.buffered ?? momentum > 0;
-  if (centered) mode |= MODE_CENTERED;
-  if (corrected) mode |= MODE_BIAS_CORRECTION;
-  if (buffered) mode |= MODE_MOMENTUM;
-  if (nesterov) mode |= MODE_NESTEROV;
-  const isInside = epsPlacement === "inside" && !(mode & MODE_EPS_IN_MEAN);
-  if (epsPlacement !== "inside") mode |= MODE_EPS_OUTSIDE;
-  if (epsPlacement === "ratio") mode |= MODE_EPS_RATIO;
-  const complement = (of: number): number => 1 - (form.complementOfRounded ? Math.fround(of) : of);
+  let { form = 0 } = variant;
+  const buffered = variant.buffered ?? momentum > 0;
+  if (centered) form |= FORM_CENTERED;
+  if (corrected) form |= FORM_BIAS_CORRECTION;
+  if (buffered) form |= FORM_MOMENTUM;
+  if (nesterov) form |= FORM_NESTEROV;
+  const isInside = epsPlacement === "inside" && !(form & FORM_EPS_IN_MEAN);
+  if (epsPlacement !== "inside") form |= FORM_EPS_OUTSIDE;
+  if (epsPlacement === "ratio") form |= FORM_EPS_RATIO;
+  const complement = (of: number): number => 1 - (variant.complementOfRounded ? Math.fround(of) : of);
   const meanDecayComplement = complement(meanDecay);
+  const fromGradient = (form & FORM_MEAN_FROM_GRADIENT) !== 0;
   return {
-    mode,
-    ...(form.without !== undefined && { without: form.without }),
-    ...(form.rate && { rate: form.rate }),
+    form,
+    mode: variant.mode ?? mode,
+    rate: variant.rate,
     ...(framework?.average && { average: average(framework, options.emaDecay ?? 0) }),
-    scalars: {
-      decay,
-      decayComplement: complement(decay),
-      epsInside: isInside ? epsilon : 0,
-      epsOutside: isInside ? 0 : epsilon,
-      momentum,
-      meanDecay: mode & MODE_MEAN_FROM_GRADIENT ? 1 - Math.fround(meanDecayComplement) : meanDecay,
-      meanDecayComplement,
-      rateLast: form.rateLast ?? 1,
-    },
+    scalars: [
+      [GROUP_DECAY, decay],
+      [GROUP_DECAY_COMPLEMENT, complement(decay)],
+      [GROUP_EPS_INSIDE, isInside ? epsilon : 0],
+      [GROUP_EPS_OUTSIDE, isInside ? 0 : epsilon],
+      [GROUP_MOMENTUM, momentum],
+      [GROUP_MEAN_DECAY, fromGradient ? 1 - Math.fround(meanDecayComplement) : meanDecay],
+      [GROUP_MEAN_DECAY_COMPLEMENT, meanDecayComplement],
+      [GROUP_RATE_LAST, variant.rateLast ?? 1],
+    ],
     initial: [initialScale, centered ? 0 : undefined, buffered ? 0 : undefined],
-    correct: corrected ? correction(decay, meanDecay, framework) : undefined,
+    stepScalars: corrected ? correction(decay, meanDecay, framework) : undefined,
   };
 }
 
 /** A framework that has this option has one decay, and corrects in float32. */
-function correction(decay: number, meanDecay: number, framework: Dialect | undefined): GroupPlan["correct"] {
+function correction(decay: number, meanDecay: number, framework: Dialect | undefined): Formula["stepScalars"] {
   if (framework !== undefined) {
-    return (step, corrections) => {
-      corrections[0] = singleBiasCorrection(decay, step);
-      corrections[1] = corrections[0]!;
+    return ({ iterations }, scalars) => {
+      scalars[0] = singleBiasCorrection(decay, iterations + 1);
+      scalars[1] = scalars[0]!;
     };
   }
-  return (step, corrections) => {
-    corrections[0] = biasCorrection(decay, step);
-    corrections[1] = meanDecay === decay ? corrections[0]! : biasCorrection(meanDecay, step);
+  return ({ iterations }, scalars) => {
+    scalars[0] = biasCorrection(decay, iterations + 1);
+    scalars[1] = meanDecay === decay ? scalars[0]! : biasCorrection(meanDecay, iterations + 1);
   };
 }
 
 /** How Keras averages the parameters. */
-function average({ average }: Dialect, emaDecay: number): NonNullable<GroupPlan["average"]> {
+function average({ average }: Dialect, emaDecay: number): NonNullable<Formula["average"]> {
   if (average === "complement of rounded") return { complement: 1 - Math.fround(emaDecay) };
   return { startsAtParameter: true };
 }

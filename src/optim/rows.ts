@@ -1,42 +1,40 @@
-import { coreFamily } from "../backend/families/core.js";
+import { type CoreKernels, coreFamily } from "../backend/families/core.js";
 import { checkInteger, isFloat32Array, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
-import type { SegmentTable } from "./segments.js";
-import { checkParameter, type Slot, viewOfMemory } from "./slots.js";
+import { viewOfMemory } from "./gradients.js";
+import type { OwnedMemory } from "./owned-memory.js";
+import { pathOf } from "./parameters.js";
+import type { SegmentTable } from "./segment-table.js";
+import { checkLive, type Slot } from "./slots.js";
 
 /** Rows of a tensor, along its first axis. */
 export type RowIndices = readonly number[] | Int32Array | Uint32Array;
 
 /**
- * Steps of single rows of a tensor: a segment table with a row for each that is touched, and a block for their
+ * Steps of single rows of a tensor: a step table with a segment for each row that is touched, and a block for their
  * gradients. Both grow when they must and are kept from call to call.
  */
 export class RowTable {
-  readonly #core: Core;
-  /** Makes a table with room for so many rows. */
-  readonly #makeTable: (rowCount: number) => SegmentTable;
+  readonly #memory: OwnedMemory;
+  readonly #kernels: CoreKernels;
+  /** Makes a table with room for so many segments. */
+  readonly #makeTable: (segmentCount: number) => SegmentTable;
   #table: SegmentTable | undefined;
-  #gradients: Tensor | undefined;
-  /** 1 + the table's row of each row of the tensor that a call has met; 0 between calls. */
+  #gradients = { ptr: 0, size: -1 };
+  /** 1 + the segment of each row of the tensor that a call has met; 0 between calls. */
   #marks = new Int32Array(0);
 
-  constructor(core: Core, makeTable: (rowCount: number) => SegmentTable) {
-    this.#core = core;
+  constructor(core: Core, memory: OwnedMemory, makeTable: (segmentCount: number) => SegmentTable) {
+    this.#memory = memory;
+    this.#kernels = core.kernels(coreFamily);
     this.#makeTable = makeTable;
   }
 
   /** What the last `write` has written. */
   get table(): SegmentTable {
     return this.#table!;
-  }
-
-  dispose(): void {
-    this.#table?.dispose();
-    this.#gradients?.dispose();
-    this.#table = undefined;
-    this.#gradients = undefined;
   }
 
   /** Makes the table anew when it is next needed. */
@@ -46,51 +44,53 @@ export class RowTable {
   }
 
   /**
-   * Writes a row for each row of the slot that `indices` name; the gradients of one that is named several times are
-   * added in the order of the call. Returns how many rows. Checks nothing. Throws OutOfMemoryError, and has then changed nothing.
+   * Writes a segment for each row of the slot that `indices` name; the gradients of one that is named several times are
+   * added in the order of the call. Returns how many. Checks nothing. Throws OutOfMemoryError, and has then changed
+   * nothing.
    */
   write(slot: Slot, indices: RowIndices, grads: Tensor | Float32Array): number {
-    const width = widthOf(slot.tensor);
+    const width = widthOf(slot.tensor!);
     const count = width === 0 ? 0 : indices.length; // without elements there may be more rows than an array can mark
-    this.#reserve(count + 1, count * width, count && slot.tensor.shape[0]!);
+    this.#reserve(count + 1, count * width, count && slot.tensor!.shape[0]!);
     const { table } = this;
-    const sums = this.#gradients!;
     const marks = this.#marks;
-    sums.data.set(grads instanceof Tensor ? grads.data : grads);
-    let rowCount = 0;
+    const { ptr } = this.#gradients;
+    table.renew();
+    table.copyIn(grads instanceof Tensor ? grads.data : grads, ptr);
+    let segmentCount = 0;
     for (let i = 0; i < count; i++) {
       const index = indices[i]!;
-      const gradPtr = sums.ptr + i * width * 4;
+      const gradPtr = ptr + i * width * 4;
       if (marks[index] === 0) {
-        table.writeRow(rowCount, slot, width, index * width * 4);
-        table.setGradient(rowCount, gradPtr);
-        marks[index] = ++rowCount;
+        table.writeSegment(segmentCount, slot, width, index * width * 4);
+        table.setGradient(segmentCount, gradPtr);
+        marks[index] = ++segmentCount;
       } else {
-        const row = table.writeSum(table.rowCount - 1, width, gradPtr, table.gradientOf(marks[index]! - 1));
-        this.#core.kernels(coreFamily).accumulate_f32(row, 1, 0);
+        const sumPtr = table.gradientOf(marks[index]! - 1);
+        const sum = table.writeSum(table.segmentCount - 1, width, gradPtr, sumPtr);
+        this.#kernels.accumulate_f32(sum, 1, 0);
       }
     }
     for (let i = 0; i < count; i++) marks[indices[i]!] = 0;
-    return rowCount;
+    return segmentCount;
   }
 
-  #reserve(rows: number, elements: number, marks: number): void {
+  #reserve(segments: number, elements: number, marks: number): void {
     if (this.#marks.length < marks) this.#marks = new Int32Array(marks);
-    let capacity = this.#table?.rowCount ?? 16;
-    while (capacity < rows) capacity *= 2;
-    const table = this.#table?.rowCount === capacity ? this.#table : this.#makeTable(capacity);
-    try {
-      if (this.#gradients === undefined || this.#gradients.size < elements) {
-        const gradients = this.#core.tensor([elements]);
-        this.#gradients?.dispose();
-        this.#gradients = gradients;
-      }
-    } catch (error) {
-      if (table !== this.#table) table.dispose();
-      throw error;
-    }
+    let capacity = this.#table?.segmentCount ?? 16;
+    while (capacity < segments) capacity *= 2;
+    if (this.#table?.segmentCount === capacity && this.#gradients.size >= elements) return;
+    const { table, gradients } = this.#memory.transaction(() => ({
+      table: this.#table?.segmentCount === capacity ? this.#table : this.#makeTable(capacity),
+      gradients:
+        this.#gradients.size < elements
+          ? { ptr: this.#memory.allocate(elements * 4), size: elements }
+          : this.#gradients,
+    }));
     if (table !== this.#table) this.#table?.dispose();
+    if (gradients !== this.#gradients) this.#memory.release(this.#gradients.ptr);
     this.#table = table;
+    this.#gradients = gradients;
   }
 }
 
@@ -107,12 +107,12 @@ function widthOf({ size, shape }: Tensor): number {
 
 /** Throws OptionError, ShapeError or DisposedError unless a step of these rows of the slot can be made. */
 export function checkRows(core: Core, slot: Slot, indices: RowIndices, grads: Tensor | Float32Array): void {
-  const { tensor, path } = slot;
-  if (slot.array !== undefined || tensor.shape.length === 0) {
-    const what = slot.array === undefined ? "a Tensor of shape []" : "a Float32Array";
-    throw new OptionError(`${path} is ${what}, which has no rows, expected a Tensor with a first axis`);
+  const { tensor } = slot;
+  if (tensor === undefined || tensor.shape.length === 0) {
+    const what = tensor === undefined ? "a Float32Array" : "a Tensor of shape []";
+    throw new OptionError(`${pathOf(slot)} is ${what}, which has no rows, expected a Tensor with a first axis`);
   }
-  checkParameter(slot);
+  checkLive(slot);
   if (!isIndices(indices)) {
     throw unexpected("rowIndices", indices, "an array of integers, an Int32Array or a Uint32Array");
   }

@@ -1,9 +1,12 @@
-import { MODE_MOMENTUM, MODE_NESTEROV } from "../backend/segments.js";
+import { FORM_MOMENTUM, FORM_NESTEROV, GROUP_MOMENTUM } from "../abi/step-table.js";
+import { coreFamily } from "../backend/families/core.js";
 import { checkBoolean, checkFinite, checkNumber } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError } from "../errors.js";
-import { type GroupOptions, type GroupPlan, type Method, Optimizer, type StepOptions } from "./optimizer.js";
+import { Optimizer } from "./optimizer.js";
+import type { GroupOptions, StepOptions } from "./options.js";
 import type { ParametersOf } from "./parameters.js";
+import type { Formula, UpdateRule } from "./update-rule.js";
 
 /** Options of SGD for all parameters or for a group of them. */
 export interface SGDGroupOptions extends GroupOptions {
@@ -48,25 +51,27 @@ export interface SGDOptions extends SGDGroupOptions, StepOptions {}
 export class SGD extends Optimizer<SGDGroupOptions> {
   /**
    * @param core the core that holds the state and every parameter that is a Tensor
-   * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options }`
+   * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options
+   * }`
    * @param options see `SGDOptions`; learningRate default 1e-3
    * @throws OptionError, DisposedError, OutOfMemoryError; nothing is then allocated
    */
   constructor(core: Core, params: ParametersOf<SGDGroupOptions>, options: SGDOptions = {}) {
-    super(core, params, options, METHOD);
+    super(core, params, options, RULE);
   }
 }
 
-const METHOD: Method<SGDGroupOptions> = {
+const RULE: UpdateRule<SGDGroupOptions> = {
   name: "SGD",
-  run: (kernels, ptr, count, checkFinite) => kernels.sgd_f32(ptr, count, checkFinite),
+  family: coreFamily,
+  kernel: "sgd_f32",
   learningRate: 1e-3,
   optionKeys: ["momentum", "dampening", "nesterov"],
-  states: ["momentumBuffer"],
-  plan,
+  states: [{ name: "momentumBuffer" }],
+  resolve,
 };
 
-function plan(options: SGDGroupOptions, name: (key: string) => string): GroupPlan {
+function resolve(options: SGDGroupOptions, name: (key: string) => string): Formula {
   const { momentum = 0, dampening = 0, nesterov = false } = options;
   checkFinite(name("momentum"), momentum, 0);
   checkNumber(name("dampening"), dampening, 0, 1);
@@ -75,18 +80,15 @@ function plan(options: SGDGroupOptions, name: (key: string) => string): GroupPla
   if (nesterov && (momentum === 0 || dampening > 0)) {
     throw new OptionError(`${name("nesterov")} needs ${name("momentum")} > 0 and no ${name("dampening")}`);
   }
-  let mode = 0;
-  if (momentum > 0) mode |= MODE_MOMENTUM;
-  if (nesterov) mode |= MODE_NESTEROV;
   return {
-    mode,
-    scalars: { momentum },
+    form: (momentum > 0 ? FORM_MOMENTUM : 0) | (nesterov ? FORM_NESTEROV : 0),
+    scalars: [[GROUP_MOMENTUM, momentum]],
     // −0 + x is x for every x, so the first step copies the gradient.
     initial: [momentum > 0 ? -0 : undefined],
-    correct:
+    stepScalars:
       dampening > 0
-        ? (step, corrections) => {
-            corrections[0] = step === 1 ? 1 : 1 - dampening;
+        ? ({ iterations }, scalars) => {
+            scalars[0] = iterations === 0 ? 1 : 1 - dampening;
           }
         : undefined,
   };

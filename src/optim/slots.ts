@@ -1,229 +1,188 @@
-import { checkKeys, isFloat32Array, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
-import { OptionError, ShapeError } from "../errors.js";
+import { ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
-import { type Gradients, isRecord, type SetKind, suffix } from "./parameters.js";
-import type { GroupScalars, RatePlacement } from "./segments.js";
+import { AVERAGE, type GroupOptions, type Hyperparameters, type Schedule, STATES } from "./options.js";
+import type { OwnedMemory } from "./owned-memory.js";
+import { type NamedParameter, pathOf, type Structure } from "./parameters.js";
+import type { StateArray, StepOf } from "./update-rule.js";
 
-/** Places of a slot's state arrays: up to three of the optimizer, the parameter's average and the gradients' sum. */
-export const AVERAGE = 3;
-export const ACCUMULATOR = 4;
-export const STATES = 5;
+const NOTHING = new Float64Array(0);
 
-/** What the options of a group amount to. */
-export interface Plan {
-  /** MODE_… bits. */
-  readonly mode: number;
-  readonly scalars: GroupScalars;
-  /** Start value of each state array; `undefined` where the group does without it. */
-  readonly initial: readonly (number | undefined)[];
-  /** Writes the row's two corrections; absent where both are always 1. */
-  readonly correct: Correct | undefined;
-  /** Where the learning rate stands in the formula. Default: before the division. */
-  readonly rate: RatePlacement | undefined;
-  /** a ← decay·a + complement·θ; unless it starts at the parameter, the first step copies. */
-  readonly average:
-    | { readonly decay: number; readonly complement: number; readonly startsAtParameter: boolean }
-    | undefined;
+/** One state array of every slot of a group, in one block of linear memory. */
+export interface StateBlock {
+  readonly ptr: number;
+  /** Bytes from there to the array of each slot. */
+  readonly offsets: Float64Array;
+  /** Its elements; −1: the slot has none. */
+  readonly counts: Float64Array;
 }
 
-/** Parameters with the same options. Their learning rate is written once for all of them. */
+/** Parameters with the same options. Their hyper-parameters are one block of the step table. */
 export interface Group {
-  /** Its place among the groups. */
   readonly index: number;
-  plan: Plan;
+  /** What messages put before its own options. */
+  readonly prefix: string;
+  /** Its own options, over the optimizer's, and the learning rate of these. */
+  own: GroupOptions;
+  ownRate: number | Schedule | undefined;
+  hyper: Hyperparameters;
   readonly slots: Slot[];
+  /** State of its slots, by index of the state array. */
+  blocks: readonly (StateBlock | undefined)[];
 }
 
-/**
- * Writes a row's two corrections for a step, counted from 1. The learning rate comes in its array, by the group's index:
- * V8 boxes numbers that are handed on one by one.
- */
-export type Correct = (step: number, corrections: Float64Array, learningRates: Float64Array, group: number) => void;
-
-/** A parameter with what belongs to it. Its place among all slots is its row of the segment table. */
-export interface Slot {
-  /** Key of its state. */
+/** A parameter with what belongs to it. Its index among all slots is that of its segment in the step table. */
+export class Slot implements StepOf, NamedParameter {
   readonly name: string;
-  /** Key inside its set. */
   readonly key: string;
-  /** What messages call the parameter. */
-  readonly path: string;
-  readonly set: SlotSet;
+  readonly set: string;
+  readonly kind: NamedParameter["kind"];
+  readonly structure: Structure<Slot>;
   readonly group: Group;
-  /** What the kernel updates: the caller's tensor, or the copy of the caller's array. */
-  readonly tensor: Tensor;
+  /** Its index among the slots of the group. */
+  readonly place: number;
+  /** The caller's tensor, or the caller's array and its copy in linear memory. */
+  readonly tensor: Tensor | undefined;
   readonly array: Float32Array | undefined;
-  /** Its state arrays; `undefined` where the options do without one. */
-  states: readonly (Tensor | undefined)[];
-  /** What a gradient given as an array is copied into; made when first needed. */
-  staging: Tensor | undefined;
-  /** The gradient of the step that is being made. */
-  gradient: Tensor | Float32Array | undefined;
-  /** The last tensor that was found to be a possible gradient: no need to check it in every step. */
-  accepted: Tensor | undefined;
+  copy: Tensor | undefined = undefined;
+  readonly size: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** What a gradient given as an array is copied to; 0 until one is. */
+  stagingPtr = 0;
+  /** The gradient that the caller gave. A tensor stays here after the step: the next one is compared with it. */
+  gradient: Tensor | Float32Array | undefined = undefined;
+  /** Where the gradient of this step is; 0: there is none. */
+  gradPtr = 0;
   /** Steps taken by this parameter. */
-  iterations: number;
+  iterations = 0;
   /** Whether its gradients are ignored. */
-  frozen: boolean;
+  frozen = false;
   /** Whether it had a gradient since the last update. */
-  accumulated: boolean;
-}
+  accumulated = false;
+  readonly memory: Float64Array;
 
-/** The slots of a set of parameters, for looking gradients up in the set's structure. */
-export interface SlotSet {
-  /** Its place among the entries of the gradients, -1 if they are the set's own. */
-  index: number;
-  readonly kind: SetKind;
-  readonly slots: Slot[];
-  readonly byKey: Map<string, Slot>;
-  /** Whether the gradients of this step came as `{ params: gradients }`. */
-  wrapped: boolean;
-}
-
-/** What messages call the gradients of a set. */
-function gradientsName({ index, wrapped }: SlotSet): string {
-  if (index < 0) return "grads";
-  return wrapped ? `grads[${index}].params` : `grads[${index}]`;
-}
-
-/** What messages call the gradient of a slot. */
-export function gradientName({ set, key }: Slot): string {
-  return gradientsName(set) + suffix(set.kind, key);
-}
-
-/** Whether the gradient of this step is an array for which there is no room in linear memory yet. */
-export function needsStaging({ gradient, accepted, staging }: Slot): boolean {
-  return gradient !== undefined && gradient !== accepted && staging === undefined;
-}
-
-/**
- * Checks gradients in the structure of the sets, and notes each in its slot; checks too that the parameters can still
- * be updated. Allocates nothing. Throws ShapeError, OptionError or DisposedError; only notes have then changed.
- */
-export function readGradients(
-  core: Core,
-  sets: readonly SlotSet[],
-  parameters: ReadonlySet<Tensor>,
-  grads: Gradients,
-): void {
-  const first = sets[0]!;
-  if (first.index < 0) readSet(core, first, parameters, grads);
-  else readGroups(core, sets, parameters, grads);
-}
-
-function readGroups(core: Core, sets: readonly SlotSet[], parameters: ReadonlySet<Tensor>, grads: Gradients): void {
-  if (!Array.isArray(grads)) {
-    throw unexpected("grads", grads, "an array with the gradients of each group");
-  }
-  if (grads.length > sets.length) {
-    throw new ShapeError(`grads has ${grads.length} entries, expected at most ${sets.length}, one for each group`);
-  }
-  for (let i = 0; i < sets.length; i++) {
-    const set = sets[i]!;
-    const entry: unknown = grads[i];
-    set.wrapped = false;
-    if (!set.byKey.has("params") && isRecord(entry) && Object.hasOwn(entry, "params")) {
-      for (const key in entry) if (key !== "params") checkKeys(gradientsName(set), entry, ["params"]);
-      set.wrapped = true;
-      readSet(core, set, parameters, entry.params);
-    } else readSet(core, set, parameters, entry);
-  }
-}
-
-function readSet(core: Core, set: SlotSet, parameters: ReadonlySet<Tensor>, grads: unknown): void {
-  const { kind, slots } = set;
-  if (grads === undefined || grads === null || kind === "single") {
-    for (let i = 0; i < slots.length; i++) accept(core, slots[i]!, parameters, grads);
-  } else if (kind === "list") {
-    const list = checkList(set, grads);
-    for (let i = 0; i < slots.length; i++) accept(core, slots[i]!, parameters, list[i]);
-  } else {
-    const record = checkRecord(set, grads);
-    for (let i = 0; i < slots.length; i++) {
-      const slot = slots[i]!;
-      accept(core, slot, parameters, Object.hasOwn(record, slot.key) ? record[slot.key] : undefined);
-    }
-  }
-}
-
-function checkList(set: SlotSet, grads: unknown): readonly unknown[] {
-  if (!Array.isArray(grads)) {
-    throw unexpected(gradientsName(set), grads, "an array like the parameters");
-  }
-  const expected = set.slots.length;
-  if (grads.length <= expected) return grads;
-  throw new ShapeError(`${gradientsName(set)} has ${grads.length} entries, expected at most ${expected}`);
-}
-
-function checkRecord(set: SlotSet, grads: unknown): Record<string, unknown> {
-  if (!isRecord(grads)) {
-    throw unexpected(gradientsName(set), grads, "a record like the parameters");
-  }
-  for (const key in grads) {
-    if (set.byKey.has(key)) continue;
-    const known = [...set.byKey.keys()].join(", ");
-    throw new OptionError(`${gradientsName(set)}.${key} is not a parameter; known are ${known}`);
-  }
-  return grads;
-}
-
-/** Notes the gradient of a slot. What is as it was in the last step is found so with few comparisons. */
-function accept(core: Core, slot: Slot, parameters: ReadonlySet<Tensor>, value: unknown): void {
-  const { accepted, tensor, array } = slot;
-  if (slot.frozen) slot.gradient = undefined;
-  else if (
-    accepted !== undefined &&
-    value === accepted &&
-    accepted.ptr !== 0 &&
-    array === undefined &&
-    tensor.ptr !== 0
+  constructor(
+    { name, key, set, kind, value }: NamedParameter,
+    structure: Structure<Slot>,
+    group: Group,
+    place: number,
+    memory: readonly number[],
+    rows?: (shape: readonly number[]) => number,
   ) {
-    slot.gradient = accepted;
-  } else {
-    checkParameter(slot);
-    slot.gradient = value === undefined || value === null ? undefined : checkGradient(core, slot, parameters, value);
+    this.name = name;
+    this.key = key;
+    this.set = set;
+    this.kind = kind;
+    this.structure = structure;
+    this.group = group;
+    this.place = place;
+    const isTensor = value instanceof Tensor;
+    this.tensor = isTensor ? value : undefined;
+    this.array = isTensor ? undefined : value;
+    this.size = isTensor ? value.size : value.length;
+    const shape = isTensor ? value.shape : [value.length];
+    this.columns = shape.length > 1 ? shape[shape.length - 1]! : this.size;
+    this.rows = shape.length < 2 ? 1 : rows ? rows(shape) : this.columns && this.size / this.columns;
+    this.memory = memory.length === 0 ? NOTHING : Float64Array.from(memory);
+  }
+
+  get value(): Tensor | Float32Array {
+    return this.tensor ?? this.array!;
+  }
+
+  get shape(): readonly number[] {
+    return this.tensor?.shape ?? [this.size];
+  }
+
+  /** Address of what the kernel updates. */
+  get ptr(): number {
+    return (this.tensor ?? this.copy!).ptr;
+  }
+
+  /** Whether the next step is the one in which its average begins. */
+  get averageBegins(): boolean {
+    return this.iterations === 0 && !this.group.hyper.average?.startsAtParameter;
+  }
+
+  /** Address of a state array; 0 where there is none. */
+  statePtr(k: number): number {
+    const block = this.group.blocks[k];
+    return block === undefined || block.counts[this.place]! < 0 ? 0 : block.ptr + block.offsets[this.place]!;
+  }
+
+  /** A state array, live until the memory grows; `undefined` where there is none. */
+  state(core: Core, k: number): Float32Array | undefined {
+    const ptr = this.statePtr(k);
+    if (ptr === 0) return undefined;
+    return new Float32Array(core.linearMemory.buffer, ptr, this.group.blocks[k]!.counts[this.place]);
+  }
+
+  /** The parameter's elements, where the caller has them. */
+  elements(): Float32Array {
+    return this.array ?? this.tensor!.data;
   }
 }
 
 /** Throws unless the parameter can still be updated. */
-export function checkParameter({ path, tensor, array }: Slot): void {
-  if (array === undefined) tensor.assertLive(path);
-  else if (array.length !== tensor.size) {
-    throw new ShapeError(`${path} has ${array.length} elements, expected the ${tensor.size} it had at first`);
+export function checkLive(slot: Slot): void {
+  const { tensor, array, size } = slot;
+  if (tensor !== undefined) {
+    if (tensor.ptr === 0) tensor.assertLive(pathOf(slot));
+  } else if (array!.length !== size) {
+    throw new ShapeError(`${pathOf(slot)} has ${array!.length} elements, expected the ${size} it had at first`);
   }
 }
 
-function checkGradient(core: Core, slot: Slot, parameters: ReadonlySet<Tensor>, value: unknown): Tensor | Float32Array {
-  const { tensor, array } = slot;
-  if (value instanceof Tensor) {
-    if (value.ptr === 0) value.assertLive(gradientName(slot));
-    if (value.core !== core) {
-      throw new OptionError(`${gradientName(slot)} is a tensor of another core than the optimizer`);
-    }
-    if (parameters.has(value)) {
-      throw new OptionError(`${gradientName(slot)} is a parameter itself, expected another tensor`);
-    }
-    const fits = array === undefined ? sameShape(value, tensor) : value.size === tensor.size;
-    if (!fits) throw new ShapeError(`${gradientName(slot)} has shape [${value.shape}], expected [${tensor.shape}]`);
-    slot.accepted = value;
-    return value;
-  }
-  if (value instanceof Float32Array || isFloat32Array(value)) {
-    if (value.length !== tensor.size) {
-      throw new ShapeError(`${gradientName(slot)} has ${value.length} elements, expected ${tensor.size}`);
-    }
-    if (value.buffer === core.linearMemory.buffer) throw viewOfMemory(gradientName(slot));
-    return value;
-  }
-  throw unexpected(gradientName(slot), value, "a Tensor, Float32Array or null");
+/** Arrays in a block start on cache lines. */
+const LINE_BYTES = 64;
+
+/** Bytes that an array of so many elements takes in a block. */
+export function bytesOf(count: number): number {
+  return Math.ceil((count * 4) / LINE_BYTES) * LINE_BYTES;
 }
 
-/** The error of an array that the core's memory would move away under. */
-export function viewOfMemory(name: string): OptionError {
-  return new OptionError(`${name} is a view of the core's memory, expected the Tensor itself`);
+/**
+ * The state blocks that a group needs: those that it has, and new ones with their start values. Throws
+ * OutOfMemoryError.
+ */
+export function makeBlocks(
+  core: Core,
+  memory: OwnedMemory,
+  { blocks, slots }: Group,
+  { initial, average }: Hyperparameters,
+  states: readonly StateArray[],
+): (StateBlock | undefined)[] {
+  return Array.from({ length: STATES }, (_, k) => {
+    const start = initial[k];
+    if (start === undefined || blocks[k]) return start === undefined ? undefined : blocks[k];
+    const sizeOf = k < AVERAGE ? states[k]!.size : undefined;
+    const block = makeBlock(memory, slots, sizeOf);
+    const end = slots.length === 0 ? 0 : block.offsets[slots.length]!;
+    new Float32Array(core.linearMemory.buffer, block.ptr, end / 4).fill(start);
+    if (k === AVERAGE) {
+      for (const slot of slots) {
+        if (slot.iterations === 0 && !average!.startsAtParameter) continue;
+        new Float32Array(core.linearMemory.buffer, block.ptr + block.offsets[slot.place]!, slot.size).set(
+          slot.elements(),
+        );
+      }
+    }
+    return block;
+  });
 }
 
-function sameShape({ shape }: Tensor, { shape: other }: Tensor): boolean {
-  return shape.length === other.length && shape.every((dimension, axis) => dimension === other[axis]);
+function makeBlock(memory: OwnedMemory, slots: readonly Slot[], sizeOf: StateArray["size"]): StateBlock {
+  const offsets = new Float64Array(slots.length + 1);
+  const counts = new Float64Array(slots.length);
+  let end = 0;
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i]!;
+    const count = sizeOf === undefined ? slot.size : sizeOf(slot.shape);
+    counts[i] = count;
+    offsets[i] = end;
+    end += bytesOf(Math.max(count, 0));
+  }
+  offsets[slots.length] = end;
+  return { ptr: memory.allocate(end), offsets, counts };
 }

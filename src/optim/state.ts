@@ -1,6 +1,9 @@
 import { describe, isFloat32Array } from "../checks.js";
+import type { Core } from "../core.js";
 import { CheckpointError } from "../errors.js";
-import { ACCUMULATOR, type Slot } from "./slots.js";
+import { ACCUMULATOR, AVERAGE } from "./options.js";
+import type { Slot } from "./slots.js";
+import type { Remembered, UpdateRule } from "./update-rule.js";
 
 /** State of one parameter: how many steps it has taken, and its arrays. */
 export interface ParameterState {
@@ -10,6 +13,11 @@ export interface ParameterState {
   momentumBuffer?: Float32Array;
   maxSquareAverage?: Float32Array;
   squareSum?: Float32Array;
+  /** Of Adafactor. */
+  rowAverage?: Float32Array;
+  columnAverage?: Float32Array;
+  /** Of NAdam: one number. */
+  momentumProduct?: Float32Array;
   /** With `emaDecay`. */
   parameterAverage?: Float32Array;
   /** In the middle of an accumulation, of a parameter that has had a gradient in it. */
@@ -27,89 +35,108 @@ export interface OptimizerState {
 /** Name of a state array. */
 export type StateName = Exclude<keyof ParameterState, "iterations">;
 
-/** A copy of the slots' state; `names` are those of their arrays, in the slots' order. */
-export function saveSlots(slots: readonly Slot[], names: readonly StateName[]): { [name: string]: ParameterState } {
-  // Not by assignment: "__proto__" is a name like any other.
-  return Object.fromEntries(
-    slots.map((slot) => {
-      const state: ParameterState = { iterations: slot.iterations };
-      slot.states.forEach((tensor, k) => {
-        if (tensor && (k !== ACCUMULATOR || slot.accumulated)) state[names[k]!] = tensor.data.slice();
-      });
-      return [slot.name, state];
-    }),
-  );
+/** Counts of an optimizer: its updates, and the calls of `step` since the last. */
+interface Counts {
+  iterations: number;
+  accumulatedSteps: number;
 }
 
-/**
- * Overwrites the slots' state and returns the counts of updates and of calls that the next one has accumulated. Throws
- * CheckpointError unless `state` fits the slots and cycles of so many calls, and has then changed nothing.
- */
-export function loadSlots(
-  slots: readonly Slot[],
-  names: readonly StateName[],
-  accumulationSteps: number,
-  state: unknown,
-): Required<Pick<OptimizerState, "iterations" | "accumulatedSteps">> {
-  const { iterations, parameters, ...rest } = checkRecord(
-    "state",
-    state,
-    ["iterations", "parameters"],
-    "accumulatedSteps",
-  );
-  const { accumulatedSteps = 0 } = rest;
-  checkCount("state.iterations", iterations);
-  checkCount("state.accumulatedSteps", accumulatedSteps, accumulationSteps);
-  const byName = checkRecord(
-    "state.parameters",
-    parameters,
-    slots.map((slot) => slot.name),
-  );
-  const sum = names[ACCUMULATOR]!;
-  const records = slots.map((slot) => {
-    const path = `state.parameters.${slot.name}`;
-    const arrays = names.filter((_, k) => slot.states[k] && k !== ACCUMULATOR);
-    const optional = accumulatedSteps === 0 ? undefined : sum;
-    const record = checkRecord(path, byName[slot.name], ["iterations", ...arrays], optional);
-    checkCount(`${path}.iterations`, record.iterations);
-    if (optional && Object.hasOwn(record, optional)) arrays.push(optional);
-    for (const name of arrays) checkArray(`${path}.${name}`, record[name], slot.tensor.size);
-    return record as unknown as ParameterState;
-  });
-  for (const [i, slot] of slots.entries()) {
-    const record = records[i]!;
-    slot.iterations = record.iterations;
-    slot.accumulated = Object.hasOwn(record, sum);
-    slot.states.forEach((tensor, k) => {
-      const array = record[names[k]!];
-      if (array) tensor?.data.set(array);
-    });
+/** How the state of a rule is saved: its arrays by index, and what it remembers of each parameter. */
+export class StateLayout {
+  readonly #names: readonly string[];
+  readonly #memory: readonly Remembered[];
+
+  constructor({ states, memory = [] }: Pick<UpdateRule<object>, "states" | "memory">) {
+    const names = states.map(({ name }) => name);
+    names[AVERAGE] = "parameterAverage";
+    names[ACCUMULATOR] = "gradientSum";
+    this.#names = names;
+    this.#memory = memory;
   }
-  return { iterations: iterations as number, accumulatedSteps: accumulatedSteps as number };
+
+  /** A copy of one slot's state. */
+  saveSlot(core: Core, slot: Slot): ParameterState {
+    const saved: Record<string, number | Float32Array> = { iterations: slot.iterations };
+    for (const [k, name] of this.#names.entries()) {
+      if (name === undefined || (k === ACCUMULATOR && !slot.accumulated)) continue;
+      const array = slot.state(core, k);
+      if (array !== undefined) saved[name] = array.slice();
+    }
+    for (const [k, { name }] of this.#memory.entries()) saved[name] = Float32Array.of(slot.memory[k]!);
+    return saved as unknown as ParameterState;
+  }
+
+  /** A copy of all slots' state. */
+  save(core: Core, slots: readonly Slot[]): { [name: string]: ParameterState } {
+    // Not by assignment: "__proto__" is a name like any other.
+    return Object.fromEntries(slots.map((slot) => [slot.name, this.saveSlot(core, slot)]));
+  }
+
+  /**
+   * Overwrites the slots' state and returns the counts. Throws CheckpointError unless `state` fits the slots and cycles
+   * of so many calls, and has then changed nothing.
+   */
+  load(core: Core, slots: readonly Slot[], accumulationSteps: number, state: unknown): Counts {
+    const {
+      iterations,
+      parameters,
+      accumulatedSteps = 0,
+    } = readRecord("state", state, ["iterations", "parameters"], "accumulatedSteps");
+    checkCount("state.iterations", iterations);
+    checkCount("state.accumulatedSteps", accumulatedSteps, accumulationSteps);
+    const names = slots.map((slot) => slot.name);
+    const byName = readRecord("state.parameters", parameters, names);
+    const records = slots.map((slot) => this.#read(slot, byName[slot.name], accumulatedSteps > 0));
+    for (let i = 0; i < slots.length; i++) this.#write(core, slots[i]!, records[i]!);
+    return { iterations, accumulatedSteps };
+  }
+
+  /** What is saved of a slot, checked. */
+  #read(slot: Slot, value: unknown, accumulates: boolean): Record<string, unknown> {
+    const path = `state.parameters.${slot.name}`;
+    const lengths: Record<string, number> = {};
+    for (const [k, name] of this.#names.entries()) {
+      if (name === undefined || slot.statePtr(k) === 0 || k === ACCUMULATOR) continue;
+      lengths[name] = slot.group.blocks[k]!.counts[slot.place]!;
+    }
+    for (const { name } of this.#memory) lengths[name] = 1;
+    const sum = this.#names[ACCUMULATOR]!;
+    const record = readRecord(path, value, ["iterations", ...Object.keys(lengths)], accumulates ? sum : undefined);
+    if (Object.hasOwn(record, sum)) lengths[sum] = slot.size;
+    checkCount(`${path}.iterations`, record.iterations);
+    for (const name of Object.keys(lengths)) checkArray(`${path}.${name}`, record[name], lengths[name]!);
+    return record;
+  }
+
+  #write(core: Core, slot: Slot, record: Record<string, unknown>): void {
+    slot.iterations = record.iterations as number;
+    slot.accumulated = Object.hasOwn(record, this.#names[ACCUMULATOR]!);
+    for (const [k, name] of this.#names.entries()) {
+      const array = name === undefined ? undefined : (record[name] as Float32Array | undefined);
+      if (array !== undefined) slot.state(core, k)!.set(array);
+    }
+    for (const [k, { name }] of this.#memory.entries()) slot.memory[k] = (record[name] as Float32Array)[0]!;
+  }
 }
 
 /**
  * A copy of `value`, so that what was checked is what is used, whatever its getters say next. Throws CheckpointError
  * unless it is an object with exactly these keys, and perhaps the optional one.
  */
-function checkRecord(
-  path: string,
-  value: unknown,
-  keys: readonly string[],
-  optional?: string,
-): Record<string, unknown> {
+function readRecord(path: string, value: unknown, keys: readonly string[], optional?: string): Record<string, unknown> {
   if (typeof value !== "object" || value === null) {
     throw new CheckpointError(`${path} is ${describe(value)}, expected an object`);
   }
   const missing = keys.find((key) => !Object.hasOwn(value, key));
   if (missing !== undefined) throw new CheckpointError(`${path}.${missing} is missing`);
-  const extra = Object.keys(value).find((key) => key !== optional && !keys.includes(key));
+  const known = new Set(keys);
+  const extra = Object.keys(value).find((key) => key !== optional && !known.has(key));
   if (extra !== undefined) throw new CheckpointError(`${path}.${extra} is unknown to this optimizer`);
   return { ...value };
 }
 
 /** Throws CheckpointError unless `value` is an integer in [0, end). */
-function checkCount(path: string, value: unknown, end = Number.POSITIVE_INFINITY): void {
+function checkCount(path: string, value: unknown, end = Number.POSITIVE_INFINITY): asserts value is number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && value < end) return;
   const bound = end < Number.POSITIVE_INFINITY ? ` and < ${end}, the accumulationSteps` : "";
   throw new CheckpointError(`${path} is ${describe(value)}, expected an integer >= 0${bound}`);

@@ -1,14 +1,14 @@
 import { backend, serialization } from "@tensorflow/tfjs-core";
 import { unexpected } from "../checks.js";
 import { Adam, type AdamOptions, AdamW } from "../optim/adam.js";
-import type { Schedule } from "../optim/optimizer.js";
+import type { Schedule } from "../optim/options.js";
 import { RMSProp, type RMSPropOptions } from "../optim/rmsprop.js";
 import { SGD, type SGDOptions } from "../optim/sgd.js";
 import { type AdagradOptions, TfAdaGrad } from "./adagrad.js";
 import { type Kind, LanewiseOptimizer } from "./optimizer.js";
 
 export type { DialectName } from "../optim/dialects.js";
-export type { Schedule } from "../optim/optimizer.js";
+export type { Schedule } from "../optim/options.js";
 export type { AdagradOptions, AdamOptions, RMSPropOptions, SGDOptions };
 export { LanewiseOptimizer };
 

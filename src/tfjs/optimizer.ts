@@ -11,13 +11,8 @@ import {
 import { describe, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { DisposedError, OptionError, ShapeError } from "../errors.js";
-import {
-  checkLearningRate,
-  type GroupOptions,
-  type Optimizer,
-  type Schedule,
-  type StepOptions,
-} from "../optim/optimizer.js";
+import type { Optimizer } from "../optim/optimizer.js";
+import { checkLearningRate, type GroupOptions, type Schedule, type StepOptions } from "../optim/options.js";
 import type { ParameterState, StateName } from "../optim/state.js";
 import type { Tensor } from "../tensor.js";
 import { assign, currentPlace, type Place } from "./place.js";
@@ -99,7 +94,7 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     // Checks the options, and says what they amount to.
     const trial = kind.make(this.#place.core, { trial: new Float32Array(1) }, this.#options);
     this.#options.learningRate ??= trial.learningRate;
-    this.#needed = Object.keys(trial.peek("trial").states) as StateName[];
+    this.#needed = Object.keys(trial.peek("trial")).filter((key): key is StateName => key !== "iterations");
     trial.dispose();
     this.iterations_ = 0;
     this.#iter = asVariable(tensor(Int32Array.of(0), [], "int32"));
@@ -319,11 +314,10 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
   }
 
   #weightsOf(place: Place, inner: Optimizer, name: string, { variable: { shape }, parameter }: Entry): Weight[] {
-    const { states } = inner.peek(name);
+    const states = inner.peek(name);
     return this.#columns.flatMap(({ suffix, state, always }) => {
-      const array = states[state];
-      if (array === undefined && !always) return [];
-      const values = (): Float32Array => array?.data.slice() ?? new Float32Array(parameter.size);
+      if (states[state] === undefined && !always) return [];
+      const values = (): Float32Array => inner.peek(name)[state] ?? new Float32Array(parameter.size);
       return [weightOf(place, `${name}/${suffix}`, shape, parameter.data, values)];
     });
   }

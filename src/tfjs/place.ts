@@ -91,17 +91,17 @@ class Heap implements Place {
   }
 
   close(window: Tensor): void {
-    window.ptr = 0; // what lies there is not ours
+    window.moveTo(0); // what lies there is not ours
   }
 
   readGradient(gradient: TfTensor, window: Tensor): void {
-    window.ptr = this.#backend.dataIdMap.get(gradient.dataId).memoryOffset;
+    window.moveTo(this.#backend.dataIdMap.get(gradient.dataId).memoryOffset);
   }
 
   readVariable(source: Variable, window: Tensor): void {
     // Clones share their data, and so may a gradient: who changes it takes a copy.
     if (this.#backend.dataIdMap.get(source.dataId).refCount > 1) assign(source, source.dataSync() as Float32Array);
-    window.ptr = this.#backend.dataIdMap.get(source.dataId).memoryOffset;
+    window.moveTo(this.#backend.dataIdMap.get(source.dataId).memoryOffset);
   }
 
   writeVariable(target: Variable): void {

@@ -274,7 +274,7 @@ describe("what lies beside it", () => {
   it("is the library, which it does not hold a second time", () => {
     const source = readFileSync(file, "utf8");
     const imports = [...source.matchAll(/from"(\.\.[^"]+)"/g)].map(([, path]) => path!);
-    expect(new Set(imports)).toEqual(new Set(["../entry/inline.js", "../nn/index.js"]));
+    expect(new Set(imports)).toEqual(new Set(["../default/index.js", "../default/nn.js"]));
     for (const path of imports) expect(existsSync(new URL(`dist/cli/${path}`, root))).toBe(true);
     expect(source).not.toContain("0061736d");
   });

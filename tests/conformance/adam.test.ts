@@ -5,14 +5,19 @@ import {
   MODE_DECAY_FACTOR,
   MODE_DECOUPLED_DECAY,
   MODE_MAXIMIZE,
-  MODE_MEAN_FROM_GRADIENT,
   MODE_MEASURE,
   MODE_RESCALE,
-} from "../../src/backend/segments.js";
+} from "../../src/abi/step-table.js";
 import { expectSameBits } from "../helpers/bits.js";
 import { describeConformance } from "../helpers/conformance.js";
 import { randomValues, SPECIAL_VALUES } from "../helpers/random.js";
-import { conformTable, type GroupSpec, type RowOutcome, type RowSpec } from "../helpers/segments.js";
+import {
+  conformTable,
+  FORM_MEAN_FROM_GRADIENT,
+  type GroupSpec,
+  type RowOutcome,
+  type RowSpec,
+} from "../helpers/segments.js";
 
 const SIZES = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 127, 1021];
 const U = 2 ** -24;
@@ -36,7 +41,7 @@ const CHOICES: GroupSpec[][] = [
   [{ mode: 0 }, { mode: MODE_RESCALE | MODE_MAXIMIZE }],
   [{ mode: 0 }, { mode: MODE_RESCALE, clipValue: 0.5 }, { mode: MODE_RESCALE | MODE_CLIP_NORM }],
   [{ mode: 0 }, { mode: MODE_COUPLED_DECAY }, { mode: MODE_DECOUPLED_DECAY }],
-  [{ mode: 0 }, { mode: MODE_MEAN_FROM_GRADIENT }],
+  [{ mode: 0 }, { mode: FORM_MEAN_FROM_GRADIENT }],
 ];
 
 /** Every set of options. */
@@ -65,7 +70,7 @@ function makeRow(group: number, count: number, seed: number, amsgrad: boolean): 
 
 /** PyTorch's formula for one element, in arithmetic that rounds by `F`. */
 function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number, round = F) {
-  const s = (field: keyof GroupSpec) => F(group[field]!);
+  const s = (field: keyof Omit<GroupSpec, "scalars">) => F(group[field]!);
   const has = (bit: number) => (group.mode! & bit) !== 0;
   let p = row.param[i]!;
   let g = row.grad![i]!;
@@ -77,7 +82,7 @@ function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number, r
   if (has(MODE_COUPLED_DECAY)) g = round(g + round(s("weightDecay") * p));
   if (has(MODE_DECOUPLED_DECAY)) p = round(p * s("decoupledDecay"));
   const old = row.states[1]![i]!;
-  const m = has(MODE_MEAN_FROM_GRADIENT)
+  const m = has(FORM_MEAN_FROM_GRADIENT)
     ? round(g + round(s("meanDecay") * round(old - g)))
     : round(old + round(s("meanDecayComplement") * round(g - old)));
   const v = round(round(row.states[0]![i]! * s("decay")) + round(round(s("decayComplement") * g) * g));

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { it } from "vitest";
 import { ACTIVATION } from "../../src/backend/backend.js";
 import { activate } from "../../src/backend/js/nn/activation.js";
@@ -6,7 +7,7 @@ import { expectSameBits } from "../helpers/bits.js";
 import { conform, describeConformance, type Operands } from "../helpers/conformance.js";
 import { randomValues, smallIntegers, specialValues } from "../helpers/random.js";
 import { expectSums, Sums } from "../helpers/sums.js";
-import { eachTap, type WindowCase, windowOf, windowWords } from "../helpers/window.js";
+import { anyWindow, eachTap, type WindowCase, windowOf, windowWords } from "../helpers/window.js";
 
 interface Case extends WindowCase {
   bias?: boolean;
@@ -129,6 +130,14 @@ describeConformance("conv2d_f32 and its gradients", () => {
   it.each(LARGE)("is so across tables, blocks and strips: %o", (c) => expectRight(c));
 
   it.each([...SHAPES, ...LARGE])("is exact on exact data: %o", (c) => expectRight({ ...c, fill: smallIntegers }, true));
+
+  it("is exact for any window", () => {
+    const windows = anyWindow({ channels: 7, outputs: 19, groups: 3 });
+    fc.assert(
+      fc.property(windows, (c) => expectRight({ ...c, fill: smallIntegers }, true)),
+      { numRuns: 60 },
+    );
+  });
 
   it("has strips for every number of outputs", () => {
     for (let outputs = 1; outputs <= 35; outputs++) {

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { it } from "vitest";
 import { ACTIVATION } from "../../src/backend/backend.js";
 import { activate } from "../../src/backend/js/nn/activation.js";
@@ -6,7 +7,7 @@ import { expectSameBits } from "../helpers/bits.js";
 import { conform, describeConformance, type Operands, type ScratchBytes } from "../helpers/conformance.js";
 import { randomValues, smallIntegers, specialValues } from "../helpers/random.js";
 import { expectSums, Sums } from "../helpers/sums.js";
-import { eachTap, type WindowCase, windowOf, windowWords } from "../helpers/window.js";
+import { anyWindow, eachTap, type WindowCase, windowOf, windowWords } from "../helpers/window.js";
 
 interface Case extends WindowCase {
   bias?: boolean;
@@ -119,6 +120,17 @@ describeConformance("depthwise_conv2d_f32 and its gradients", () => {
   it.each(SHAPES)("is within the error bound of float64: %o", (c) => expectRight(c));
 
   it.each(SHAPES)("is exact on exact data: %o", (c) => expectRight({ ...c, fill: smallIntegers }, true));
+
+  it("is exact for any window", () => {
+    // As many outputs as channels, times a multiplier.
+    const windows = anyWindow({ channels: 14, outputs: 3, groups: 1 });
+    fc.assert(
+      fc.property(windows, (c) => {
+        expectRight({ ...c, outputs: c.outputs * c.channels, fill: smallIntegers }, true);
+      }),
+      { numRuns: 60 },
+    );
+  });
 
   it("has loops for every number of channels", () => {
     for (let channels = 1; channels <= 17; channels++) expectRight({ size: 4, kernel: 2, channels, pad: 1 });

@@ -1,9 +1,10 @@
+import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Window } from "../../src/backend/window.js";
 import { expectSameBits } from "../helpers/bits.js";
 import { conform, describeConformance, type Operands } from "../helpers/conformance.js";
 import { randomSource, randomValues, smallIntegers, specialValues } from "../helpers/random.js";
-import { type WindowCase, windowOf, windowWords } from "../helpers/window.js";
+import { anyWindow, type WindowCase, windowOf, windowWords } from "../helpers/window.js";
 
 interface Case extends WindowCase {
   fill?: (length: number, seed: number) => Float32Array;
@@ -137,6 +138,18 @@ describeConformance("max_pool_f32, average_pool_f32 and their gradients", () => 
     const expected = reference(few.w, few.before);
     expectSameBits(few.after["max"]!, expected.max, "max");
     expectSameBits(few.after["dMax"]!, expected.dMax, "dMax");
+  });
+
+  it("takes the first of equal elements in any window", () => {
+    fc.assert(
+      fc.property(anyWindow({ channels: 14, outputs: 1, groups: 1 }), (c) => {
+        const { w, before, after } = run({ ...c, outputs: c.channels, fill: smallIntegers });
+        const expected = reference(w, before);
+        expectSameBits(after["max"]!, expected.max, "max");
+        expectSameBits(after["dMax"]!, expected.dMax, "dMax");
+      }),
+      { numRuns: 60 },
+    );
   });
 
   it("has loops for every number of channels", () => {

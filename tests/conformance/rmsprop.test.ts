@@ -1,7 +1,5 @@
 import { expect, it } from "vitest";
 import {
-  MODE_BIAS_CORRECTION,
-  MODE_CENTERED,
   MODE_CLAMP_LAST,
   MODE_CLIP_GLOBAL_NORM,
   MODE_CLIP_KERAS,
@@ -12,29 +10,36 @@ import {
   MODE_DECAY_FACTOR,
   MODE_DECAY_TWICE,
   MODE_DECOUPLED_DECAY,
-  MODE_EPS_IN_MEAN,
-  MODE_EPS_OUTSIDE,
-  MODE_EPS_RATIO,
   MODE_MAXIMIZE,
-  MODE_MEAN_FROM_GRADIENT,
-  MODE_MEAN_LERP,
   MODE_MEASURE,
-  MODE_MOMENTUM,
-  MODE_NESTEROV,
-  MODE_RATE_AFTER,
-  MODE_RATE_LAST,
-  MODE_RECIPROCAL,
   MODE_RESCALE,
   MODE_RESCALE_DIVIDE,
   MODE_RESCALE_TWICE,
-  MODE_ROW_RATE,
-  MODE_SQUARE_LERP,
-  MODE_SQUARE_PRODUCT,
-} from "../../src/backend/segments.js";
+} from "../../src/abi/step-table.js";
 import { expectSameBits } from "../helpers/bits.js";
 import { describeConformance } from "../helpers/conformance.js";
 import { randomValues, SPECIAL_VALUES } from "../helpers/random.js";
-import { conformTable, type GroupSpec, type RowOutcome, type RowSpec } from "../helpers/segments.js";
+import {
+  conformTable,
+  FORM_BIAS_CORRECTION,
+  FORM_CENTERED,
+  FORM_EPS_IN_MEAN,
+  FORM_EPS_OUTSIDE,
+  FORM_EPS_RATIO,
+  FORM_MEAN_FROM_GRADIENT,
+  FORM_MEAN_LERP,
+  FORM_MOMENTUM,
+  FORM_NESTEROV,
+  FORM_RATE_AFTER,
+  FORM_RATE_LAST,
+  FORM_RECIPROCAL,
+  FORM_SEGMENT_RATE,
+  FORM_SQUARE_LERP,
+  FORM_SQUARE_PRODUCT,
+  type GroupSpec,
+  type RowOutcome,
+  type RowSpec,
+} from "../helpers/segments.js";
 
 const SIZES = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 127, 1021];
 const U = 2 ** -24;
@@ -67,14 +72,14 @@ const CHOICES: GroupSpec[][] = [
     { mode: MODE_RESCALE | MODE_CLIP_GLOBAL_NORM, clipNorm: 20 },
   ],
   [{ mode: 0 }, { mode: MODE_COUPLED_DECAY }, { mode: MODE_DECOUPLED_DECAY }],
-  [{ mode: 0 }, { mode: MODE_CENTERED }],
-  [{ mode: 0 }, { mode: MODE_BIAS_CORRECTION }],
+  [{ mode: 0 }, { mode: FORM_CENTERED }],
+  [{ mode: 0 }, { mode: FORM_BIAS_CORRECTION }],
   [
     { mode: 0 },
-    { mode: MODE_EPS_OUTSIDE, epsInside: 0, epsOutside: 1e-3 },
-    { mode: MODE_EPS_OUTSIDE | MODE_EPS_RATIO, epsInside: 0, epsOutside: 1e-3 },
+    { mode: FORM_EPS_OUTSIDE, epsInside: 0, epsOutside: 1e-3 },
+    { mode: FORM_EPS_OUTSIDE | FORM_EPS_RATIO, epsInside: 0, epsOutside: 1e-3 },
   ],
-  [{ mode: 0 }, { mode: MODE_MOMENTUM }, { mode: MODE_MOMENTUM | MODE_NESTEROV }],
+  [{ mode: 0 }, { mode: FORM_MOMENTUM }, { mode: FORM_MOMENTUM | FORM_NESTEROV }],
 ];
 
 /** Every set of choices. */
@@ -95,22 +100,22 @@ const modes = (...list: number[]): GroupSpec[] => list.map((mode) => ({ mode }))
 
 /** The forms of the frameworks, in sets that frameworks have and in many others: 1620 groups. */
 const FORMS = combine([
-  modes(MODE_SQUARE_PRODUCT, MODE_SQUARE_LERP, MODE_RECIPROCAL),
-  modes(0, MODE_CENTERED, MODE_CENTERED | MODE_MEAN_LERP, MODE_CENTERED | MODE_MEAN_FROM_GRADIENT),
-  modes(0, MODE_MOMENTUM, MODE_MOMENTUM | MODE_NESTEROV),
-  [...modes(0, MODE_EPS_IN_MEAN), { mode: MODE_EPS_OUTSIDE, epsInside: 0, epsOutside: 1e-3 }],
-  modes(0, MODE_RATE_AFTER, MODE_RATE_LAST, MODE_ROW_RATE | MODE_BIAS_CORRECTION),
+  modes(FORM_SQUARE_PRODUCT, FORM_SQUARE_LERP, FORM_RECIPROCAL),
+  modes(0, FORM_CENTERED, FORM_CENTERED | FORM_MEAN_LERP, FORM_CENTERED | FORM_MEAN_FROM_GRADIENT),
+  modes(0, FORM_MOMENTUM, FORM_MOMENTUM | FORM_NESTEROV),
+  [...modes(0, FORM_EPS_IN_MEAN), { mode: FORM_EPS_OUTSIDE, epsInside: 0, epsOutside: 1e-3 }],
+  modes(0, FORM_RATE_AFTER, FORM_RATE_LAST, FORM_SEGMENT_RATE | FORM_BIAS_CORRECTION),
   [
     { mode: 0 },
     { mode: MODE_DECOUPLED_DECAY | MODE_DECAY_FACTOR, decoupledDecay: 0.997 },
     { mode: MODE_DECOUPLED_DECAY | MODE_DECAY_TWICE },
     { mode: MODE_COUPLED_DECAY | MODE_CLAMP_LAST, clipValue: 0.5 },
   ],
-]).filter(({ mode }) => !(mode! & MODE_ROW_RATE && mode! & MODE_DECAY_TWICE)); // of AdaGrad and of Keras
+]).filter(({ mode }) => !(mode! & FORM_SEGMENT_RATE && mode! & MODE_DECAY_TWICE)); // of AdaGrad and of Keras
 
 /** The groups whose loops differ in the arrays they touch. */
-const LOOPS = [0, MODE_SQUARE_LERP].flatMap((form) =>
-  [0, MODE_CENTERED, MODE_MOMENTUM, MODE_CENTERED | MODE_MOMENTUM].map((mode) => ({ ...SCALARS, mode: form | mode })),
+const LOOPS = [0, FORM_SQUARE_LERP].flatMap((form) =>
+  [0, FORM_CENTERED, FORM_MOMENTUM, FORM_CENTERED | FORM_MOMENTUM].map((mode) => ({ ...SCALARS, mode: form | mode })),
 );
 
 function makeRow(group: number, { mode }: GroupSpec, count: number, seed: number): RowSpec {
@@ -120,8 +125,8 @@ function makeRow(group: number, { mode }: GroupSpec, count: number, seed: number
     grad: randomValues(count, seed + 1, 2),
     states: [
       randomValues(count, seed + 2).map((x) => 1 + x * x), // above every mean squared
-      mode! & MODE_CENTERED ? randomValues(count, seed + 3, 0.3) : null,
-      mode! & MODE_MOMENTUM ? randomValues(count, seed + 4, 0.1) : null,
+      mode! & FORM_CENTERED ? randomValues(count, seed + 3, 0.3) : null,
+      mode! & FORM_MOMENTUM ? randomValues(count, seed + 4, 0.1) : null,
     ],
     correction0: 1 / (1 - 0.9 ** 3),
     correction1: 1 / (1 - 0.7 ** 3),
@@ -130,11 +135,11 @@ function makeRow(group: number, { mode }: GroupSpec, count: number, seed: number
 
 /** The formula of one element as docs and docstrings state it, in arithmetic that rounds by `F`. */
 function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number, round = F, gradScale2 = 1) {
-  const s = (field: keyof GroupSpec) => F(group[field]!);
+  const s = (field: keyof Omit<GroupSpec, "scalars">) => F(group[field]!);
   const has = (bit: number) => (group.mode! & bit) !== 0;
   const clamp = (x: number) => (x > s("clipValue") ? s("clipValue") : x < -s("clipValue") ? -s("clipValue") : x);
   const lerp = (from: number, to: number, weight: number) => round(from + round(weight * round(to - from)));
-  const learningRate = has(MODE_ROW_RATE) ? F(row.correction1!) : s("learningRate");
+  const learningRate = has(FORM_SEGMENT_RATE) ? F(row.correction1!) : s("learningRate");
   let p = row.param[i]!;
   let g = row.grad![i]!;
   if (has(MODE_RESCALE)) g = round(clamp(g) * gradScale);
@@ -146,34 +151,34 @@ function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number, r
   else if (has(MODE_DECAY_TWICE)) p = round(p - round(round(p * s("weightDecay")) * learningRate));
   else if (has(MODE_DECOUPLED_DECAY)) p = round(p - round(s("decoupledDecay") * p));
   let v = row.states[0]![i]!;
-  if (has(MODE_SQUARE_PRODUCT)) v = round(round(s("decay") * v) + round(round(s("decayComplement") * g) * g));
-  else if (has(MODE_SQUARE_LERP)) v = lerp(v, round(g * g), s("decayComplement"));
+  if (has(FORM_SQUARE_PRODUCT)) v = round(round(s("decay") * v) + round(round(s("decayComplement") * g) * g));
+  else if (has(FORM_SQUARE_LERP)) v = lerp(v, round(g * g), s("decayComplement"));
   else v = round(round(s("decay") * v) + round(s("decayComplement") * round(g * g)));
-  let variance = has(MODE_BIAS_CORRECTION) ? round(v * F(row.correction0!)) : v;
+  let variance = has(FORM_BIAS_CORRECTION) ? round(v * F(row.correction0!)) : v;
   let m: number | undefined;
-  if (has(MODE_CENTERED)) {
+  if (has(FORM_CENTERED)) {
     m = row.states[1]![i]!;
-    if (has(MODE_MEAN_LERP)) m = lerp(m, g, s("meanDecayComplement"));
-    else if (has(MODE_MEAN_FROM_GRADIENT)) m = lerp(g, m, s("meanDecay"));
+    if (has(FORM_MEAN_LERP)) m = lerp(m, g, s("meanDecayComplement"));
+    else if (has(FORM_MEAN_FROM_GRADIENT)) m = lerp(g, m, s("meanDecay"));
     else m = round(round(s("meanDecay") * m) + round(s("meanDecayComplement") * g));
-    const mean = has(MODE_BIAS_CORRECTION) ? round(m * F(row.correction1!)) : m;
+    const mean = has(FORM_BIAS_CORRECTION) ? round(m * F(row.correction1!)) : m;
     const square = round(mean * mean);
-    variance = round(variance - (has(MODE_EPS_IN_MEAN) ? round(square + s("epsOutside")) : square));
+    variance = round(variance - (has(FORM_EPS_IN_MEAN) ? round(square + s("epsOutside")) : square));
   }
   let u = round(learningRate * g);
   let d = round(Math.sqrt(round(variance + s("epsInside"))));
-  if (has(MODE_EPS_RATIO)) {
+  if (has(FORM_EPS_RATIO)) {
     u = round(u * round(Math.sqrt(variance)));
     d = round(variance + s("epsOutside"));
-  } else if (has(MODE_EPS_OUTSIDE)) d = round(round(Math.sqrt(variance)) + s("epsOutside"));
-  u = has(MODE_RECIPROCAL) ? round(u * round(1 / d)) : round(u / d);
-  if (has(MODE_RATE_AFTER) || has(MODE_RECIPROCAL)) u = round(u * s("rateAfter"));
+  } else if (has(FORM_EPS_OUTSIDE)) d = round(round(Math.sqrt(variance)) + s("epsOutside"));
+  u = has(FORM_RECIPROCAL) ? round(u * round(1 / d)) : round(u / d);
+  if (has(FORM_RATE_AFTER) || has(FORM_RECIPROCAL)) u = round(u * s("rateAfter"));
   let b: number | undefined;
-  if (has(MODE_MOMENTUM)) {
+  if (has(FORM_MOMENTUM)) {
     b = round(round(s("momentum") * row.states[2]![i]!) + u);
-    u = has(MODE_NESTEROV) ? round(round(s("momentum") * b) + u) : b;
+    u = has(FORM_NESTEROV) ? round(round(s("momentum") * b) + u) : b;
   }
-  if (has(MODE_RATE_LAST)) u = round(u * s("rateLast"));
+  if (has(FORM_RATE_LAST)) u = round(u * s("rateLast"));
   return { param: round(p - u), states: [v, m, b] };
 }
 
@@ -242,7 +247,7 @@ describeConformance("rmsprop_f32", () => {
     for (const [k, kind] of kinds.entries()) {
       for (const clipNorm of bounds) {
         for (const spoilt of [undefined, 1e20, Number.POSITIVE_INFINITY, Number.NaN]) {
-          const mode = MODE_SQUARE_PRODUCT | MODE_RESCALE | MODE_MEASURE | kind;
+          const mode = FORM_SQUARE_PRODUCT | MODE_RESCALE | MODE_MEASURE | kind;
           const group = { ...SCALARS, mode, clipNorm };
           const row = makeRow(0, group, 19, k);
           if (spoilt !== undefined) row.grad![3] = spoilt;
@@ -306,7 +311,7 @@ describeConformance("rmsprop_f32", () => {
       for (let i = 0; i < row.param.length; i++) {
         const exact = element(row, i, group, after.gradScale, (x) => x);
         // Fewer than 20 roundings lie on any path; subtracting the squared mean multiplies their effect.
-        const cancellation = group.mode! & MODE_CENTERED ? 10 : 1;
+        const cancellation = group.mode! & FORM_CENTERED ? 10 : 1;
         const bound = 20 * U * cancellation * (Math.abs(row.param[i]!) + 1);
         expect(Math.abs(after.param[i]! - exact.param), `mode ${group.mode} element ${i}`).toBeLessThanOrEqual(bound);
       }

@@ -6,14 +6,19 @@ import {
   MODE_DECOUPLED_DECAY,
   MODE_MAXIMIZE,
   MODE_MEASURE,
-  MODE_MOMENTUM,
-  MODE_NESTEROV,
   MODE_RESCALE,
-} from "../../src/backend/segments.js";
+} from "../../src/abi/step-table.js";
 import { expectSameBits } from "../helpers/bits.js";
 import { describeConformance } from "../helpers/conformance.js";
 import { randomValues, SPECIAL_VALUES } from "../helpers/random.js";
-import { conformTable, type GroupSpec, type RowOutcome, type RowSpec } from "../helpers/segments.js";
+import {
+  conformTable,
+  FORM_MOMENTUM,
+  FORM_NESTEROV,
+  type GroupSpec,
+  type RowOutcome,
+  type RowSpec,
+} from "../helpers/segments.js";
 
 const SIZES = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 127, 1021];
 const F = Math.fround;
@@ -32,7 +37,7 @@ const CHOICES: GroupSpec[][] = [
   [{ mode: 0 }, { mode: MODE_RESCALE | MODE_MAXIMIZE }],
   [{ mode: 0 }, { mode: MODE_RESCALE, clipValue: 0.5 }, { mode: MODE_RESCALE | MODE_CLIP_NORM }],
   [{ mode: 0 }, { mode: MODE_COUPLED_DECAY }, { mode: MODE_DECOUPLED_DECAY }],
-  [{ mode: 0 }, { mode: MODE_MOMENTUM }, { mode: MODE_MOMENTUM | MODE_NESTEROV }],
+  [{ mode: 0 }, { mode: FORM_MOMENTUM }, { mode: FORM_MOMENTUM | FORM_NESTEROV }],
 ];
 
 /** Every set of options. */
@@ -49,14 +54,14 @@ function makeRow(group: number, { mode }: GroupSpec, count: number, seed: number
     group,
     param: randomValues(count, seed, 2),
     grad: randomValues(count, seed + 1, 2),
-    states: [mode! & MODE_MOMENTUM ? randomValues(count, seed + 2) : null],
+    states: [mode! & FORM_MOMENTUM ? randomValues(count, seed + 2) : null],
     correction0: 0.75,
   };
 }
 
 /** PyTorch's formula for one element, each operation rounded once. */
 function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number) {
-  const s = (field: keyof GroupSpec) => F(group[field]!);
+  const s = (field: keyof Omit<GroupSpec, "scalars">) => F(group[field]!);
   const has = (bit: number) => (group.mode! & bit) !== 0;
   let p = row.param[i]!;
   let g = row.grad![i]!;
@@ -68,9 +73,9 @@ function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number) {
   if (has(MODE_COUPLED_DECAY)) g = F(g + F(s("weightDecay") * p));
   if (has(MODE_DECOUPLED_DECAY)) p = F(p - F(s("decoupledDecay") * p));
   let buffer: number | undefined;
-  if (has(MODE_MOMENTUM)) {
+  if (has(FORM_MOMENTUM)) {
     buffer = F(F(row.states[0]![i]! * s("momentum")) + F(row.correction0! * g));
-    g = has(MODE_NESTEROV) ? F(g + F(s("momentum") * buffer)) : buffer;
+    g = has(FORM_NESTEROV) ? F(g + F(s("momentum") * buffer)) : buffer;
   }
   return { param: F(p + F(-s("learningRate") * g)), buffer };
 }
@@ -113,7 +118,7 @@ describeConformance("sgd_f32", () => {
   });
 
   it("a buffer of −0 and a factor of 1 copy the gradient, signs of zero included", () => {
-    const group = { ...SCALARS, mode: MODE_MOMENTUM };
+    const group = { ...SCALARS, mode: FORM_MOMENTUM };
     const grad = Float32Array.from(SPECIAL_VALUES);
     const buffer = new Float32Array(grad.length).fill(-0);
     const row: RowSpec = { group: 0, param: grad.map(() => 1), grad, states: [buffer], correction0: 1 };
@@ -123,7 +128,7 @@ describeConformance("sgd_f32", () => {
   it("more than one block, rows without a gradient, and the global norm over all the others", () => {
     const group = {
       ...SCALARS,
-      mode: MODE_RESCALE | MODE_MEASURE | MODE_CLIP_GLOBAL_NORM | MODE_MOMENTUM,
+      mode: MODE_RESCALE | MODE_MEASURE | MODE_CLIP_GLOBAL_NORM | FORM_MOMENTUM,
       clipNorm: 7,
     };
     const rows = [3, 65536 * 2 + 5, 9].map((count, k) => makeRow(0, group, count, k));
@@ -140,7 +145,7 @@ describeConformance("sgd_f32", () => {
   });
 
   it("refuses a gradient that is not finite, and changes nothing", () => {
-    const group = { ...SCALARS, mode: MODE_MOMENTUM };
+    const group = { ...SCALARS, mode: FORM_MOMENTUM };
     const rows = [0, 1].map((k) => makeRow(0, group, 17, k));
     rows[1]!.grad![16] = Number.NaN;
     const { result, rows: after } = conformTable("refused", "sgd_f32", rows, [group], 1);

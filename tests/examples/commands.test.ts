@@ -37,7 +37,7 @@ function checkWellFormed(xml: string): void {
   const open: string[] = [];
   for (const [, slash, name, selfClosing] of xml.matchAll(/<(\/?)([\w:-]+)(?:\s+[\w:-]+="[^"<]*")*\s*(\/?)>/g)) {
     if (slash) expect(open.pop()).toBe(name);
-    else if (!selfClosing) open.push(name);
+    else if (!selfClosing) open.push(name!);
   }
   expect(open).toEqual([]);
   expect(xml.match(/</g)).toHaveLength(xml.match(/<\/?[\w:-]+(?:\s+[\w:-]+="[^"<]*")*\s*\/?>/g)!.length);
@@ -53,14 +53,14 @@ describe("the examples' commands", () => {
   it.each(commands)("%s runs from any directory, prints and draws", (name, command) => {
     const [program, file] = command.split(" ");
     expect(program).toBe("tsx");
-    const plots = Object.entries(PLOTS[name]).map(([plot, lines]) => ({
+    const plots = Object.entries(PLOTS[name]!).map(([plot, lines]) => ({
       url: new URL(`examples/out/${plot}.svg`, root),
       lines,
     }));
     for (const { url } of plots) rmSync(url, { force: true });
 
     const tsx = createRequire(import.meta.url).resolve("tsx/cli");
-    const args = [tsx, fileURLToPath(new URL(file, root))];
+    const args = [tsx, fileURLToPath(new URL(file!, root))];
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: tmpdir(), encoding: "utf8" });
     expect(status, stderr).toBe(0);
     expect(stdout.split("\n").length).toBeGreaterThan(4);

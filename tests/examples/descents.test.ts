@@ -11,34 +11,34 @@ describe("example parabola", () => {
     expect(squareAverages.slice(0, 2)).toEqual([0, 10]);
     // 0.1/√10, to 3 units in the last place: v + eps, its root, lr·g and the quotient round once each.
     for (const { trace } of [analytic, numeric])
-      expect(Math.abs(trace[1].point[0] - 0.1 / Math.sqrt(10))).toBeLessThan(6e-9);
+      expect(Math.abs(trace[1]!.point[0]! - 0.1 / Math.sqrt(10))).toBeLessThan(6e-9);
   });
 
   it("goes the way of float64, with its gradient and without, and ends at 5", async () => {
     const { analytic, numeric, squareAverages } = await parabola.run();
     const optimizer = { learningRate: 0.01, decay: 0.9 };
-    const { points } = descend64(([theta]) => [2 * (theta - 5)], [0], 700, optimizer);
-    const expected = points.map(([theta]) => theta);
+    const { points } = descend64(([theta]) => [2 * (theta! - 5)], [0], 700, optimizer);
+    const expected = points.map(([theta]) => theta!);
     // θ rounds once a step, by 2⁻²² or less near 5; the descent is stable, so that the errors hardly add up.
     for (const { trace } of [analytic, numeric]) {
       expect(
         largestError(
-          trace.map(({ point }) => point[0]),
+          trace.map(({ point }) => point[0]!),
           expected,
           1,
         ),
       ).toBeLessThan(1e-6);
     }
     expect(analytic.point[0]).toBe(5);
-    const { optimizer: early } = descend64(([theta]) => [2 * (theta - 5)], [0], 100, optimizer);
-    expect(largestError([squareAverages[100]], early.v, 1)).toBeLessThan(1e-6);
+    const { optimizer: early } = descend64(([theta]) => [2 * (theta! - 5)], [0], 100, optimizer);
+    expect(largestError([squareAverages[100]!], early.v, 1)).toBeLessThan(1e-6);
   });
 });
 
 describe("example trajectory", () => {
   it("goes the way of float64", async () => {
     const trace = await trajectory.run();
-    const { points } = descend64(([x1, x2]) => [0.2 * x1, 4 * x2], [-5, -2], 20, {
+    const { points } = descend64(([x1, x2]) => [0.2 * x1!, 4 * x2!], [-5, -2], 20, {
       learningRate: 0.4,
       decay: 0.9,
       eps: 1e-6,
@@ -54,19 +54,19 @@ describe("example trajectory", () => {
     expect(
       largestError(
         trace.map(({ value }) => value),
-        points.map(([x1, x2]) => 0.1 * x1 ** 2 + 2 * x2 ** 2),
+        points.map(([x1, x2]) => 0.1 * x1! ** 2 + 2 * x2! ** 2),
         1,
       ),
     ).toBeLessThan(1e-6);
-    expect(trace[20].value).toBeLessThan(2e-5);
+    expect(trace[20]!.value).toBeLessThan(2e-5);
   });
 });
 
 describe("example rosenbrock", () => {
-  const gradient = ([x, y]: number[]) => [-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)];
-  const f = ([x, y]: ArrayLike<number> & Iterable<number>) => (1 - x) ** 2 + 100 * (y - x * x) ** 2;
+  const gradient = ([x, y]: number[]) => [-2 * (1 - x!) - 400 * x! * (y! - x! * x!), 200 * (y! - x! * x!)];
+  const f = ([x, y]: ArrayLike<number> & Iterable<number>) => (1 - x!) ** 2 + 100 * (y! - x! * x!) ** 2;
   const distance = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-    Math.max(Math.abs(a[0] - b[0]), Math.abs(a[1] - b[1]));
+    Math.max(Math.abs(a[0]! - b[0]!), Math.abs(a[1]! - b[1]!));
 
   it("goes the way of float64 into the valley", async () => {
     const { constant, falling } = await rosenbrock.run();
@@ -78,7 +78,7 @@ describe("example rosenbrock", () => {
       // In the valley the gradient changes its sign with every jump across, and a rounding decides between two sides:
       // from step 60 or so on the paths differ by a jump, in float64 too if its start is moved by one rounding.
       points.forEach((point, i) => {
-        expect(distance(trace[i].point, point)).toBeLessThan(5e-6);
+        expect(distance(trace[i]!.point, point)).toBeLessThan(5e-6);
       });
     }
   });
@@ -88,9 +88,9 @@ describe("example rosenbrock", () => {
     const rate = (t: number) => 0.01 * 0.999 ** t;
     const falling64 = descend64(gradient, [-1.2, 1], 10_000, { learningRate: rate, decay: 0.9 }).points;
     for (let t = 1000; t <= 10_000; t++)
-      expect(distance(falling[t].point, falling64[t])).toBeLessThan(5 * rate(t) + 1e-6);
-    expect(f(falling[10_000].point)).toBeLessThan(1e-9);
-    expect(distance(falling[10_000].point, [1, 1])).toBeLessThan(5e-5);
+      expect(distance(falling[t]!.point, falling64[t]!)).toBeLessThan(5 * rate(t) + 1e-6);
+    expect(f(falling[10_000]!.point)).toBeLessThan(1e-9);
+    expect(distance(falling[10_000]!.point, [1, 1])).toBeLessThan(5e-5);
 
     const constant64 = descend64(gradient, [-1.2, 1], 10_000, { learningRate: 0.01, decay: 0.9 }).points;
     const settled = constant.slice(5000).map(({ value }) => value);
@@ -108,7 +108,7 @@ describe("example loss-scale", () => {
         [largeEps, 0.01],
       ] as const) {
         const optimizer = { learningRate: 0.2, decay: 0.9, eps };
-        const { points } = descend64(([x1, x2]) => [c * 0.2 * x1, c * 4 * x2], [-5, -2], 40, optimizer);
+        const { points } = descend64(([x1, x2]) => [c * 0.2 * x1!, c * 4 * x2!], [-5, -2], 40, optimizer);
         expect(largestError(path.flat(), points.flat(), 1)).toBeLessThan(1e-6);
       }
       const closedForm = sgd.map((_, t) => [-5 * (1 - 0.1 * c * 0.2) ** t, -2 * (1 - 0.1 * c * 4) ** t]);

@@ -25,10 +25,10 @@ export class RMSProp64 {
     const { learningRate, decay, eps = 1e-8, ratio, centered } = this.#options;
     const rate = typeof learningRate === "number" ? learningRate : learningRate(this.#iteration);
     for (let i = 0; i < g.length; i++) {
-      this.v[i] = decay * this.v[i] + (1 - decay) * g[i] ** 2;
-      this.#m[i] = decay * this.#m[i] + (1 - decay) * g[i];
-      const s = centered ? this.v[i] - this.#m[i] ** 2 : this.v[i];
-      theta[i] -= rate * g[i] * (ratio ? Math.sqrt(s) / (s + eps) : 1 / Math.sqrt(s + eps));
+      this.v[i] = decay * this.v[i]! + (1 - decay) * g[i]! ** 2;
+      this.#m[i] = decay * this.#m[i]! + (1 - decay) * g[i]!;
+      const s = centered ? this.v[i]! - this.#m[i]! ** 2 : this.v[i];
+      theta[i]! -= rate * g[i]! * (ratio ? Math.sqrt(s!) / (s! + eps) : 1 / Math.sqrt(s! + eps));
     }
     this.#iteration++;
   }
@@ -44,7 +44,7 @@ export function descend64(
   const optimizer = new RMSProp64(start.length, options);
   const points = [start];
   for (let i = 0; i < steps; i++) {
-    const point = [...points[i]];
+    const point = [...points[i]!];
     optimizer.step(point, gradient(point));
     points.push(point);
   }
@@ -57,7 +57,7 @@ export function stepLengths64(gradients: readonly number[], options: Options64):
   return gradients.map((gradient) => {
     const theta = [0];
     optimizer.step(theta, [gradient]);
-    return -theta[0];
+    return -theta[0]!;
   });
 }
 
@@ -78,8 +78,8 @@ export class Network64 {
   /** @param parameters weight and bias of each layer, first to last */
   constructor(parameters: readonly ArrayLike<number>[], activations: readonly Layer64["activation"][]) {
     this.#layers = activations.map((activation, i) => ({
-      weight: Float64Array.from(parameters[2 * i]),
-      bias: Float64Array.from(parameters[2 * i + 1]),
+      weight: Float64Array.from(parameters[2 * i]!),
+      bias: Float64Array.from(parameters[2 * i + 1]!),
       activation,
     }));
   }
@@ -90,22 +90,22 @@ export class Network64 {
     for (const { weight, bias, activation } of this.#layers) {
       const input = outputs[outputs.length - 1];
       const output = bias.slice();
-      for (let i = 0; i < input.length; i++) {
-        for (let j = 0; j < output.length; j++) output[j] += input[i] * weight[i * output.length + j];
+      for (let i = 0; i < input!.length; i++) {
+        for (let j = 0; j < output.length; j++) output[j]! += input![i]! * weight[i * output.length + j]!;
       }
-      if (activation === "tanh") for (let j = 0; j < output.length; j++) output[j] = Math.tanh(output[j]);
-      if (activation === "relu") for (let j = 0; j < output.length; j++) output[j] = Math.max(output[j], 0);
+      if (activation === "tanh") for (let j = 0; j < output.length; j++) output[j] = Math.tanh(output[j]!);
+      if (activation === "relu") for (let j = 0; j < output.length; j++) output[j] = Math.max(output[j]!, 0);
       outputs.push(output);
     }
     return outputs;
   }
 
   predict(x: Float64Array): number {
-    return this.#forward(x)[this.#layers.length][0];
+    return this.#forward(x)[this.#layers.length]![0]!;
   }
 
   loss(x: Float64Array[], y: ArrayLike<number>): number {
-    return x.reduce((sum, row, i) => sum + (this.predict(row) - y[i]) ** 2, 0) / x.length;
+    return x.reduce((sum, row, i) => sum + (this.predict(row) - y[i]!) ** 2, 0) / x.length;
   }
 
   /** The loss at the current parameters, and its gradients in their order. */
@@ -114,24 +114,24 @@ export class Network64 {
     let loss = 0;
     x.forEach((row, r) => {
       const outputs = this.#forward(row);
-      const error = outputs[this.#layers.length][0] - y[r];
+      const error = outputs[this.#layers.length]![0]! - y[r]!;
       loss += error ** 2 / x.length;
       let delta = Float64Array.of((2 * error) / x.length);
       for (let l = this.#layers.length - 1; l >= 0; l--) {
-        const { weight, activation } = this.#layers[l];
+        const { weight, activation } = this.#layers[l]!;
         const input = outputs[l];
         const output = outputs[l + 1];
         for (let j = 0; j < delta.length; j++) {
-          if (activation === "tanh") delta[j] *= 1 - output[j] ** 2;
-          if (activation === "relu" && output[j] <= 0) delta[j] = 0;
-          gradients[2 * l + 1][j] += delta[j];
+          if (activation === "tanh") delta[j]! *= 1 - output![j]! ** 2;
+          if (activation === "relu" && output![j]! <= 0) delta[j] = 0;
+          gradients[2 * l + 1]![j]! += delta[j]!;
         }
         const weightGradient = gradients[2 * l];
-        const below = new Float64Array(l === 0 ? 0 : input.length);
-        for (let i = 0; i < input.length; i++) {
+        const below = new Float64Array(l === 0 ? 0 : input!.length);
+        for (let i = 0; i < input!.length; i++) {
           for (let j = 0; j < delta.length; j++) {
-            weightGradient[i * delta.length + j] += input[i] * delta[j];
-            if (l > 0) below[i] += weight[i * delta.length + j] * delta[j];
+            weightGradient![i * delta.length + j]! += input![i]! * delta[j]!;
+            if (l > 0) below[i]! += weight[i * delta.length + j]! * delta[j]!;
           }
         }
         delta = below;
@@ -159,7 +159,7 @@ export function train64(
     for (const { x, y } of batches) {
       const { loss, gradients } = network.gradients(x, y);
       network.parameters.forEach((parameter, i) => {
-        optimizers[i].step(parameter, gradients[i]);
+        optimizers[i]!.step(parameter, gradients[i]!);
       });
       losses.push(loss);
     }
@@ -179,7 +179,7 @@ export function rowsOf(values: Float32Array, width: number): Float64Array[] {
 export function largestError(actual: ArrayLike<number>, expected: ArrayLike<number>, floor: number): number {
   if (actual.length !== expected.length) throw new Error(`${actual.length} numbers, expected ${expected.length}`);
   // Not Math.max, which would have to be told of NaN.
-  return Array.from(expected, (value, i) => Math.abs(actual[i] - value) / Math.max(Math.abs(value), floor)).reduce(
+  return Array.from(expected, (value, i) => Math.abs(actual[i]! - value) / Math.max(Math.abs(value), floor)).reduce(
     (worst, error) => (error <= worst ? worst : error),
     0,
   );

@@ -35,8 +35,8 @@ describe("example two-layer-network", () => {
     expect(largestError(hundreds(losses), hundreds(expected), 0)).toBeLessThan(1e-2);
     expect(losses[1000]).toBeLessThan(0.5);
 
-    const error = predictions.reduce((sum, prediction, i) => sum + (prediction - y[i]) ** 2, 0) / 1000;
-    expect(error).toBeCloseTo(losses[1000], 6);
+    const error = predictions.reduce((sum, prediction, i) => sum + (prediction - y[i]!) ** 2, 0) / 1000;
+    expect(error).toBeCloseTo(losses[1000]!, 6);
   });
 });
 
@@ -58,7 +58,7 @@ describe("example two-hidden-layers", () => {
     expect(curves.map(({ iteration }) => iteration)).toEqual([100, 300, 1000]);
     expect(
       largestError(
-        curves[2].values,
+        curves[2]!.values,
         rows.map((row) => network.predict(row)),
         1,
       ),
@@ -72,8 +72,8 @@ describe("example auto-mpg", () => {
     expect([count, x.length, y.length]).toEqual([392, 392 * 6, 392]);
     const rows = rowsOf(x, 6);
     for (let j = 0; j < 6; j++) {
-      const mean = rows.reduce((sum, row) => sum + row[j], 0) / count;
-      const square = rows.reduce((sum, row) => sum + row[j] ** 2, 0) / count;
+      const mean = rows.reduce((sum, row) => sum + row[j]!, 0) / count;
+      const square = rows.reduce((sum, row) => sum + row[j]! ** 2, 0) / count;
       expect(mean).toBeCloseTo(0, 6);
       expect(square).toBeCloseTo(1, 6);
     }
@@ -85,9 +85,9 @@ describe("example auto-mpg", () => {
     const { best } = await autoMpg.run();
     const { x, y } = loadCars();
     const rows = rowsOf(x, 6).map((row) => [...row, 1]);
-    const errors = rows.map((row, i) => row.reduce((sum, value, j) => sum + value * best.weights[j], -y[i]));
+    const errors = rows.map((row, i) => row.reduce((sum, value, j) => sum + value * best.weights[j]!, -y[i]!));
     for (let j = 0; j < 7; j++)
-      expect(Math.abs(rows.reduce((sum, row, i) => sum + row[j] * errors[i], 0))).toBeLessThan(1e-8);
+      expect(Math.abs(rows.reduce((sum, row, i) => sum + row[j]! * errors[i]!, 0))).toBeLessThan(1e-8);
     expect(best.loss).toBeCloseTo(errors.reduce((sum, error) => sum + error ** 2, 0) / 392, 10);
   });
 
@@ -119,10 +119,10 @@ describe("example auto-mpg", () => {
       ).toBeLessThan(tolerance);
       expect(losses[100]).toBeGreaterThan(best.loss);
     }
-    const above = runs.map(({ losses }) => losses[100] - best.loss);
+    const above = runs.map(({ losses }) => losses[100]! - best.loss);
     expect(runs.map(({ decay }) => decay)).toEqual([0, 0.9, 1]);
     expect(above[0]).toBeGreaterThan(0.5);
-    expect(Math.max(above[1], above[2])).toBeLessThan(0.02);
+    expect(Math.max(above[1]!, above[2]!)).toBeLessThan(0.02);
 
     const exploding = train64(new Network64(start, ["none"]), batches, 1, { learningRate: 0.05, decay: 1 });
     expect(largestError(stuckAtZero.batchLosses.slice(0, 6), exploding.slice(0, 6), 0)).toBeLessThan(1e-5);

@@ -57,7 +57,7 @@ describe("example memory-length", () => {
       // rounded: 2⁻²³ a step at most.
       const steps = Math.min(3000, Math.floor(-100 / Math.log2(decay)));
       for (let k = 0; k <= steps; k++) {
-        expect(Math.abs(remembered[k] / decay ** k - 1)).toBeLessThanOrEqual((k + 1) * 2 ** -23);
+        expect(Math.abs(remembered[k]! / decay ** k - 1)).toBeLessThanOrEqual((k + 1) * 2 ** -23);
       }
       expect(length).toBe(Math.ceil(-1 / Math.log(decay)));
     }

@@ -29,9 +29,9 @@ const DEFAULTS: Record<keyof whichRMSProp.Result, Defaults> = {
 function descend({ decay, eps, outside, initialScale: v = 0 }: Defaults, steps: number): number[] {
   const path = [1];
   for (let i = 0; i < steps; i++) {
-    const gradient = path[i] ** 3;
+    const gradient = path[i]! ** 3;
     v = decay * v + (1 - decay) * gradient ** 2;
-    path.push(path[i] - (0.01 * gradient) / (outside ? Math.sqrt(v) + eps : Math.sqrt(v + eps)));
+    path.push(path[i]! - (0.01 * gradient) / (outside ? Math.sqrt(v) + eps : Math.sqrt(v + eps)));
   }
   return path;
 }
@@ -45,7 +45,7 @@ describe("example which-rmsprop", () => {
       expect(path.length).toBe(1001);
       // θ < 1 rounds once a step, by 2⁻²⁵ or less; the descent is stable, so that the errors hardly add up.
       path.forEach((theta, i) => {
-        expect(Math.abs(theta - expected[i]), `${dialect} after step ${i}`).toBeLessThan(1e-6);
+        expect(Math.abs(theta - expected[i]!), `${dialect} after step ${i}`).toBeLessThan(1e-6);
       });
     }
   });

@@ -1,10 +1,21 @@
 import { describe, expect, it } from "vitest";
-import { AdaGrad, Adam, AdamW, type Core, type Optimizer, RMSProp, type RMSPropOptions, SGD } from "../../src/index.js";
+import {
+  AdaGrad,
+  Adam,
+  AdamW,
+  type Core,
+  Lion,
+  NAdam,
+  type Optimizer,
+  RMSProp,
+  type RMSPropOptions,
+  SGD,
+} from "../../src/index.js";
 import { expectSameBits } from "../helpers/bits.js";
 import { backends, makeCore } from "../helpers/cores.js";
 import { type GoldenCase, type GoldenFile, type ParameterName, readGolden, startParameters } from "./vectors.js";
 
-// Every dialect of RMSProp, and the neighbours, have the bits of the framework: parameters and state, step by step.
+// Every dialect of RMSProp, and its neighbours, have the bits of the framework: parameters and state, step by step.
 
 const names = ["a", "b"] as const;
 
@@ -15,7 +26,9 @@ const makers: Record<string, any> = {
   "torch.optim.Adam": Adam,
   "torch.optim.AdamW": AdamW,
   "torch.optim.Adagrad": AdaGrad,
+  "torch.optim.NAdam": NAdam,
   "torch.optim.SGD": SGD,
+  "lion_pytorch.Lion": Lion,
 };
 
 function makeOptimizer(c: GoldenCase, ...[core, params, options]: Parameters<Make>): Optimizer {
@@ -68,6 +81,8 @@ function follow(c: GoldenCase, core: Core): void {
 const files: [string, number][] = [
   ["pytorch", 33],
   ["pytorch-neighbours", 69],
+  ["pytorch-nadam", 14],
+  ["lion-pytorch", 12],
   ["keras3", 33],
   ["tf-keras", 36],
   ["tf1", 15],

@@ -143,7 +143,7 @@ async function startEagerly(count: number): Promise<TestBackend> {
   let isUpper = false;
   const allocate = () => {
     isUpper = !isUpper;
-    return isUpper ? 32768 : 64;
+    return isUpper ? BASE / 2 : 64;
   };
   const table = new AttachedHeap({ allocate, free: () => {} });
   const options = { eager: true };
@@ -182,8 +182,8 @@ export interface Outcome {
   operands: Operands;
 }
 
-/** The debug binary keeps its assertion messages in the first page. */
-const BASE = 65536;
+/** Below are the assertion messages of the debug binary, and the tables into which threads cut a step. */
+const BASE = 4 * 65536;
 const GUARD_BYTES = 64;
 const GUARD_BITS = 0x7fc0dead | 0; // a NaN no kernel produces
 

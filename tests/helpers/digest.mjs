@@ -2,8 +2,17 @@
 // out. Plain JavaScript on the built files, so that any runtime can be told to run it:
 //   node digest.mjs [wasm|js|auto] [threads]
 import { createHash } from "node:crypto";
-import { createCore, matmul, RMSProp } from "../../dist/entry/inline.js";
-import { dense, dropout, relu, Sequential, sigmoid, softmaxCrossEntropy, Trainer, tanh } from "../../dist/nn/index.js";
+import { createCore, matmul, RMSProp } from "../../dist/default/index.js";
+import {
+  dense,
+  dropout,
+  relu,
+  Sequential,
+  sigmoid,
+  softmaxCrossEntropy,
+  Trainer,
+  tanh,
+} from "../../dist/default/nn.js";
 
 const core = await createCore({ backend: process.argv[2] ?? "auto", threads: Number(process.argv[3] ?? 1) });
 const hash = createHash("sha256");

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { WINDOW_BYTES, type Window, writeWindow } from "../../src/backend/window.js";
 
 /** A window as an operand of a kernel call, with the working space behind its words. */
@@ -67,4 +68,28 @@ export function eachTap(
       }
     }
   }
+}
+
+/** Small windows of every kind: what a step of fast-check shrinks to, and what its seed replays. */
+export function anyWindow(most: {
+  channels: number;
+  outputs: number;
+  groups: number;
+}): fc.Arbitrary<Required<WindowCase>> {
+  const pair = (low: number, high: number) =>
+    fc.tuple(fc.integer({ min: low, max: high }), fc.integer({ min: low, max: high }));
+  return fc
+    .record({
+      batch: fc.integer({ min: 1, max: 3 }),
+      size: pair(1, 9),
+      channels: fc.integer({ min: 1, max: most.channels }),
+      outputs: fc.integer({ min: 1, max: most.outputs }),
+      kernel: pair(1, 4),
+      stride: pair(1, 4),
+      dilation: pair(1, 3),
+      pad: pair(0, 4),
+      out: pair(0, 6),
+      groups: fc.integer({ min: 1, max: most.groups }),
+    })
+    .map((c) => ({ ...c, channels: c.channels * c.groups, outputs: c.outputs * c.groups }));
 }

@@ -6,7 +6,7 @@ import { brotliCompressSync } from "node:zlib";
 import Table from "cli-table3";
 import { afterAll, describe, expect, it } from "vitest";
 import { chromium } from "../runtimes/drivers/browsers.mjs";
-import { prepare } from "../runtimes/prepare.mjs";
+import { bundle as bundleFor, prepare } from "../runtimes/prepare.mjs";
 import { buildPage, bundlers } from "./bundlers.mjs";
 
 const project = prepare();
@@ -82,6 +82,17 @@ describe.each(Object.keys(bundlers))("%s", (bundler) => {
       expect(report.pieces).toEqual(reference.pieces);
     }
   });
+});
+
+it.each([
+  ["workerd", "matmul", ["simd.wasm"]],
+  ["workerd", "dense", ["nn.wasm", "simd.wasm"]],
+  ["edge-light", "dense", []],
+])("under the condition %s %s takes along the kernels that it uses", async (condition, program, expected) => {
+  const folder = await bundleFor(directory, `programs/${program}.mjs`, "esm", [condition, "worker", "browser"]);
+  const names = readdirSync(folder);
+  expect(names.filter((name) => name.endsWith(".wasm")).sort()).toEqual(expected);
+  expect(names.map((name) => readFileSync(join(folder, name), "latin1")).join("")).not.toContain("0061736d01");
 });
 
 it("vite's page works in Chromium, with threads", async () => {

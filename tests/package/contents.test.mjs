@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -17,23 +17,106 @@ function files(folder) {
   return entries.filter((e) => e.isFile()).map((e) => join(e.parentPath ?? e.path, e.name).slice(folder.length + 1));
 }
 
+/** The folders of the JavaScript, by the condition that chooses them. */
+const FOLDERS = ["default", "edge-light", "require", "workerd"];
+const ENTRIES = Object.keys(manifest.exports).filter((name) => !/wasm|json/.test(name));
+const fileOf = (entry) => (entry === "." ? "index.js" : `${entry.slice(2).replace("/", "-")}.js`);
+
 describe("the tarball", () => {
-  it("holds what the sources compile to, the command line, and nothing else", () => {
-    const src = fileURLToPath(new URL("../../src", import.meta.url));
-    const compiled = files(src)
-      .filter((name) => !name.endsWith(".d.ts"))
-      .flatMap((name) => [".js", ".d.ts"].map((extension) => `dist/${name.replace(/\.ts$/, extension)}`));
-    const binaries = ["nn", "relaxed", "relaxed-threads", "simd", "simd-threads"].map(
-      (name) => `dist/wasm/${name}.wasm`,
-    );
+  const src = fileURLToPath(new URL("../../src", import.meta.url));
+  const sources = files(src).filter((name) => !/(binaries|generated)\//.test(name));
+  const binaries = files(fileURLToPath(new URL("../../build/wasm", import.meta.url)))
+    .filter((name) => name.endsWith(".wasm") && !/wide|debug|elementary/.test(name))
+    .flatMap((name) => (/simd|relaxed/.test(name) ? [name, name.replace(".", "-threads.")] : [name]));
+
+  it("holds declarations, sources, binaries, the command line, and JavaScript that an entry point needs", () => {
+    const declared = files(src).filter((name) => !name.endsWith(".d.ts"));
+    const declarations = declared.flatMap((name) => {
+      return ["types", "require/types"].map((folder) => `dist/${folder}/${name.replace(/\.ts$/, ".d.ts")}`);
+    });
+    const scripts = FOLDERS.flatMap((folder) => {
+      const reached = new Set(ENTRIES.map(fileOf));
+      for (const file of reached) {
+        const code = readFileSync(join(installed, "dist", folder, file), "utf8");
+        for (const [, name] of code.matchAll(/["']\.\/([\w-]+\.js)["']/g)) reached.add(name);
+      }
+      return [...reached].flatMap((name) => {
+        const hasMap = readFileSync(join(installed, "dist", folder, name), "utf8").includes("sourceMappingURL");
+        return hasMap ? [`dist/${folder}/${name}`, `dist/${folder}/${name}.map`] : [`dist/${folder}/${name}`];
+      });
+    });
     const cli = ["LICENSES.md", "digits.br", "lanewise.js"].map((name) => `dist/cli/${name}`);
-    const documents = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"];
-    expect(files(installed).sort()).toEqual([...compiled, ...binaries, ...cli, ...documents].sort());
+    const documents = ["CHANGELOG.md", "LICENSE", "README.md", "package.json", "dist/require/package.json"];
+    const expected = [
+      ...declarations,
+      ...sources.map((name) => `src/${name}`),
+      ...binaries.map((name) => `dist/wasm/${name}`),
+      ...scripts,
+      ...cli,
+      ...documents,
+    ];
+    expect(files(installed).sort()).toEqual(expected.sort());
+  });
+
+  it("reads few files for an entry point", () => {
+    const imported = (file) => {
+      const reached = new Set([file]);
+      for (const name of reached) {
+        const code = readFileSync(join(installed, "dist/default", name), "utf8");
+        for (const [, next] of code.matchAll(/^(?:import|export) .*from "\.\/(.+)";$/gm)) reached.add(next);
+      }
+      return reached.size;
+    };
+    expect(imported("index.js")).toBeLessThanOrEqual(3);
+    for (const entry of ENTRIES) expect(imported(fileOf(entry)), entry).toBeLessThanOrEqual(8);
+  });
+
+  it("leaves nothing of a chunk of which nothing is used", async () => {
+    const folder = join(directory, "chunks");
+    // Without the package.json that says that no module has side effects.
+    cpSync(join(installed, "dist/default"), folder, { recursive: true });
+    const scripts = files(folder).filter((name) => name.endsWith(".js") && name !== "tfjs.js");
+    const onDemand = scripts.flatMap((name) => {
+      const code = readFileSync(join(folder, name), "utf8");
+      return [...code.matchAll(/import\("(\.\/.+?)"\)/g)].map(([, file]) => file);
+    });
+    const chunks = scripts.filter((name) => !onDemand.includes(`./${name}`));
+    expect(chunks).toContain("core.js");
+    for (const chunk of chunks) {
+      const { outputFiles } = await build({
+        stdin: { contents: `import "./${chunk}"`, resolveDir: folder },
+        bundle: true,
+        minify: true,
+        format: "esm",
+        write: false,
+        external: ["@assemblyscript/loader", "node:*", ...onDemand],
+      });
+      // esbuild keeps constants such as 1 << 17.
+      const [{ text }] = outputFiles;
+      expect(text.length, text).toBeLessThan(500);
+      expect(text).not.toMatch(/function|class|=>/);
+    }
+  });
+
+  it("has source maps that name sources which are there", () => {
+    for (const folder of FOLDERS) {
+      const maps = files(join(installed, "dist", folder)).filter((name) => name.endsWith(".js.map"));
+      expect(maps.length).toBeGreaterThan(ENTRIES.length);
+      for (const map of maps) {
+        const { sources, mappings } = JSON.parse(readFileSync(join(installed, "dist", folder, map), "utf8"));
+        const missing = sources.filter((source) => !existsSync(join(installed, "dist", folder, source)));
+        // Binaries have no source that anybody could read.
+        expect(missing.filter((source) => !/(binaries|generated)\//.test(source))).toEqual([]);
+        if (sources.length > 0) expect(mappings).not.toBe("");
+      }
+    }
   });
 
   it("has binaries that import a memory and nothing else", () => {
-    const simd = ["nn", "simd", "simd-threads"].map((name) => readFileSync(join(installed, `dist/wasm/${name}.wasm`)));
-    for (const bytes of simd) {
+    const simd = binaries.filter((name) => !name.startsWith("relaxed"));
+    expect(simd).toEqual(expect.arrayContaining(["nn.wasm", "simd.wasm", "simd-threads.wasm"]));
+    for (const name of simd) {
+      const bytes = readFileSync(join(installed, "dist/wasm", name));
       const imports = WebAssembly.Module.imports(new WebAssembly.Module(bytes));
       expect(imports).toEqual([{ module: "env", name: "memory", kind: "memory" }]);
     }
@@ -50,9 +133,8 @@ describe("the tarball", () => {
 
 describe("exports", () => {
   it("name files that exist", () => {
-    const targets = Object.values(manifest.exports).flatMap((value) => {
-      return typeof value === "string" ? [value] : Object.values(value);
-    });
+    const targetsOf = (value) => (typeof value === "string" ? [value] : Object.values(value).flatMap(targetsOf));
+    const targets = targetsOf(manifest.exports);
     const missing = targets.filter((target) => !target.includes("*") && !existsSync(join(installed, target)));
     expect(targets.length).toBeGreaterThan(8);
     expect(missing).toEqual([]);
@@ -69,7 +151,7 @@ describe("exports", () => {
       metafile: true,
       outfile: "out.js",
       conditions,
-      external: ["*.wasm", "*.wasm?module"],
+      external: ["*.wasm", "*.wasm?module", "@tensorflow/tfjs-core", "node:*"],
     });
     const [main] = metafile.inputs["<stdin>"].imports;
     return {
@@ -80,33 +162,66 @@ describe("exports", () => {
 
   it("choose the entry by the runtime's conditions, with the same names in each", async () => {
     const plain = await resolve("lanewise");
-    expect(plain.file).toBe("entry/inline.js");
+    expect(plain.file).toBe("default/index.js");
     expect(plain.names).toEqual(expect.arrayContaining(["createCore", "createCoreSync", "matmul", "RMSProp"]));
-    const { names } = plain;
-    for (const conditions of [["browser"], ["node"], ["deno"], ["bun"], ["react-native"]]) {
+    for (const conditions of [
+      ["browser"],
+      ["node"],
+      ["deno"],
+      ["bun"],
+      ["react-native"],
+      ["module"],
+      ["module-sync"],
+    ]) {
       expect(await resolve("lanewise", ...conditions)).toEqual(plain);
     }
-    expect(await resolve("lanewise", "workerd", "worker", "browser")).toEqual({ file: "entry/workerd.js", names });
-    expect(await resolve("lanewise", "edge-light", "browser")).toEqual({ file: "entry/edge-light.js", names });
-    expect(await resolve("lanewise/js", "workerd")).toEqual({ file: "entry/js.js", names });
-    expect(await resolve("lanewise/slim", "workerd")).toEqual({ file: "entry/slim.js", names });
-    expect((await resolve("lanewise/nn", "workerd")).file).toBe("nn/index.js");
+    // Every entry point, so that all that a runtime imports has the same classes.
+    for (const entry of ENTRIES) {
+      const specifier = entry.replace(".", "lanewise");
+      const { names } = await resolve(specifier);
+      expect(names.length).toBeGreaterThan(0);
+      for (const [folder, ...conditions] of [
+        ["workerd", "worker", "browser"],
+        ["edge-light", "browser"],
+        ["require"],
+      ]) {
+        const chosen = await resolve(specifier, folder, ...conditions);
+        expect(chosen).toEqual({ file: `${folder}/${fileOf(entry)}`, names: folder === "require" ? [] : names });
+      }
+    }
   });
 
-  it.each([20, 22, 24, 26])("can be required in Node %i", (version) => {
-    const node = join(modules, `node-${version}/bin/node`);
-    const program = `
-      const { createCoreSync, matmul } = require("lanewise");
-      const { Sequential } = require("lanewise/nn");
-      const { createCoreSync: createTwin } = require("lanewise/js");
-      const { createCoreSync: createSlim } = require("lanewise/slim");
-      const wasm = require("node:fs").readFileSync(require.resolve("lanewise/wasm/simd.wasm"));
-      const cores = [createCoreSync(), createTwin(), createSlim({ wasm })];
-      console.log(JSON.stringify([typeof Sequential, ...cores.map(({ variant }) => variant)]));`;
-    const output = execFileSync(node, ["--no-warnings", "--input-type=commonjs", "-e", program], {
-      cwd: directory,
-      encoding: "utf8",
-    });
-    expect(JSON.parse(output)).toEqual(["function", "simd", "scalar-js", "simd"]);
+  /** Loads the package by `import` and by `require`; prints whether both got the same, and what runs. */
+  const BOTH_WAYS = `
+    import { createRequire } from "node:module";
+    import * as lanewise from "lanewise";
+    import { Sequential } from "lanewise/nn";
+    import * as checkpoint from "lanewise/checkpoint";
+    const require = createRequire(import.meta.url);
+    const required = require("lanewise");
+    const wasm = require("node:fs").readFileSync(require.resolve("lanewise/wasm/simd.wasm"));
+    const cores = [
+      required.createCoreSync(),
+      require("lanewise/js").createCoreSync(),
+      require("lanewise/slim").createCoreSync({ wasm }),
+    ];
+    const { dense } = require("lanewise/nn");
+    const same = Object.keys(lanewise).every((name) => lanewise[name] === required[name]);
+    for (const core of cores) new Sequential(core, [dense(2, 3)]);
+    console.log(JSON.stringify([same, checkpoint.saveCheckpoint === require("lanewise/checkpoint").saveCheckpoint,
+      ...cores.map(({ variant }) => variant)]));`;
+
+  it.each([
+    ["Node 20", "node-20/bin/node", "--no-warnings"],
+    ["Node 22", "node-22/bin/node", "--no-warnings"],
+    ["Node 24", "node-24/bin/node", "--no-warnings"],
+    ["Node 26", "node-26/bin/node", "--no-warnings"],
+    ["Bun", "@oven/bun-linux-x64/bin/bun"],
+    ["Deno", "@deno/linux-x64-glibc/deno", "run", "--quiet", "--allow-all"],
+  ])("are the same classes by import and by require in %s", (_, runtime, ...args) => {
+    const program = join(directory, "both-ways.mjs");
+    writeFileSync(program, BOTH_WAYS);
+    const output = execFileSync(join(modules, runtime), [...args, program], { cwd: directory, encoding: "utf8" });
+    expect(JSON.parse(output)).toEqual([true, true, "simd", "scalar-js", "simd"]);
   });
 });

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -28,8 +28,8 @@ const moduleImports = {
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /\.wasm\?module$/ }, ({ path }) => ({ path, namespace: "module" }));
     onLoad({ filter: /./, namespace: "module" }, ({ path }) => {
-      const [name] = /\w+(?=\.wasm)/.exec(path);
-      return { contents: `export default modules.${name};` };
+      const name = basename(path, ".wasm?module");
+      return { contents: `export default modules[${JSON.stringify(name)}];` };
     });
   },
 };

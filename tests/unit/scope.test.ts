@@ -18,7 +18,8 @@ describe.each(backends)("core.scope on %s", (backend) => {
     expect(() => inner!.data).toThrow(/disposed|dispose\(\)/);
     expect(y.data[0]).toBeGreaterThan(0);
     y.dispose();
-    for (const make of [() => [core.tensor([9]), 5], () => ({ a: core.tensor([9]), b: null })]) {
+    const makes: (() => object)[] = [() => [core.tensor([9]), 5], () => ({ a: core.tensor([9]), b: null })];
+    for (const make of makes) {
       const result = core.scope(() => {
         core.tensor([100]);
         return core.scope(make);

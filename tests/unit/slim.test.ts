@@ -107,7 +107,7 @@ describe("lanewise/slim", () => {
   it("does not take a binary that fuses for one that reproduces", () => {
     // Node has relaxed SIMD from version 21 on, before that behind a flag.
     const relaxed = fileURLToPath(new URL("../../build/wasm/relaxed.wasm", import.meta.url));
-    const entry = new URL("../../dist/entry/slim.js", import.meta.url).href;
+    const entry = new URL("../../dist/default/slim.js", import.meta.url).href;
     const program = `
       import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";

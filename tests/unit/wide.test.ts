@@ -7,7 +7,8 @@ import { describe, expect, it } from "vitest";
 import { bytesFor } from "../../src/backend/wasm/instantiate.js";
 import { proveWide } from "../../src/backend/wasm/wide/prove.js";
 import { compileWide } from "../../src/backend/wasm/wide/revectorize.js";
-import { fill, warmUpCore } from "../../src/backend/wasm/wide/warm-up.js";
+import { warmUpCore } from "../../src/backend/wasm/wide/warm-up.js";
+import { fill } from "../../src/backend/wasm/wide/warm-up-steps.js";
 import { createCore, createCoreSync, matmul, RMSProp, SGD } from "../../src/entry/inline.js";
 import { canWiden } from "../helpers/conformance.js";
 
@@ -48,10 +49,23 @@ describe.runIf(canWiden)("wide mode where V8 widens", () => {
     expect(wide).toEqual(narrow);
   });
 
-  it("refuses kernels that are no faster", () => {
-    expect(() => proveWide(new WebAssembly.Module(bytes("simd")), bytes("simd"), memory)).toThrow(
-      /it ran at \d\.\d\d ×/,
-    );
+  /** A clock by which products take so long, in turns. */
+  function clockOf(wide: number, narrow: number): () => number {
+    let [calls, time] = [0, 0];
+    return () => {
+      const call = calls++ % 4;
+      if (call % 2 === 1) time += call === 1 ? wide : narrow;
+      return time;
+    };
+  }
+
+  it("takes kernels that are faster, and refuses those that are not", () => {
+    const prove = (wide: number, narrow: number) =>
+      proveWide(new WebAssembly.Module(bytes("simd")), bytes("simd"), memory, clockOf(wide, narrow));
+    expect(prove(1, 2)).toBe(2);
+    expect(prove(4, 4.75)).toBeCloseTo(1.1875);
+    expect(() => prove(1, 1)).toThrow(/it ran at 1\.00 × the speed/);
+    expect(() => prove(2, 1)).toThrow(/it ran at 0\.50 × the speed/);
   });
 
   it("refuses kernels whose bits differ", () => {

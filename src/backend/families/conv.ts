@@ -186,7 +186,9 @@ function warmUpConv2d(kernels: ConvKernels, words: Int32Array, inChannels: numbe
   const size = { inHeight: 6, inWidth: 6, outHeight: 6, outWidth: 6, kernelHeight: 3, kernelWidth: 3 };
   const steps = { strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1 };
   writeWindow(words, window, { batch: 1, inChannels, outChannels, groups: 1, ...size, ...steps });
-  kernels.conv2d_f32(window, 0, 6, x, weight, 0, ACTIVATION.relu, y, scratch);
+  for (const activation of Object.values(ACTIVATION)) {
+    kernels.conv2d_f32(window, 0, 6, x, weight, 0, activation, y, scratch);
+  }
   kernels.conv2d_backward_weight_f32(window, 0, 9 * inChannels, x, y, dw, scratch);
   kernels.conv2d_backward_input_f32(window, 0, 6, y, weight, 0, 0, x, scratch);
   writeWindow(words, window, {

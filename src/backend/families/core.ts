@@ -1,16 +1,17 @@
-import type { KernelFamily } from "../family.js";
+import type { KernelFamily, StepKernel } from "../family.js";
 import { gemmKernels } from "../js/gemm/gemm.js";
 import { accumulateKernels } from "../js/optim/accumulate.js";
 import { adamKernels } from "../js/optim/adam.js";
-import { measureKernels } from "../js/optim/condition.js";
 import { rmspropKernels } from "../js/optim/rmsprop.js";
 import { sgdKernels } from "../js/optim/sgd.js";
+import { measureKernels } from "../js/optim/transform.js";
+import { CORE_STEPS } from "./core-steps.js";
 
 /**
  * Products and optimizer steps, which every core has. Pointers are byte addresses, strides (`ld…`, `stride…`) count
  * elements, matrices are row-major float32. CoreKernels never allocate and keep no state; assembly/README.md has their contract.
  */
-export interface CoreKernels {
+export interface CoreKernels extends Readonly<Record<keyof typeof CORE_STEPS, StepKernel>> {
   /** C = activation(alpha·op(A)·op(B) + beta·C + bias), for each of `batch` matrices. */
   gemm_f32(
     batch: number,
@@ -38,24 +39,18 @@ export interface CoreKernels {
   gemm_scratch_bytes(m: number, n: number, k: number, transposeA: number, transposeB: number, beta: number): number;
 
   /**
-   * Writes the `gradScale` of every row of a segment table (see segments.ts). 0, or with `checkFinite` 1 + the index of a
-   * row whose gradient is not finite.
+   * Writes the gradient scales of every segment of a step table (src/abi/step-table.ts). 0, or with `checkFinite` 1 + the
+   * index of a segment whose gradient is not finite.
    */
   measure_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
-  /**
-   * Measures, then updates every row; 0, or 1 + the index of a refused one. A negative `checkFinite` takes the rows as
-   * measured.
-   */
-  rmsprop_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
-  adam_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
-  sgd_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
-  /** acc ← acc + g of every row with a gradient; with a divisor > 0 acc ← (acc + g) / divisor. */
+  /** acc ← acc + g of every segment with a gradient; with a divisor > 0 acc ← (acc + g) / divisor. */
   accumulate_f32(segmentsPtr: number, segmentCount: number, divisor: number): void;
 }
 
 /** The core family. Threads cut its calls by rules of their own: src/backend/threads/{gemm,step}.ts. */
 export const coreFamily: KernelFamily<CoreKernels> = {
   name: "core",
+  steps: CORE_STEPS,
   js: (views) => ({
     ...gemmKernels(views),
     ...accumulateKernels(views),

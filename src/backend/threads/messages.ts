@@ -1,4 +1,6 @@
-/** What the pool sends to a worker: a binary to instantiate over the linear memory. The answer is "", or what failed. */
+/**
+ * What the pool sends to a worker: a binary to instantiate over the linear memory. The answer is "", or what failed.
+ */
 export interface WorkerMessage {
   readonly module: WebAssembly.Module;
   /** Names of its exports that are kernels; jobs name them by index. */

@@ -52,11 +52,12 @@ interface Member {
 
 /**
  * Workers that compute the chunks of a job together with the caller. The caller claims chunks like everybody else, so a
- * job ends whether workers come or not: one that has not started, is asleep, or has died between two jobs costs nothing.
+ * job ends whether workers come or not: one that has not started, is asleep, or has died between two jobs costs
+ * nothing.
  *
- * What remains: a worker that dies inside a chunk, after it has claimed it. Nobody but the runtime could do that: nothing
- * else holds the worker, a trap is caught, and a chunk allocates nothing. The caller then waits in vain, gives all workers
- * up after a long while, and `run` returns false.
+ * What remains: a worker that dies inside a chunk, after it has claimed it. Nobody but the runtime could do that:
+ * nothing else holds the worker, a trap is caught, and a chunk allocates nothing. The caller then waits in vain, gives
+ * all workers up after a long while, and `run` returns false.
  */
 export class Pool {
   readonly queue: JobQueue;

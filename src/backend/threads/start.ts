@@ -1,15 +1,17 @@
 import type { Allocator } from "../arena.js";
 import type { Backend } from "../backend.js";
 import type { CoreKernels } from "../families/core.js";
-import type { KernelFamily } from "../family.js";
+import { CORE_STEPS } from "../families/core-steps.js";
+import type { KernelFamily, StepKernel } from "../family.js";
 import { isShared } from "../wasm/instantiate.js";
 import { threadedGemm } from "./gemm.js";
 import type { Kernel } from "./job-queue.js";
 import { Pool, type PoolOptions } from "./pool.js";
 import { sharedCall, wholeLines } from "./shared-call.js";
-import { StepSplitter } from "./step.js";
+import { type ScratchBytes, StepSplitter } from "./step.js";
 
-const NAMES = ["gemm_f32", "rmsprop_f32", "adam_f32", "sgd_f32", "accumulate_f32"] as const;
+const STEP_NAMES = Object.keys(CORE_STEPS) as (keyof typeof CORE_STEPS)[];
+const NAMES: readonly (keyof CoreKernels)[] = ["gemm_f32", "accumulate_f32", ...STEP_NAMES];
 
 /** The kernels of a backend on several threads. */
 export interface Threads {
@@ -22,8 +24,8 @@ export interface Threads {
 }
 
 /**
- * Starts `threads` − 1 workers over the backend's memory, and resolves when they are ready. Where they cannot be had, the
- * kernels are the backend's own, and the reason says why.
+ * Starts `threads` − 1 workers over the backend's memory, and resolves when they are ready. Where they cannot be had,
+ * the kernels are the backend's own, and the reason says why.
  *
  * @param module the core binary that the backend was instantiated from
  */
@@ -42,22 +44,23 @@ export async function startThreads(
   const pool = new Pool(threads - 1, memory, options);
   const binary = pool.learn(module, one as unknown as WebAssembly.Exports, NAMES);
   await pool.start();
-  const run = (name: (typeof NAMES)[number]) => {
+  const run = (name: keyof CoreKernels) => {
     const kernel = NAMES.indexOf(name);
     return (chunks: number) => pool.run(binary, kernel, chunks);
   };
   const steps = new StepSplitter(pool, backend.memory, allocator, one.measure_f32);
+  const stepKernels = Object.fromEntries(
+    STEP_NAMES.map((name) => [name, steps.threaded(one[name], CORE_STEPS[name], run(name))]),
+  ) as Pick<CoreKernels, keyof typeof CORE_STEPS>;
   const kernels: CoreKernels = {
     ...threadedGemm(pool, one, run("gemm_f32")),
     measure_f32: one.measure_f32,
-    rmsprop_f32: steps.threaded(one.rmsprop_f32, run("rmsprop_f32")),
-    adam_f32: steps.threaded(one.adam_f32, run("adam_f32")),
-    sgd_f32: steps.threaded(one.sgd_f32, run("sgd_f32")),
+    ...stepKernels,
     accumulate_f32: steps.accumulation(one.accumulate_f32, run("accumulate_f32")),
   };
   return {
     kernels,
-    share: (family, own, other) => shareFamily(pool, family, own, other),
+    share: (family, own, other) => shareFamily(pool, steps, family, own, other),
     get reason() {
       return pool.reason;
     },
@@ -65,15 +68,28 @@ export async function startThreads(
   };
 }
 
-function shareFamily<K>(pool: Pool, family: KernelFamily<K>, one: K, module: WebAssembly.Module): K {
-  const { shared = {}, scratchBytes = [] } = family as unknown as KernelFamily<Record<string, Kernel>>;
+function shareFamily<K>(
+  pool: Pool,
+  splitter: StepSplitter,
+  family: KernelFamily<K>,
+  one: K,
+  module: WebAssembly.Module,
+): K {
+  const { shared = {}, steps = {}, scratchBytes = [] } = family as unknown as KernelFamily<Record<string, Kernel>>;
   const own = one as Record<string, Kernel>;
-  const names = Object.keys(shared);
+  const names = [...Object.keys(shared), ...Object.keys(steps)];
   const kernels = { ...own };
   if (names.length > 0) {
     const binary = pool.learn(module, own as unknown as WebAssembly.Exports, names);
     for (const [index, name] of names.entries()) {
-      kernels[name] = sharedCall(pool, name, shared[name]!, own[name]!, (chunks) => pool.run(binary, index, chunks));
+      const run = (chunks: number): boolean => pool.run(binary, index, chunks);
+      const cut = shared[name];
+      if (cut !== undefined) kernels[name] = sharedCall(pool, name, cut, own[name]!, run);
+      else {
+        const { scratch } = steps[name]!;
+        const bytes = scratch === undefined ? undefined : (own[scratch] as ScratchBytes);
+        kernels[name] = splitter.threaded(own[name] as StepKernel, steps[name]!, run, bytes) as Kernel;
+      }
     }
   }
   for (const name of scratchBytes) {

@@ -1,20 +1,20 @@
-import type { Allocator } from "../arena.js";
-import type { LinearMemory } from "../backend.js";
-import type { CoreKernels } from "../families/core.js";
 import {
   SEGMENT_ACCUMULATOR,
-  SEGMENT_AVERAGE,
   SEGMENT_BYTES,
+  SEGMENT_COLUMNS,
   SEGMENT_COUNT,
   SEGMENT_GRAD,
   SEGMENT_PARAM,
+  SEGMENT_ROWS,
   SEGMENT_STATE,
-} from "../segments.js";
+} from "../../abi/step-table.js";
+import type { Allocator } from "../arena.js";
+import type { LinearMemory } from "../backend.js";
+import type { CoreKernels } from "../families/core.js";
+import type { StepKernel, StepKernelInfo } from "../family.js";
 import { MAX_CHUNKS, ROW } from "./job-queue.js";
 import type { Pool } from "./pool.js";
-
-/** The kernel of an optimizer. */
-export type Step = CoreKernels["rmsprop_f32"];
+import { wholeLines } from "./shared-call.js";
 
 /** Elements from which sharing gains: when workers are awake, and when they must be woken first. */
 const GAINS_AWAKE = 16384;
@@ -26,21 +26,25 @@ const CHUNKS_PER_THREAD = 2;
 const LINE_ELEMENTS = 16;
 
 const WORDS = SEGMENT_BYTES / 4;
-/** `checkFinite` of rows that are measured already. */
+/** `checkFinite` of segments that are measured already. */
 const MEASURED = -1;
 
+/** Bytes of scratch for a segment. */
+export type ScratchBytes = (count: number, rows: number, columns: number) => number;
+
 /**
- * Optimizers' steps on all threads. The rows of a table stand in one line, which is cut into chunks of one length: each
- * chunk is a table of its own in a block of linear memory, whole rows and pieces of rows, which are just rows with other
- * addresses and counts. So no kernel knows of chunks, and an element's bits do not depend on where cuts fall. Norms
- * belong to the whole: the caller measures first, and a refused step has changed nothing.
+ * Optimizers' steps on all threads. The segments of a table are in one line, which is cut into chunks of about one
+ * length: each chunk is a table of its own in a block of linear memory, with whole segments and, where the kernel works
+ * element by element, pieces of segments, which are segments with other addresses and counts. So no kernel knows of
+ * chunks, and an element's bits do not depend on where cuts are. Norms belong to the whole: the caller measures first,
+ * and a refused step has changed nothing.
  */
 export class StepSplitter {
   readonly #pool: Pool;
   readonly #memory: LinearMemory;
   readonly #allocator: Allocator;
   readonly #measure: CoreKernels["measure_f32"];
-  #table = { ptr: 0, rows: 0 };
+  #table = { ptr: 0, segments: 0 };
   #u32: Uint32Array = new Uint32Array(0);
 
   constructor(pool: Pool, memory: LinearMemory, allocator: Allocator, measure: CoreKernels["measure_f32"]) {
@@ -50,15 +54,26 @@ export class StepSplitter {
     this.#measure = measure;
   }
 
-  /** This step on all threads; `run` runs its kernel on so many chunks. */
-  threaded(one: Step, run: (chunks: number) => boolean): Step {
-    return (segmentsPtr, segmentCount, checkFinite) => {
+  /**
+   * This step on all threads; `run` runs its kernel on so many chunks.
+   *
+   * @param scratchBytes bytes of scratch that a thread needs for a segment; the caller has as many for each
+   */
+  threaded(
+    one: StepKernel,
+    { cut }: Pick<StepKernelInfo, "cut">,
+    run: (chunks: number) => boolean,
+    scratchBytes?: ScratchBytes,
+  ): StepKernel {
+    const isWhole = cut === "parameters";
+    return (segmentsPtr, segmentCount, checkFinite, scratchPtr = 0) => {
       const elements = this.#elements(segmentsPtr, segmentCount);
-      const chunks = this.#chunksFor(segmentCount, elements);
-      if (chunks === 0) return one(segmentsPtr, segmentCount, checkFinite);
+      const chunks = this.#chunksFor(segmentCount, elements, isWhole);
+      if (chunks === 0) return one(segmentsPtr, segmentCount, checkFinite, scratchPtr);
       const refused = this.#measure(segmentsPtr, segmentCount, checkFinite);
       if (refused !== 0) return refused;
-      this.#cut(segmentsPtr, segmentCount, elements, chunks, MEASURED);
+      this.#cut(segmentsPtr, segmentCount, elements, chunks, MEASURED, isWhole);
+      if (scratchBytes !== undefined) this.#share(segmentsPtr, segmentCount, chunks, scratchPtr, scratchBytes);
       if (!run(chunks)) throw this.#pool.lost("a step");
       return 0;
     };
@@ -68,33 +83,34 @@ export class StepSplitter {
   accumulation(one: CoreKernels["accumulate_f32"], run: (chunks: number) => boolean): CoreKernels["accumulate_f32"] {
     return (segmentsPtr, segmentCount, divisor) => {
       const elements = this.#elements(segmentsPtr, segmentCount);
-      const chunks = this.#chunksFor(segmentCount, elements);
+      const chunks = this.#chunksFor(segmentCount, elements, false);
       if (chunks === 0) return one(segmentsPtr, segmentCount, divisor);
-      this.#cut(segmentsPtr, segmentCount, elements, chunks, divisor);
+      this.#cut(segmentsPtr, segmentCount, elements, chunks, divisor, false);
       if (!run(chunks)) throw this.#pool.lost("an accumulation of gradients");
     };
   }
 
-  /** Into how many chunks so many rows and elements are cut; 0 if the caller is faster alone, or has no room. */
-  #chunksFor(segmentCount: number, elements: number): number {
+  /** Into how many chunks so many segments and elements are cut; 0 if the caller is faster alone, or has no room. */
+  #chunksFor(segmentCount: number, elements: number, isWhole: boolean): number {
     const pool = this.#pool;
     const least = pool.eager ? LINE_ELEMENTS : CHUNK_ELEMENTS;
     const most = Math.min(Math.floor(elements / least), MAX_CHUNKS);
     // As many for each thread: three chunks on two threads would take as long as four.
-    const each = Math.min(Math.floor(most / pool.threads), CHUNKS_PER_THREAD);
-    const chunks = each > 0 ? each * pool.threads : most;
+    const each = Math.min(Math.floor(most / pool.threads), isWhole ? 1 : CHUNKS_PER_THREAD);
+    const cuts = each > 0 ? each * pool.threads : most;
+    const chunks = isWhole ? Math.min(cuts, segmentCount) : cuts;
     const isShared =
       chunks > 1 && pool.isWorthwhile(elements, GAINS_AWAKE, GAINS_ASLEEP) && this.#reserve(segmentCount + chunks);
     return isShared ? chunks : 0;
   }
 
-  /** Elements of all rows that have a gradient. */
+  /** Elements of all segments that have a gradient. */
   #elements(segmentsPtr: number, segmentCount: number): number {
     const words = this.#words();
     const start = segmentsPtr / 4;
     let elements = 0;
-    for (let row = start; row < start + segmentCount * WORDS; row += WORDS) {
-      if (words[row + SEGMENT_GRAD] !== 0) elements += words[row + SEGMENT_COUNT]!;
+    for (let segment = start; segment < start + segmentCount * WORDS; segment += WORDS) {
+      if (words[segment + SEGMENT_GRAD] !== 0) elements += words[segment + SEGMENT_COUNT]!;
     }
     return elements;
   }
@@ -105,34 +121,41 @@ export class StepSplitter {
     return this.#u32;
   }
 
-  /** Room for so many rows; false if memory cannot grow that far. */
-  #reserve(rows: number): boolean {
-    if (rows <= this.#table.rows) return true;
+  /** Room for so many segments; false if memory cannot grow that far. */
+  #reserve(segments: number): boolean {
+    if (segments <= this.#table.segments) return true;
     try {
-      const ptr = this.#allocator.allocate(rows * SEGMENT_BYTES);
+      const ptr = this.#allocator.allocate(segments * SEGMENT_BYTES);
       this.#allocator.free(this.#table.ptr);
-      this.#table = { ptr, rows };
+      this.#table = { ptr, segments };
       return true;
     } catch {
       return false;
     }
   }
 
-  /** Writes the tables of the chunks, and the queue's rows, which name them; `last` is the kernel's last argument. */
-  #cut(segmentsPtr: number, segmentCount: number, elements: number, chunks: number, last: number): void {
+  /** Writes the tables of the chunks, and the queue's rows, which name them; `third` is the kernel's third argument. */
+  #cut(
+    segmentsPtr: number,
+    segmentCount: number,
+    elements: number,
+    chunks: number,
+    third: number,
+    isWhole: boolean,
+  ): void {
     const words = this.#words();
     const { rows } = this.#pool.queue;
     let from = segmentsPtr / 4;
     let to = this.#table.ptr / 4;
     const fromEnd = from + segmentCount * WORDS;
-    let offset = 0; // elements of the row at `from` that earlier chunks have
+    let offset = 0; // elements of the segment at `from` that earlier chunks have
     let left = elements;
     for (let chunk = 0; chunk < chunks; chunk++) {
       const table = to;
       let wanted = left / (chunks - chunk);
       while (wanted > 0 && from < fromEnd) {
         const count = words[from + SEGMENT_GRAD] === 0 ? 0 : words[from + SEGMENT_COUNT]! - offset;
-        const taken = Math.min(count, Math.ceil(wanted / LINE_ELEMENTS) * LINE_ELEMENTS);
+        const taken = isWhole ? count : Math.min(count, Math.ceil(wanted / LINE_ELEMENTS) * LINE_ELEMENTS);
         if (taken > 0) {
           words.copyWithin(to, from, from + WORDS);
           words[to + SEGMENT_COUNT] = taken;
@@ -149,15 +172,29 @@ export class StepSplitter {
       const at = chunk * ROW;
       rows[at] = table * 4;
       rows[at + 1] = (to - table) / WORDS;
-      rows[at + 2] = last;
+      rows[at + 2] = third;
     }
+  }
+
+  /** Gives each chunk its part of the scratch. */
+  #share(segmentsPtr: number, segmentCount: number, chunks: number, scratchPtr: number, bytesOf: ScratchBytes): void {
+    const words = this.#words();
+    const { rows } = this.#pool.queue;
+    const start = segmentsPtr / 4;
+    let bytes = 0;
+    for (let segment = start; segment < start + segmentCount * WORDS; segment += WORDS) {
+      const count = words[segment + SEGMENT_COUNT]!;
+      bytes = Math.max(bytes, bytesOf(count, words[segment + SEGMENT_ROWS]!, words[segment + SEGMENT_COLUMNS]!));
+    }
+    for (let chunk = 0; chunk < chunks; chunk++) rows[chunk * ROW + 3] = scratchPtr + chunk * wholeLines(bytes);
   }
 }
 
-/** Moves every array of a row by so many bytes. */
-function advance(words: Uint32Array, row: number, bytes: number): void {
-  words[row + SEGMENT_PARAM]! += bytes;
-  words[row + SEGMENT_GRAD]! += bytes;
-  for (let i = row + SEGMENT_STATE; i <= row + SEGMENT_AVERAGE; i++) if (words[i] !== 0) words[i]! += bytes;
-  if (words[row + SEGMENT_ACCUMULATOR] !== 0) words[row + SEGMENT_ACCUMULATOR]! += bytes;
+/** Moves every array of a segment by so many bytes. */
+function advance(words: Uint32Array, segment: number, bytes: number): void {
+  words[segment + SEGMENT_PARAM]! += bytes;
+  words[segment + SEGMENT_GRAD]! += bytes;
+  for (let i = segment + SEGMENT_STATE; i <= segment + SEGMENT_ACCUMULATOR; i++) {
+    if (words[i] !== 0) words[i]! += bytes;
+  }
 }

@@ -29,7 +29,9 @@ let queue: JobQueue;
 let memory: WebAssembly.Memory;
 let thread = 0;
 let messages = 0;
-/** The kernels of each binary, in the order of the messages that brought them; none where it could not be instantiated. */
+/**
+ * The kernels of each binary, in the order of the messages that brought them; none where it could not be instantiated.
+ */
 const binaries: Kernel[][] = [];
 
 /** Takes a binary in and answers with an empty string, or with what went wrong. */

@@ -4,6 +4,7 @@ import { bytesFor, instantiated, isShared } from "./instantiate.js";
 import { proveWide } from "./wide/prove.js";
 import { compileWide, FIRST_V8, v8Version } from "./wide/revectorize.js";
 import { warmUpCore } from "./wide/warm-up.js";
+import { warmUpSteps } from "./wide/warm-up-steps.js";
 
 const BINARIES = {
   relaxed: () => import("./binaries/relaxed.js"),
@@ -40,10 +41,14 @@ export async function instantiateLazily(
 
 /** Widens a family; `wideBinary` is the one with tiles for it, where the family has products. */
 export function compileWideFamily<K>(
-  { binary, warmUp }: KernelFamily<K>,
+  { binary, warmUp, steps = {} }: KernelFamily<K>,
   wideBinary: string | undefined,
   memory: WebAssembly.Memory,
 ): WebAssembly.Module {
   const bytes = bytesFor(memory, wideBinary ?? (binary as string));
-  return compileWide(bytes, (exports, own) => warmUp?.(exports as K, own), memory);
+  const run = (exports: WebAssembly.Exports, own: WebAssembly.Memory): void => {
+    warmUp?.(exports as K, own);
+    warmUpSteps(exports, steps, own);
+  };
+  return compileWide(bytes, run, memory);
 }

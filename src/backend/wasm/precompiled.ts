@@ -1,23 +1,18 @@
+import type { Binary } from "../family.js";
 import type { WasmSource } from "../select.js";
-import { compileFamily, instantiated } from "./instantiate.js";
+import { binary as simd } from "./binaries/simd.js";
+import { compileBinary, instantiated } from "./instantiate.js";
 
 /**
- * Binaries that the platform has compiled beforehand, for runtimes that refuse to compile bytes.
- *
- * @param families binaries by the name of their family, for families that bring bytes
+ * Takes the place of embedded.ts for runtimes that refuse to compile bytes: `binary` is there a Module that the platform
+ * has compiled, as every binary is (scripts/build-package.mjs).
  */
-export function precompiledWasm(
-  simd: WebAssembly.Module,
-  families: Readonly<Record<string, WebAssembly.Module>>,
-): WasmSource {
-  const source: WasmSource = {
-    async instantiate(variant, memory) {
-      return source.instantiateSync(variant, memory);
-    },
-    instantiateSync(variant, memory) {
-      if (variant !== "simd") throw new Error("this runtime compiles nothing, and its entry point carries simd alone");
-      return instantiated(simd, memory, (family) => families[family.name] ?? compileFamily(family, memory));
-    },
-  };
-  return source;
-}
+export const embeddedWasm: WasmSource = {
+  async instantiate(variant, memory) {
+    return embeddedWasm.instantiateSync(variant, memory);
+  },
+  instantiateSync(variant, memory) {
+    if (variant !== "simd") throw new Error("this runtime compiles nothing, and its entry point carries simd alone");
+    return instantiated(compileBinary(simd as Binary, memory), memory);
+  },
+};

@@ -1,6 +1,6 @@
 import { cut, describe, quote } from "../../checks.js";
 import { CheckpointError, OptionError } from "../../errors.js";
-import type { OptimizerDescription } from "../../optim/optimizer.js";
+import type { OptimizerDescription } from "../../optim/options.js";
 import type { Parameter } from "../../optim/parameters.js";
 import type { OptimizerState, ParameterState } from "../../optim/state.js";
 import type { StatefulOptimizer } from "../about.js";

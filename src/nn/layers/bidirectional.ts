@@ -7,7 +7,8 @@ import { Layer, layerConfig, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
 import { checkName, optionList } from "./options.js";
-import { checkSequence, RecurrentLayer, timeMajor } from "./recurrent.js";
+import { RecurrentLayer } from "./recurrent.js";
+import { checkSequence, timeMajor } from "./sequence-run.js";
 
 const MODES = ["concat", "sum", "mul", "ave"] as const;
 
@@ -45,6 +46,10 @@ export class BidirectionalLayer extends Layer {
 
   override config(): readonly unknown[] {
     return [layerConfig(this.layer), ...optionList({ mergeMode: this.mergeMode, name: this.name })];
+  }
+
+  override get carriesState(): boolean {
+    return this.layer.carriesState;
   }
 
   override outputShape(x: Shape, ...others: readonly Shape[]): Shape {

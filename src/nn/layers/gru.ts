@@ -5,7 +5,9 @@ import type { ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import { multiply } from "../products.js";
 import type { Address, Argument, Value } from "../value.js";
-import { type GatedOptions, RecurrentLayer, type SequenceState, sumRows } from "./recurrent.js";
+import { RecurrentLayer } from "./recurrent.js";
+import type { GatedOptions } from "./recurrent-options.js";
+import { type SequenceState, sumRows } from "./sequence-run.js";
 
 /** Options of `gru`. */
 export interface GruOptions extends GatedOptions {

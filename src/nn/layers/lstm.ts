@@ -3,7 +3,9 @@ import { checkBoolean } from "../../checks.js";
 import type { ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Address, Argument } from "../value.js";
-import { type GatedOptions, RecurrentLayer, type SequenceState } from "./recurrent.js";
+import { RecurrentLayer } from "./recurrent.js";
+import type { GatedOptions } from "./recurrent-options.js";
+import type { SequenceState } from "./sequence-run.js";
 
 /** Options of `lstm`. */
 export interface LstmOptions extends GatedOptions {

@@ -1,9 +1,6 @@
-import { ACTIVATION } from "../../backend/backend.js";
-import { nnFamily } from "../../backend/families/nn.js";
 import { recurrentFamily } from "../../backend/families/recurrent.js";
-import { reduceFamily } from "../../backend/families/reduce.js";
 import { GATE_ACTIVATION, SEQUENCE, SEQUENCE_BYTES } from "../../backend/sequences.js";
-import { checkBoolean, checkInteger, checkKeys, checkNumber, unexpected } from "../../checks.js";
+import { checkBoolean, checkInteger, checkKeys, unexpected } from "../../checks.js";
 import { OptionError, ShapeError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
 import { glorotUniform, type Initializer, orthogonal } from "../initializers.js";
@@ -12,110 +9,8 @@ import type { PlanBuilder } from "../plan-builder.js";
 import { multiply } from "../products.js";
 import type { Address, Argument, Value } from "../value.js";
 import { checkName, optionList } from "./options.js";
-
-/** Activations inside recurrent layers. `{ hardSigmoid: slope }` is min(max(slope·x + 0.5, 0), 1). */
-export type RecurrentActivation = keyof typeof GATE_ACTIVATION | { readonly hardSigmoid: number };
-
-/** Options of every recurrent layer. */
-export interface RecurrentOptions {
-  /** Activation of the candidate, and of an LSTM's cell. Default `"tanh"`. */
-  activation?: RecurrentActivation;
-  /** Adds a vector to the product. Default true. */
-  bias?: boolean;
-  /** y has every step, [steps, units], instead of the last one, [units]. Default false. */
-  returnSequences?: boolean;
-  /** Reads x from its last step to its first; y has the steps in the order of computation. Default false. */
-  goBackwards?: boolean;
-  /**
-   * Begins each batch with the final states of the one before it, row by row; `model.resetStates()` sets them to zeros.
-   * Gradients do not go back into the batch before: truncated backpropagation through time. Default false.
-   */
-  stateful?: boolean;
-  /**
-   * The second input is a mask [steps]: where it is 0, states stay as they are and the previous output comes out again, 0
-   * before the first. Ids whose padding is 0 are such a mask. Default false.
-   */
-  masked?: boolean;
-  /** The output where the mask is 0 is 0 instead of the previous one. Default false; in `bidirectional` `returnSequences`. */
-  zeroOutputForMask?: boolean;
-  /** Start values of `kernel`. Default `glorotUniform()`. */
-  initializer?: Initializer;
-  /** Start values of `recurrent`. Default `orthogonal()`. */
-  recurrentInitializer?: Initializer;
-  /** Its name in the model's parameters. Default: its number. */
-  name?: string;
-}
-
-/** Options of layers with gates. */
-export interface GatedOptions extends RecurrentOptions {
-  /** Activation of the gates. Default `"sigmoid"`; `"hardSigmoid"` has a slope of 1/6, as in Keras 3, in TensorFlow.js 0.2. */
-  recurrentActivation?: RecurrentActivation;
-}
-
-/** One pass over a sequence, in one direction. @internal */
-export interface SequenceRun {
-  /** Time-major: [steps, rows, inputs]. */
-  readonly x: Value;
-  readonly steps: number;
-  readonly inputs: number;
-  /** [rows, steps], or 0. */
-  readonly mask: Argument;
-  /** Initial states, in the order of the layer's inputs; none: zeros, or what is carried. */
-  readonly initial: readonly Value[];
-  readonly reverse: boolean;
-  readonly zeroMasked: boolean;
-  /** Output of the first computed step. */
-  outputAt(output: Value): Address;
-  /** Elements from row to row of the output, and from step to step in the order of computation. */
-  readonly outputRow: number;
-  readonly outputStep: number;
-}
-
-/** What the forward pass of one direction leaves to the backward pass. @internal */
-export interface SequenceState extends SequenceRun {
-  /** Address of the description, rows, units, steps and U: what every kernel's arguments begin with. */
-  readonly rows: readonly Argument[];
-  /** [steps, rows, gates·units]: x·W + b, then what the kernel leaves, then the gradients of x·W + b. */
-  readonly gates: Value;
-  /** [steps + 1, rows, units]; the state before each step is at `before`, also time-major. */
-  readonly states: Value;
-  readonly before: Address;
-  /** [steps, rows, units]: of an LSTM φ(c), of a GRU what the candidate takes from h, and then its gradient. */
-  readonly extra: Value;
-  readonly kernel: Value;
-  readonly recurrent: Value;
-  readonly bias: Value | undefined;
-  readonly scratch: Argument;
-}
-
-/** The names of a kind of gates' activation, and the slope of hardSigmoid. */
-export function gateOf(name: string, value: unknown): { kind: number; slope: number } {
-  if (typeof value === "object" && value !== null) {
-    checkKeys(name, value, ["hardSigmoid"]);
-    const { hardSigmoid } = value as { hardSigmoid: number };
-    checkNumber(`${name}.hardSigmoid`, hardSigmoid, 2 ** -20, 2 ** 20);
-    return { kind: GATE_ACTIVATION.hardSigmoid, slope: hardSigmoid };
-  }
-  const kind = GATE_ACTIVATION[value as keyof typeof GATE_ACTIVATION];
-  if (typeof value !== "string" || !Object.hasOwn(GATE_ACTIVATION, value)) {
-    const known = Object.keys(GATE_ACTIVATION).map((key) => `"${key}"`);
-    throw unexpected(name, value, `${known.join(", ")} or { hardSigmoid: slope }`);
-  }
-  return { kind, slope: 1 / 6 };
-}
-
-const OPTIONS = [
-  "activation",
-  "bias",
-  "returnSequences",
-  "goBackwards",
-  "stateful",
-  "masked",
-  "zeroOutputForMask",
-  "initializer",
-  "recurrentInitializer",
-  "name",
-];
+import { type GatedOptions, gateOf, RECURRENT_OPTIONS, type RecurrentActivation } from "./recurrent-options.js";
+import { checkSequence, type SequenceRun, type SequenceState, sumRows, timeMajor } from "./sequence-run.js";
 
 /**
  * A layer that goes through its input step by step. Its inputs are x [steps, features]; with `masked` a mask [steps];
@@ -139,7 +34,7 @@ export abstract class RecurrentLayer extends Layer {
   abstract readonly states: readonly string[];
 
   constructor(units: number, options: GatedOptions, ownOptions: readonly string[]) {
-    checkKeys("options", options, [...OPTIONS, ...ownOptions]);
+    checkKeys("options", options, [...RECURRENT_OPTIONS, ...ownOptions]);
     super(checkName(options.name));
     checkInteger("units", units, 1);
     const { bias = true, returnSequences = false, goBackwards = false, stateful = false } = options;
@@ -180,6 +75,10 @@ export abstract class RecurrentLayer extends Layer {
     const { innerActivation: activation, bias, returnSequences, goBackwards, stateful } = this;
     const { masked, zeroOutputForMask, name } = this;
     return { activation, bias, returnSequences, goBackwards, stateful, masked, zeroOutputForMask, name };
+  }
+
+  override get carriesState(): boolean {
+    return this.stateful;
   }
 
   override outputShape(x: Shape, ...others: readonly Shape[]): Shape {
@@ -326,34 +225,4 @@ export abstract class RecurrentLayer extends Layer {
     const [n, k] = [this.gates * units, steps * builder.rows];
     multiply(builder, { m: units, n, k, a: before, transposeA: true, b: gates, c: dRecurrent });
   }
-}
-
-/** Emits sums over rows, each column's in ascending order. */
-export function sumRows(builder: PlanBuilder, rows: number, columns: number, x: Value, sums: Argument): void {
-  builder.call(nnFamily, "activation_backward_f32", [ACTIVATION.identity, rows, columns, x, x, x, sums]);
-}
-
-/** x [rows, steps, features] as [steps, rows, features], so that the rows of a step are neighbours. */
-export function timeMajor(builder: PlanBuilder, x: Value): Value {
-  const [steps, features] = x.shape as [number, number];
-  const { rows } = builder;
-  if (rows === 1 || steps === 1) return x;
-  const y = builder.value(x.shape);
-  builder.call(reduceFamily, "transpose_f32", [1, rows, steps, features, x, y]);
-  builder.backward(y, (dy) => {
-    const dx = builder.gradient(x);
-    if (dx) builder.call(reduceFamily, "transpose_f32", [1, steps, rows, features, dy, dx]);
-  });
-  return y;
-}
-
-/** The number of steps of x; throws ShapeError unless it is a sequence, and has its mask beside it if it needs one. */
-export function checkSequence(kind: string, x: Shape, masked: boolean, others: readonly Shape[]): number {
-  if (x.length !== 2) throw new ShapeError(`${kind} was applied to shape [${x}], expected [steps, features]`);
-  const steps = x[0]!;
-  if (masked && String(others[0]) !== String([steps])) {
-    const given = others[0] === undefined ? "without a mask" : `to a mask of shape [${others[0]}]`;
-    throw new ShapeError(`${kind} is masked and was applied ${given}, expected a second input of shape [${steps}]`);
-  }
-  return steps;
 }

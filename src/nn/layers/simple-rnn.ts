@@ -1,7 +1,9 @@
 import { recurrentFamily } from "../../backend/families/recurrent.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Address, Argument } from "../value.js";
-import { RecurrentLayer, type RecurrentOptions, type SequenceState } from "./recurrent.js";
+import { RecurrentLayer } from "./recurrent.js";
+import type { RecurrentOptions } from "./recurrent-options.js";
+import type { SequenceState } from "./sequence-run.js";
 
 /** Options of `simpleRnn`. */
 export type SimpleRnnOptions = RecurrentOptions;

@@ -28,6 +28,10 @@ export class TimeDistributedLayer extends Layer {
     return [layerConfig(this.layer), ...optionList({ name: this.name })];
   }
 
+  override get carriesState(): boolean {
+    return this.layer.carriesState;
+  }
+
   override outputShape(...inputs: readonly Shape[]): Shape {
     const steps = inputs[0]?.[0];
     const bad = inputs.find((shape) => shape.length < 2 || shape[0] !== steps);

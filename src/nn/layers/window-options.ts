@@ -49,7 +49,7 @@ function checkPadding(value: unknown, rank: 1 | 2): readonly [AxisOptions["paddi
   const isPair = (pair: unknown): pair is [number, number] =>
     Array.isArray(pair) && pair.length === 2 && pair.every((n) => Number.isInteger(n) && n >= 0);
   if (rank === 1 && isPair(value)) return [value, value];
-  if (rank === 2 && Array.isArray(value) && value.length === 2 && value.every(isPair)) return [value[0], value[1]];
+  if (rank === 2 && Array.isArray(value) && value.length === 2 && value.every(isPair)) return [value[0]!, value[1]!];
   const pairs = rank === 1 ? `"causal", or [before, after]` : `or [[top, bottom], [left, right]]`;
   throw new OptionError(`padding is ${describe(value)}, expected "valid", "same", ${pairs} in whole numbers >= 0`);
 }

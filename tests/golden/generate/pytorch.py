@@ -1,4 +1,4 @@
-"""torch.optim on the CPU: RMSprop, its neighbours Adam, AdamW, Adagrad and SGD, and saved states."""
+"""torch.optim on the CPU: RMSprop, its neighbours Adam, AdamW, NAdam, Adagrad and SGD, and saved states."""
 
 import os
 
@@ -25,6 +25,7 @@ ADAM_STATES = {
     "squareSum": "sum",
     "momentumBuffer": "momentum_buffer",
 }
+NADAM_STATES = {"gradientAverage": "exp_avg", "squareAverage": "exp_avg_sq", "momentumProduct": "mu_product"}
 OPTION_NAMES = {
     "learningRate": "lr",
     "decay": "alpha",
@@ -38,6 +39,8 @@ OPTION_NAMES = {
     "dampening": "dampening",
     "nesterov": "nesterov",
     "amsgrad": "amsgrad",
+    "momentumDecay": "momentum_decay",
+    "decoupledWeightDecay": "decoupled_weight_decay",
 }
 
 
@@ -179,6 +182,22 @@ def neighbour_cases():
         yield case(optimizer, "pytorch", {}, gradients="tiny")
 
 
+def nadam_cases():
+    decays = [{}, {"weightDecay": 0.01}, {"weightDecay": 0.01, "decoupledWeightDecay": True}]
+    extras = [
+        {"beta1": 0.5, "beta2": 0.99},
+        {"beta1": 0.3, "beta2": 0.9},
+        {"eps": 1e-3},
+        {"learningRate": 0.05, "momentumDecay": 0.3},
+        {"momentumDecay": 0.0},
+    ]
+    for options in [*combinations(decays, [{}, {"maximize": True}]), *extras]:
+        yield case("NAdam", "pytorch", options)
+    yield case("NAdam", "pytorch", {}, missing=MISSING)
+    yield case("NAdam", "pytorch", {}, learning_rates=RATES)
+    yield case("NAdam", "pytorch", {}, gradients="tiny")
+
+
 def native_cases():
     for options in [{}, {"momentum": 0.9}, {"centered": True, "momentum": 0.9}, {"weightDecay": 0.1}]:
         yield case("RMSprop", "pytorch", options, gradients="moderate")
@@ -196,7 +215,7 @@ def checkpoint_cases():
 
 def start(case, values):
     make = getattr(torch.optim, case.optimizer.rpartition(".")[2])
-    states = STATES if make is torch.optim.RMSprop else ADAM_STATES
+    states = {torch.optim.RMSprop: STATES, torch.optim.NAdam: NADAM_STATES}.get(make, ADAM_STATES)
     return TorchRun(lambda parameters, options: make(parameters, **options), case, values, states)
 
 
@@ -219,6 +238,8 @@ def main():
         write_cases("pytorch", about | {"states": STATES}, [run(each, start) for each in rmsprop_cases()])
         neighbours = [run(each, start) for each in neighbour_cases()]
         write_cases("pytorch-neighbours", about | {"states": ADAM_STATES}, neighbours)
+        nadam = [run(each, start) for each in nadam_cases()]
+        write_cases("pytorch-nadam", about | {"states": NADAM_STATES}, nadam)
         checkpoints = [run(each, start_named) for each in checkpoint_cases()]
         write_cases("checkpoint-pytorch", about | {"states": STATES | ADAM_STATES}, checkpoints)
 

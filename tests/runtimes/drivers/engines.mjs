@@ -1,22 +1,22 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { EdgeVM } from "@edge-runtime/vm";
 import { getQuickJS } from "quickjs-emscripten";
-import { bundle, modules } from "../prepare.mjs";
+import { bundle, modules as installed } from "../prepare.mjs";
 
-const versionOf = (name) => JSON.parse(readFileSync(join(modules, name, "package.json"), "utf8")).version;
+const versionOf = (name) => JSON.parse(readFileSync(join(installed, name, "package.json"), "utf8")).version;
 
 /** Vercel's simulator of its edge runtime. The Modules come from another realm, as nothing is compiled inside. */
 export const edge =
   (file) =>
   async ({ directory }) => {
     const folder = await bundle(directory, file, "iife", ["edge-light", "browser"]);
-    const wasm = (name) => {
-      return new WebAssembly.Module(readFileSync(join(directory, `node_modules/lanewise/dist/wasm/${name}.wasm`)));
-    };
-    const vm = new EdgeVM({
-      extend: (context) => Object.assign(context, { modules: { simd: wasm("simd"), nn: wasm("nn") } }),
-    });
+    const wasm = join(directory, "node_modules/lanewise/dist/wasm");
+    const names = readdirSync(wasm).filter((file) => !/relaxed|threads/.test(file));
+    const modules = Object.fromEntries(
+      names.map((file) => [basename(file, ".wasm"), new WebAssembly.Module(readFileSync(join(wasm, file)))]),
+    );
+    const vm = new EdgeVM({ extend: (context) => Object.assign(context, { modules }) });
     vm.evaluate("delete WebAssembly.compile; WebAssembly.Module = WebAssembly.instantiate = undefined;");
     vm.evaluate(readFileSync(join(folder, "main.js"), "utf8"));
     return {

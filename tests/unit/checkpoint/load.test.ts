@@ -227,7 +227,11 @@ describe("dtypes", () => {
 
 describe("groups", () => {
   const make = (seed: number) => {
-    const [weight, bias, gain] = [0, 1, 2].map((i) => core.tensor([3], randomValues(3, seed + i))) as never[];
+    const [weight, bias, gain] = [0, 1, 2].map((i) => core.tensor([3], randomValues(3, seed + i))) as [
+      never,
+      never,
+      never,
+    ];
     const records = [{ params: { weight } }, { params: { bias, gain }, learningRate: 0.1 }];
     const lists = [{ params: [weight] }, { params: [bias, gain], learningRate: 0.1 }, { params: new Float32Array(2) }];
     return { records, lists };

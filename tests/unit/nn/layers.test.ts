@@ -214,6 +214,21 @@ describe.each(backends)("layers on %s", (backend) => {
     expect(() => short.step(x, [0, 1])).toThrow(/^classWeights has 3 elements, expected 2: one for each class$/);
   });
 
+  it("softmaxCrossEntropy computes a softmax at the end of the model itself", () => {
+    const core = makeCore(backend);
+    const [x, y] = [randomValues(5 * 4, 1), Float32Array.of(0, 1, 2, 1, 0)];
+    const [logits, probabilities] = [[dense(3)], [dense(3), softmax()]].map((layers) => {
+      using model = new Sequential(core, layers, { inputShape: [4], seed: 2 });
+      using trainer = new Trainer(model, { loss: softmaxCrossEntropy(), optimizer: (p) => new SGD(core, p) });
+      const losses = [trainer.step(x, y), trainer.step(x, y)];
+      const sums = model.predict(x).data.slice(0, 3);
+      return { losses, sum: sums.reduce((sum, value) => sum + value, 0) };
+    });
+    expectSameBits(probabilities!.losses, logits!.losses, "losses");
+    expect(probabilities!.sum).toBeCloseTo(1, 6);
+    expect(logits!.sum).not.toBeCloseTo(1, 3);
+  });
+
   it("weights of rows are weights of all answers in a row", () => {
     const core = makeCore(backend);
     const layers = [dense(6), reshape([2, 3])];

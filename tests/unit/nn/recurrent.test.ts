@@ -7,6 +7,7 @@ import {
   concat,
   dense,
   dropout,
+  embedding,
   flatten,
   gru,
   input,
@@ -284,6 +285,26 @@ describe.each(backends)("recurrent layers on %s", (backend) => {
     core.dispose();
   });
 
+  it("carries the state of every row of a large batch", () => {
+    const core = makeCore(backend);
+    const rows = 300;
+    const options = { name: "rnn" };
+    const whole = new Sequential(core, [simpleRnn(3, options)], { inputShape: [2, 1], seed: 3 });
+    const stateful = timeDistributed(simpleRnn(3), { name: "rnn" });
+    expect([stateful.carriesState, bidirectional(gru(2, { stateful: true })).carriesState]).toEqual([false, true]);
+    const half = new Sequential(core, [simpleRnn(3, { ...options, stateful: true })], { inputShape: [1, 1], seed: 3 });
+    const x = randomValues(2 * rows, 5);
+    const part = (at: number) => x.filter((_, i) => i % 2 === at);
+    const expected = whole.predict(x).data.slice();
+    half.predict(part(0));
+    expectSameBits(half.predict(part(1)).data, expected, "prediction");
+    half.resetStates();
+    const trainer = new Trainer(half, { loss: meanSquaredError(), optimizer: () => ({ step() {}, dispose() {} }) });
+    trainer.evaluate(part(0), new Float32Array(3 * rows));
+    expect(trainer.evaluate(part(1), expected).loss).toBe(0);
+    core.dispose();
+  });
+
   it.each(CELLS)("%s: padding that a mask leaves out changes nothing", (_, make) => {
     const core = makeCore(backend);
     const [steps, features, units] = [5, 2, 4];
@@ -301,6 +322,26 @@ describe.each(backends)("recurrent layers on %s", (backend) => {
       const one = short.predict(x.slice(at, at + length * features));
       expectSameBits(one.data, y.subarray(row * units, (row + 1) * units), `a sequence of ${length}`);
     });
+    core.dispose();
+  });
+
+  it("takes ids whose padding is 0 as their own mask", () => {
+    const core = makeCore(backend);
+    const ids = input([4]);
+    const y = lstm(3, { masked: true, name: "lstm" }).apply([embedding(6, 2, { name: "ids" }).apply(ids), ids]);
+    const model = new Model(core, { inputs: ids, outputs: y, seed: 1 });
+    const padded = model.forward([3, 5, 0, 0, 0, 0, 0, 0]).data.slice();
+    expect(Array.from(padded.subarray(3))).toEqual([0, 0, 0]);
+    const dx = model.backward([1, 2, 3, 4, 5, 6]);
+    expect(Array.from(dx.data), "ids have no gradient").toEqual(new Array(8).fill(0));
+    const touched = Array.from(model.gradients["ids.weight"]!.data, (value) => value !== 0);
+    expect(touched, "ids 3 and 5 alone").toEqual(
+      [0, 1, 2, 3, 4, 5].flatMap((id) => [id === 3 || id === 5, id === 3 || id === 5]),
+    );
+    const short = input([2]);
+    const unpadded = lstm(3, { name: "lstm" }).apply(embedding(6, 2, { name: "ids" }).apply(short));
+    const other = new Model(core, { inputs: short, outputs: unpadded, seed: 1 });
+    expectSameBits(other.predict([3, 5]).data, padded.subarray(0, 3), "the same without padding");
     core.dispose();
   });
 

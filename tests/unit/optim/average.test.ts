@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { coreFamily } from "../../../src/backend/families/core.js";
 import type { Core } from "../../../src/core.js";
 import { type GroupOptions, NonFiniteError, OptionError, RMSProp, SGD } from "../../../src/index.js";
-import { type GroupPlan, type Method, Optimizer } from "../../../src/optim/optimizer.js";
+import { Optimizer } from "../../../src/optim/optimizer.js";
+import type { Formula, UpdateRule } from "../../../src/optim/update-rule.js";
 import { readGolden, startParameters } from "../../golden/vectors.js";
 import { expectSameBits } from "../../helpers/bits.js";
 import { backends, expectUnchanged, makeCore } from "../../helpers/cores.js";
@@ -106,16 +108,17 @@ describe.each(backends)("emaDecay on %s", (backend) => {
   describe("a framework's own average", () => {
     /** Gradient descent at rate 0: the parameters are what the test writes. */
     class Still extends Optimizer {
-      constructor(core: Core, params: Record<string, Float32Array>, average: GroupPlan["average"], emaDecay: number) {
-        const method: Method<GroupOptions> = {
+      constructor(core: Core, params: Record<string, Float32Array>, average: Formula["average"], emaDecay: number) {
+        const rule: UpdateRule<GroupOptions> = {
           name: "Still",
-          run: (kernels, ptr, count, checkFinite) => kernels.sgd_f32(ptr, count, checkFinite),
+          family: coreFamily,
+          kernel: "sgd_f32",
           learningRate: 0,
           optionKeys: [],
           states: [],
-          plan: () => ({ mode: 0, scalars: {}, initial: [], correct: undefined, ...(average && { average }) }),
+          resolve: () => ({ form: 0, scalars: [], initial: [], ...(average && { average }) }),
         };
-        super(core, params, { emaDecay }, method);
+        super(core, params, { emaDecay }, rule);
       }
     }
 

@@ -16,7 +16,7 @@ import {
   stepDecay,
   warmup,
 } from "../../../src/index.js";
-import { cosPi } from "../../../src/optim/schedules.js";
+import { cosPi } from "../../../src/optim/schedules/curves.js";
 import { makeCore } from "../../helpers/cores.js";
 
 const valuesOf = (schedule: Schedule, count: number) => Array.from({ length: count }, (_, t) => schedule(t));

@@ -233,7 +233,7 @@ describe("a core without threads says why", () => {
 
 describe("a process with threads", () => {
   const run = (program: string): string => {
-    const script = `import { createCore, matmul } from "./dist/entry/inline.js"; ${program}`;
+    const script = `import { createCore, matmul } from "./dist/default/index.js"; ${program}`;
     const flags = ["--input-type=module", "--eval", script];
     return execFileSync(process.execPath, flags, { encoding: "utf8", timeout: 60_000 }).trim();
   };

@@ -45,14 +45,14 @@ it("throws BackendError for a step", () => {
   const words = new Uint32Array(memory.buffer);
   words.set([4096, 8192, count, 65536], 512); // parameter, gradient, group
   const split = (allocator: Arena) => new StepSplitter(pool, memory, allocator, one.measure_f32);
-  const step = split(new Arena(memory)).threaded(one.sgd_f32, lost);
+  const step = split(new Arena(memory)).threaded(one.sgd_f32, { cut: "elements" }, lost);
   expect(() => step(512 * 4, 1, 0)).toThrow(BackendError);
   expect(() => step(512 * 4, 1, 0)).toThrow(/in the middle of a step/);
 });
 
 it("leaves a step to the caller when there is no room for its tables", () => {
   const full = new Arena({ buffer: new ArrayBuffer(64), grow: () => false });
-  const step = new StepSplitter(pool, memory, full, one.measure_f32).threaded(() => 42, lost);
+  const step = new StepSplitter(pool, memory, full, one.measure_f32).threaded(() => 42, { cut: "elements" }, lost);
   const before = runs;
   expect(step(512 * 4, 1, 0)).toBe(42);
   expect(runs).toBe(before);

@@ -1,5 +1,5 @@
+import { SEGMENT_ACCUMULATOR, SEGMENT_BYTES, SEGMENT_COUNT, SEGMENT_GRAD } from "../../../abi/step-table.js";
 import type { CoreKernels } from "../../families/core.js";
-import { SEGMENT_ACCUMULATOR, SEGMENT_BYTES, SEGMENT_COUNT, SEGMENT_GRAD } from "../../segments.js";
 import type { Views } from "../views.js";
 
 const ROW = SEGMENT_BYTES / 4;
@@ -10,11 +10,11 @@ export function accumulateKernels(views: Views): Pick<CoreKernels, "accumulate_f
     accumulate_f32(segmentsPtr, segmentCount, divisor) {
       const { f32, i32 } = views;
       const segments = segmentsPtr >>> 2;
-      for (let row = segments; row < segments + segmentCount * ROW; row += ROW) {
-        if (i32[row + SEGMENT_GRAD] === 0) continue;
-        const g = i32[row + SEGMENT_GRAD]! >>> 2;
-        const sum = i32[row + SEGMENT_ACCUMULATOR]! >>> 2;
-        const count = i32[row + SEGMENT_COUNT]!;
+      for (let segment = segments; segment < segments + segmentCount * ROW; segment += ROW) {
+        if (i32[segment + SEGMENT_GRAD] === 0) continue;
+        const g = i32[segment + SEGMENT_GRAD]! >>> 2;
+        const sum = i32[segment + SEGMENT_ACCUMULATOR]! >>> 2;
+        const count = i32[segment + SEGMENT_COUNT]!;
         if (g !== sum) for (let i = 0; i < count; i++) f32[sum + i]! += f32[g + i]!;
         if (divisor > 0) for (let i = 0; i < count; i++) f32[sum + i]! /= divisor;
       }

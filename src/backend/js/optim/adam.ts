@@ -1,17 +1,17 @@
-import type { CoreKernels } from "../../families/core.js";
 import {
-  GROUP,
-  MODE_MEAN_FROM_GRADIENT,
-  MODE_MEAN_LERP,
-  MODE_SQUARE_PRODUCT,
-  SEGMENT_CORRECTION_0,
-  SEGMENT_CORRECTION_1,
+  FORM_MEAN_FROM_GRADIENT,
+  FORM_MEAN_LERP,
+  FORM_SQUARE_PRODUCT,
+  GROUP_EPS_OUTSIDE,
+  GROUP_FORM,
   SEGMENT_PARAM,
+  SEGMENT_SCALAR,
   SEGMENT_STATE,
-} from "../../segments.js";
+} from "../../../abi/step-table.js";
+import type { CoreKernels } from "../../families/core.js";
 import type { Views } from "../views.js";
-import { CHUNK, indexOf, walker } from "./condition.js";
 import { averageGradients, averageSquares } from "./rmsprop.js";
+import { CHUNK, indexOf, walker } from "./transform.js";
 
 const f = Math.fround;
 
@@ -30,12 +30,12 @@ function descend(
   m: Float32Array,
   s: Float32Array,
   count: number,
-  row: number,
+  segment: number,
   group: number,
 ): void {
-  const correction = f32[row + SEGMENT_CORRECTION_0]!;
-  const rate = f32[row + SEGMENT_CORRECTION_1]!;
-  const eps = f32[group + GROUP.epsOutside]!;
+  const correction = f32[segment + SEGMENT_SCALAR]!;
+  const rate = f32[segment + SEGMENT_SCALAR + 1]!;
+  const eps = f32[group + GROUP_EPS_OUTSIDE]!;
   for (let i = 0; i < count; i++) {
     f32[p + i]! -= f(f(rate * m[i]!) / f(f(f(Math.sqrt(s[i]!)) / correction) + eps));
   }
@@ -46,12 +46,13 @@ export function adamKernels(views: Views): Pick<CoreKernels, "adam_f32"> {
   const s = new Float32Array(CHUNK);
   const mean = new Float32Array(CHUNK);
   return {
-    adam_f32: walker(views, (f32, i32, row, group, start, count, g, at) => {
-      const form = MODE_SQUARE_PRODUCT | (i32[group + GROUP.mode]! & MODE_MEAN_FROM_GRADIENT || MODE_MEAN_LERP);
-      averageSquares(f32, indexOf(i32, row + SEGMENT_STATE, start), g, at, s, count, form, group);
-      averageGradients(f32, indexOf(i32, row + SEGMENT_STATE + 1, start), g, at, mean, count, form, group);
-      if (i32[row + SEGMENT_STATE + 2] !== 0) maximize(f32, indexOf(i32, row + SEGMENT_STATE + 2, start), s, count);
-      descend(f32, indexOf(i32, row + SEGMENT_PARAM, start), mean, s, count, row, group);
+    adam_f32: walker(views, (f32, i32, segment, group, start, count, g, at) => {
+      const form = FORM_SQUARE_PRODUCT | (i32[group + GROUP_FORM]! & FORM_MEAN_FROM_GRADIENT || FORM_MEAN_LERP);
+      averageSquares(f32, indexOf(i32, segment + SEGMENT_STATE, start), g, at, s, count, form, group);
+      averageGradients(f32, indexOf(i32, segment + SEGMENT_STATE + 1, start), g, at, mean, count, form, group);
+      if (i32[segment + SEGMENT_STATE + 2] !== 0)
+        maximize(f32, indexOf(i32, segment + SEGMENT_STATE + 2, start), s, count);
+      descend(f32, indexOf(i32, segment + SEGMENT_PARAM, start), mean, s, count, segment, group);
     }),
   };
 }

@@ -1,34 +1,43 @@
-import type { CoreKernels } from "../../families/core.js";
 import {
-  GROUP,
-  MODE_BIAS_CORRECTION,
-  MODE_CENTERED,
-  MODE_EPS_IN_MEAN,
-  MODE_EPS_OUTSIDE,
-  MODE_EPS_RATIO,
-  MODE_MEAN_FROM_GRADIENT,
-  MODE_MEAN_LERP,
-  MODE_MOMENTUM,
-  MODE_NESTEROV,
-  MODE_RATE_AFTER,
-  MODE_RATE_LAST,
-  MODE_RECIPROCAL,
-  MODE_ROW_RATE,
-  MODE_SQUARE_LERP,
-  MODE_SQUARE_PRODUCT,
-  SEGMENT_CORRECTION_0,
-  SEGMENT_CORRECTION_1,
+  FORM_BIAS_CORRECTION,
+  FORM_CENTERED,
+  FORM_EPS_IN_MEAN,
+  FORM_EPS_OUTSIDE,
+  FORM_EPS_RATIO,
+  FORM_MEAN_FROM_GRADIENT,
+  FORM_MEAN_LERP,
+  FORM_MOMENTUM,
+  FORM_NESTEROV,
+  FORM_RATE_AFTER,
+  FORM_RATE_LAST,
+  FORM_RECIPROCAL,
+  FORM_SEGMENT_RATE,
+  FORM_SQUARE_LERP,
+  FORM_SQUARE_PRODUCT,
+  GROUP_DECAY,
+  GROUP_DECAY_COMPLEMENT,
+  GROUP_EPS_INSIDE,
+  GROUP_EPS_OUTSIDE,
+  GROUP_FORM,
+  GROUP_LEARNING_RATE,
+  GROUP_MEAN_DECAY,
+  GROUP_MEAN_DECAY_COMPLEMENT,
+  GROUP_MOMENTUM,
+  GROUP_RATE_AFTER,
+  GROUP_RATE_LAST,
   SEGMENT_PARAM,
+  SEGMENT_SCALAR,
   SEGMENT_STATE,
-} from "../../segments.js";
+} from "../../../abi/step-table.js";
+import type { CoreKernels } from "../../families/core.js";
 import type { Views } from "../views.js";
-import { CHUNK, indexOf, walker } from "./condition.js";
+import { CHUNK, indexOf, walker } from "./transform.js";
 
 const f = Math.fround;
 
 // One loop for each line of the formula, over a chunk: twice as fast here as one loop with the options inside.
 
-/** v ← decay·v + complement·g² in the form of `mode`, and s = v. */
+/** v ← decay·v + complement·g² in the form of `form`, and s = v. */
 export function averageSquares(
   f32: Float32Array,
   v: number,
@@ -36,16 +45,16 @@ export function averageSquares(
   at: number,
   s: Float32Array,
   count: number,
-  mode: number,
+  form: number,
   group: number,
 ): void {
-  const decay = f32[group + GROUP.decay]!;
-  const complement = f32[group + GROUP.decayComplement]!;
-  if (mode & MODE_SQUARE_PRODUCT) {
+  const decay = f32[group + GROUP_DECAY]!;
+  const complement = f32[group + GROUP_DECAY_COMPLEMENT]!;
+  if (form & FORM_SQUARE_PRODUCT) {
     for (let i = 0; i < count; i++) {
       s[i] = f(decay * f32[v + i]!) + f(f(complement * g[at + i]!) * g[at + i]!);
     }
-  } else if (mode & MODE_SQUARE_LERP) {
+  } else if (form & FORM_SQUARE_LERP) {
     for (let i = 0; i < count; i++) {
       s[i] = f32[v + i]! + f(complement * f(f(g[at + i]! * g[at + i]!) - f32[v + i]!));
     }
@@ -57,7 +66,7 @@ export function averageSquares(
   for (let i = 0; i < count; i++) f32[v + i] = s[i]!;
 }
 
-/** m ← decay·m + complement·g in the form of `mode`, and mean = m. */
+/** m ← decay·m + complement·g in the form of `form`, and mean = m. */
 export function averageGradients(
   f32: Float32Array,
   m: number,
@@ -65,14 +74,14 @@ export function averageGradients(
   at: number,
   mean: Float32Array,
   count: number,
-  mode: number,
+  form: number,
   group: number,
 ): void {
-  const decay = f32[group + GROUP.meanDecay]!;
-  const complement = f32[group + GROUP.meanDecayComplement]!;
-  if (mode & MODE_MEAN_LERP) {
+  const decay = f32[group + GROUP_MEAN_DECAY]!;
+  const complement = f32[group + GROUP_MEAN_DECAY_COMPLEMENT]!;
+  if (form & FORM_MEAN_LERP) {
     for (let i = 0; i < count; i++) mean[i] = f32[m + i]! + f(complement * f(g[at + i]! - f32[m + i]!));
-  } else if (mode & MODE_MEAN_FROM_GRADIENT) {
+  } else if (form & FORM_MEAN_FROM_GRADIENT) {
     for (let i = 0; i < count; i++) mean[i] = g[at + i]! + f(decay * f(f32[m + i]! - g[at + i]!));
   } else {
     for (let i = 0; i < count; i++) mean[i] = f(decay * f32[m + i]!) + f(complement * g[at + i]!);
@@ -86,10 +95,10 @@ function subtractMean(
   mean: Float32Array,
   s: Float32Array,
   count: number,
-  mode: number,
+  form: number,
   group: number,
 ): void {
-  const eps = mode & MODE_EPS_IN_MEAN ? f32[group + GROUP.epsOutside]! : 0;
+  const eps = form & FORM_EPS_IN_MEAN ? f32[group + GROUP_EPS_OUTSIDE]! : 0;
   for (let i = 0; i < count; i++) s[i]! -= f(f(mean[i]! * mean[i]!) + eps);
 }
 
@@ -103,31 +112,31 @@ function increments(
   s: Float32Array,
   u: Float32Array,
   count: number,
-  mode: number,
-  row: number,
+  form: number,
+  segment: number,
   group: number,
 ): void {
-  const learningRate = f32[mode & MODE_ROW_RATE ? row + SEGMENT_CORRECTION_1 : group + GROUP.learningRate]!;
-  const epsInside = f32[group + GROUP.epsInside]!;
-  const epsOutside = mode & MODE_EPS_OUTSIDE ? f32[group + GROUP.epsOutside]! : 0;
-  if (mode & MODE_EPS_RATIO) {
+  const learningRate = f32[form & FORM_SEGMENT_RATE ? segment + SEGMENT_SCALAR + 1 : group + GROUP_LEARNING_RATE]!;
+  const epsInside = f32[group + GROUP_EPS_INSIDE]!;
+  const epsOutside = form & FORM_EPS_OUTSIDE ? f32[group + GROUP_EPS_OUTSIDE]! : 0;
+  if (form & FORM_EPS_RATIO) {
     for (let i = 0; i < count; i++) {
       u[i] = f(f(learningRate * g[at + i]!) * f(Math.sqrt(s[i]!))) / f(s[i]! + epsOutside);
     }
     return;
   }
   for (let i = 0; i < count; i++) s[i] = f(Math.sqrt(f(s[i]! + epsInside))) + epsOutside;
-  if (mode & MODE_RECIPROCAL) for (let i = 0; i < count; i++) u[i] = f(learningRate * g[at + i]!) * f(1 / s[i]!);
+  if (form & FORM_RECIPROCAL) for (let i = 0; i < count; i++) u[i] = f(learningRate * g[at + i]!) * f(1 / s[i]!);
   else for (let i = 0; i < count; i++) u[i] = f(learningRate * g[at + i]!) / s[i]!;
 }
 
 /** b ← momentum·b + u, and u ← b, or with Nesterov momentum·b + u. */
-function addMomentum(f32: Float32Array, b: number, u: Float32Array, count: number, mode: number, group: number): void {
-  const momentum = f32[group + GROUP.momentum]!;
+function addMomentum(f32: Float32Array, b: number, u: Float32Array, count: number, form: number, group: number): void {
+  const momentum = f32[group + GROUP_MOMENTUM]!;
   for (let i = 0; i < count; i++) {
     const buffer = f(f(momentum * f32[b + i]!) + u[i]!);
     f32[b + i] = buffer;
-    u[i] = mode & MODE_NESTEROV ? f(momentum * buffer) + u[i]! : buffer;
+    u[i] = form & FORM_NESTEROV ? f(momentum * buffer) + u[i]! : buffer;
   }
 }
 
@@ -142,20 +151,21 @@ export function rmspropKernels(views: Views): Pick<CoreKernels, "rmsprop_f32"> {
   const s = new Float32Array(CHUNK);
   const u = new Float32Array(CHUNK);
   return {
-    rmsprop_f32: walker(views, (f32, i32, row, group, start, count, g, at) => {
-      const mode = i32[group + GROUP.mode]!;
-      averageSquares(f32, indexOf(i32, row + SEGMENT_STATE, start), g, at, s, count, mode, group);
-      if (mode & MODE_BIAS_CORRECTION) multiply(f32, s, count, row + SEGMENT_CORRECTION_0);
-      if (mode & MODE_CENTERED) {
-        averageGradients(f32, indexOf(i32, row + SEGMENT_STATE + 1, start), g, at, u, count, mode, group);
-        if (mode & MODE_BIAS_CORRECTION) multiply(f32, u, count, row + SEGMENT_CORRECTION_1);
-        subtractMean(f32, u, s, count, mode, group);
+    rmsprop_f32: walker(views, (f32, i32, segment, group, start, count, g, at) => {
+      const form = i32[group + GROUP_FORM]!;
+      averageSquares(f32, indexOf(i32, segment + SEGMENT_STATE, start), g, at, s, count, form, group);
+      if (form & FORM_BIAS_CORRECTION) multiply(f32, s, count, segment + SEGMENT_SCALAR);
+      if (form & FORM_CENTERED) {
+        averageGradients(f32, indexOf(i32, segment + SEGMENT_STATE + 1, start), g, at, u, count, form, group);
+        if (form & FORM_BIAS_CORRECTION) multiply(f32, u, count, segment + SEGMENT_SCALAR + 1);
+        subtractMean(f32, u, s, count, form, group);
       }
-      increments(f32, g, at, s, u, count, mode, row, group);
-      if (mode & (MODE_RECIPROCAL | MODE_RATE_AFTER)) multiply(f32, u, count, group + GROUP.rateAfter);
-      if (mode & MODE_MOMENTUM) addMomentum(f32, indexOf(i32, row + SEGMENT_STATE + 2, start), u, count, mode, group);
-      if (mode & MODE_RATE_LAST) multiply(f32, u, count, group + GROUP.rateLast);
-      const p = indexOf(i32, row + SEGMENT_PARAM, start);
+      increments(f32, g, at, s, u, count, form, segment, group);
+      if (form & (FORM_RECIPROCAL | FORM_RATE_AFTER)) multiply(f32, u, count, group + GROUP_RATE_AFTER);
+      if (form & FORM_MOMENTUM)
+        addMomentum(f32, indexOf(i32, segment + SEGMENT_STATE + 2, start), u, count, form, group);
+      if (form & FORM_RATE_LAST) multiply(f32, u, count, group + GROUP_RATE_LAST);
+      const p = indexOf(i32, segment + SEGMENT_PARAM, start);
       for (let i = 0; i < count; i++) f32[p + i]! -= u[i]!;
     }),
   };

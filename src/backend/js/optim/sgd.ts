@@ -1,14 +1,16 @@
-import type { CoreKernels } from "../../families/core.js";
 import {
-  GROUP,
-  MODE_MOMENTUM,
-  MODE_NESTEROV,
-  SEGMENT_CORRECTION_0,
+  FORM_MOMENTUM,
+  FORM_NESTEROV,
+  GROUP_FORM,
+  GROUP_LEARNING_RATE,
+  GROUP_MOMENTUM,
   SEGMENT_PARAM,
+  SEGMENT_SCALAR,
   SEGMENT_STATE,
-} from "../../segments.js";
+} from "../../../abi/step-table.js";
+import type { CoreKernels } from "../../families/core.js";
 import type { Views } from "../views.js";
-import { CHUNK, indexOf, walker } from "./condition.js";
+import { CHUNK, indexOf, walker } from "./transform.js";
 
 const f = Math.fround;
 
@@ -20,22 +22,22 @@ function addMomentum(
   at: number,
   d: Float32Array,
   count: number,
-  mode: number,
-  row: number,
+  form: number,
+  segment: number,
   group: number,
 ): void {
-  const momentum = f32[group + GROUP.momentum]!;
-  const factor = f32[row + SEGMENT_CORRECTION_0]!;
+  const momentum = f32[group + GROUP_MOMENTUM]!;
+  const factor = f32[segment + SEGMENT_SCALAR]!;
   for (let i = 0; i < count; i++) {
     const buffer = f(f(momentum * f32[b + i]!) + f(factor * g[at + i]!));
     f32[b + i] = buffer;
-    d[i] = mode & MODE_NESTEROV ? g[at + i]! + f(momentum * buffer) : buffer;
+    d[i] = form & FORM_NESTEROV ? g[at + i]! + f(momentum * buffer) : buffer;
   }
 }
 
 /** p ← p − lr·d. */
 function descend(f32: Float32Array, p: number, d: Float32Array, at: number, count: number, group: number): void {
-  const learningRate = f32[group + GROUP.learningRate]!;
+  const learningRate = f32[group + GROUP_LEARNING_RATE]!;
   for (let i = 0; i < count; i++) f32[p + i]! -= f(learningRate * d[at + i]!);
 }
 
@@ -43,11 +45,11 @@ function descend(f32: Float32Array, p: number, d: Float32Array, at: number, coun
 export function sgdKernels(views: Views): Pick<CoreKernels, "sgd_f32"> {
   const d = new Float32Array(CHUNK);
   return {
-    sgd_f32: walker(views, (f32, i32, row, group, start, count, g, at) => {
-      const mode = i32[group + GROUP.mode]!;
-      const p = indexOf(i32, row + SEGMENT_PARAM, start);
-      if (mode & MODE_MOMENTUM) {
-        addMomentum(f32, indexOf(i32, row + SEGMENT_STATE, start), g, at, d, count, mode, row, group);
+    sgd_f32: walker(views, (f32, i32, segment, group, start, count, g, at) => {
+      const form = i32[group + GROUP_FORM]!;
+      const p = indexOf(i32, segment + SEGMENT_PARAM, start);
+      if (form & FORM_MOMENTUM) {
+        addMomentum(f32, indexOf(i32, segment + SEGMENT_STATE, start), g, at, d, count, form, segment, group);
         descend(f32, p, d, 0, count, group);
       } else descend(f32, p, g, at, count, group);
     }),

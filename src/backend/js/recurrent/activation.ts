@@ -10,7 +10,7 @@ export function hardSigmoid(slope: number, x: number): number {
 }
 
 /** dy times the derivative of hardSigmoid, from its output y. */
-export function hardSigmoidBackward(slope: number, y: number, dy: number): number {
+function hardSigmoidBackward(slope: number, y: number, dy: number): number {
   return y > 0 && y < 1 ? f(dy * slope) : 0;
 }
 

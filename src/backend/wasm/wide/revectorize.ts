@@ -1,6 +1,6 @@
 import { builtinModule } from "../../builtin.js";
 import { isShared } from "../instantiate.js";
-import { fill, PAGES } from "./warm-up.js";
+import { fill, PAGES } from "./warm-up-steps.js";
 
 /** Runs every kernel of a binary, over a memory of half a megabyte of its own. */
 export type WarmUp = (exports: WebAssembly.Exports, memory: WebAssembly.Memory) => void;

@@ -1,5 +1,5 @@
 // Saves one pattern after the other, until it is killed: node save-forever.mjs <path> <size>
-import { fileStore } from "../../../../dist/checkpoint/stores/file.js";
+import { fileStore } from "../../../../dist/default/checkpoint-file.js";
 
 const [path, size] = process.argv.slice(2);
 const store = fileStore(path);

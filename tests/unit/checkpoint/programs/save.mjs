@@ -29,7 +29,7 @@ counted(FileHandle, "writeFile", function (write, [bytes]) {
 for (const name of ["sync", "close"]) counted(FileHandle, name);
 syncBuiltinESMExports();
 
-const { fileStore } = await import("../../../../dist/checkpoint/stores/file.js");
+const { fileStore } = await import("../../../../dist/default/checkpoint-file.js");
 // Root may write anywhere.
 if (process.env.AS_NOBODY && process.getuid() === 0) process.setuid(65534);
 try {

@@ -197,7 +197,7 @@ console.log(JSON.stringify(files.map((bytes) => Buffer.from(bytes).toString("bas
 
 
 def written():
-    module = (HERE / "../../../../dist/checkpoint/index.js").resolve().as_uri()
+    module = (HERE / "../../../../dist/default/checkpoint.js").resolve().as_uri()
     output = subprocess.run(["node", "--input-type=module"], input=WRITE % module, capture_output=True, text=True, check=True)
     for text in json.loads(output.stdout):
         yield {"file": text, **judge(base64.b64decode(text))}

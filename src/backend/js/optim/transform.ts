@@ -1,15 +1,18 @@
-// Twin of assembly/optim/condition.ts. Stores to a Float32Array round, so only what is inside them needs Math.fround.
+// Twin of assembly/optim/transform.ts. Stores to a Float32Array round, so only what is inside them needs Math.fround.
 
-import type { CoreKernels } from "../../families/core.js";
 import {
-  GROUP,
+  GROUP_CLIP_NORM,
+  GROUP_CLIP_VALUE,
+  GROUP_DECOUPLED_DECAY,
+  GROUP_LEARNING_RATE,
+  GROUP_MODE,
+  GROUP_WEIGHT_DECAY,
   MODE_CLAMP_LAST,
   MODE_CLIP_GLOBAL_NORM,
   MODE_CLIP_KERAS,
   MODE_CLIP_NORM,
   MODE_CLIP_OPTAX,
   MODE_CLIP_PADDLE,
-  MODE_CONDITION,
   MODE_COUPLED_DECAY,
   MODE_DECAY_FACTOR,
   MODE_DECAY_TWICE,
@@ -19,6 +22,7 @@ import {
   MODE_RESCALE,
   MODE_RESCALE_DIVIDE,
   MODE_RESCALE_TWICE,
+  MODE_TRANSFORM,
   SEGMENT_AVERAGE,
   SEGMENT_BYTES,
   SEGMENT_COUNT,
@@ -27,7 +31,9 @@ import {
   SEGMENT_GRAD_SCALE_2,
   SEGMENT_GROUP,
   SEGMENT_PARAM,
-} from "../../segments.js";
+} from "../../../abi/step-table.js";
+import type { CoreKernels } from "../../families/core.js";
+import type { StepKernel } from "../../family.js";
 import type { Views } from "../views.js";
 import { averageParameters } from "./average.js";
 
@@ -62,7 +68,8 @@ function blockSumOfSquares(f32: Float32Array, x: number, count: number): number 
   return sum;
 }
 
-function sumOfSquares(f32: Float32Array, x: number, count: number): number {
+/** Σ x² in float64, in an order that depends on `count` alone. */
+export function sumOfSquares(f32: Float32Array, x: number, count: number): number {
   let sum = 0;
   for (; count > BLOCK; count -= BLOCK) {
     sum += blockSumOfSquares(f32, x, BLOCK);
@@ -71,11 +78,11 @@ function sumOfSquares(f32: Float32Array, x: number, count: number): number {
   return sum + blockSumOfSquares(f32, x, count);
 }
 
-/** Multiplies a row's scale with what brings a gradient with this sum of squares down to the group's clipNorm. */
-function clip(f32: Float32Array, row: number, group: number, mode: number, sumOfSquares: number): void {
-  const bound = f32[group + GROUP.clipNorm]!;
-  const scale = row + SEGMENT_GRAD_SCALE;
-  const scale2 = row + SEGMENT_GRAD_SCALE_2;
+/** Multiplies a segment's scale with what brings a gradient with this sum of squares down to the group's clipNorm. */
+function clip(f32: Float32Array, segment: number, group: number, mode: number, sumOfSquares: number): void {
+  const bound = f32[group + GROUP_CLIP_NORM]!;
+  const scale = segment + SEGMENT_GRAD_SCALE;
+  const scale2 = segment + SEGMENT_GRAD_SCALE_2;
   if (!(mode & (MODE_CLIP_KERAS | MODE_CLIP_OPTAX | MODE_CLIP_PADDLE))) {
     const norm = Math.sqrt(sumOfSquares);
     f32[scale]! *= norm <= bound ? 1 : f(bound / norm);
@@ -108,24 +115,24 @@ function measure(views: Views, segments: number, segmentCount: number, checkFini
   const { f32, i32 } = views;
   const end = segments + segmentCount * ROW;
   let total = 0;
-  for (let row = segments; row < end; row += ROW) {
-    const gradPtr = i32[row + SEGMENT_GRAD]!;
+  for (let segment = segments; segment < end; segment += ROW) {
+    const gradPtr = i32[segment + SEGMENT_GRAD]!;
     if (gradPtr === 0) continue;
-    const group = i32[row + SEGMENT_GROUP]! >>> 2;
-    const mode = i32[group + GROUP.mode]!;
-    f32[row + SEGMENT_GRAD_SCALE] = mode & MODE_MAXIMIZE ? -1 : 1;
+    const group = i32[segment + SEGMENT_GROUP]! >>> 2;
+    const mode = i32[group + GROUP_MODE]!;
+    f32[segment + SEGMENT_GRAD_SCALE] = mode & MODE_MAXIMIZE ? -1 : 1;
     if (checkFinite !== 0 || mode & MODE_MEASURE) {
-      const sum = sumOfSquares(f32, gradPtr >>> 2, i32[row + SEGMENT_COUNT]!);
-      if (checkFinite !== 0 && !(sum < Number.POSITIVE_INFINITY)) return 1 + (row - segments) / ROW;
-      if (mode & MODE_CLIP_NORM) clip(f32, row, group, mode, sum);
+      const sum = sumOfSquares(f32, gradPtr >>> 2, i32[segment + SEGMENT_COUNT]!);
+      if (checkFinite !== 0 && !(sum < Number.POSITIVE_INFINITY)) return 1 + (segment - segments) / ROW;
+      if (mode & MODE_CLIP_NORM) clip(f32, segment, group, mode, sum);
       total += sum;
     }
   }
-  for (let row = segments; row < end; row += ROW) {
-    if (i32[row + SEGMENT_GRAD] === 0) continue;
-    const group = i32[row + SEGMENT_GROUP]! >>> 2;
-    const mode = i32[group + GROUP.mode]!;
-    if (mode & MODE_CLIP_GLOBAL_NORM) clip(f32, row, group, mode, total);
+  for (let segment = segments; segment < end; segment += ROW) {
+    if (i32[segment + SEGMENT_GRAD] === 0) continue;
+    const group = i32[segment + SEGMENT_GROUP]! >>> 2;
+    const mode = i32[group + GROUP_MODE]!;
+    if (mode & MODE_CLIP_GLOBAL_NORM) clip(f32, segment, group, mode, total);
   }
   return 0;
 }
@@ -134,13 +141,13 @@ function measure(views: Views, segments: number, segmentCount: number, checkFini
 export const CHUNK = 256;
 
 /**
- * What an optimizer does with `count` ≤ CHUNK elements from `start` on: `g` holds their gradient, conditioned, from
- * index `at` on; `row` and `group` are the word indices of their row and its group.
+ * What an optimizer does with `count` ≤ CHUNK elements from `start` on: `g` holds their gradient, transformed, from
+ * index `at` on; `segment` and `group` are the word indices of their segment and its group.
  */
 export type Update = (
   f32: Float32Array,
   i32: Int32Array,
-  row: number,
+  segment: number,
   group: number,
   start: number,
   count: number,
@@ -154,58 +161,89 @@ export function indexOf(i32: Int32Array, field: number, start: number): number {
 }
 
 /** What every optimizer's kernel does: measures the gradients, then conditions and updates them chunk by chunk. */
-export function walker(views: Views, update: Update): CoreKernels["rmsprop_f32"] {
+export function walker(views: Views, update: Update): StepKernel {
   const g = new Float32Array(CHUNK);
   return (segmentsPtr, segmentCount, checkFinite) => {
     const segments = segmentsPtr >>> 2;
     const refused = measure(views, segments, segmentCount, checkFinite);
     if (refused !== 0) return refused;
     const { f32, i32 } = views;
-    for (let row = segments; row < segments + segmentCount * ROW; row += ROW) {
-      if (i32[row + SEGMENT_GRAD] === 0) continue;
-      const group = i32[row + SEGMENT_GROUP]! >>> 2;
-      const conditioned = (i32[group + GROUP.mode]! & MODE_CONDITION) !== 0;
-      const size = i32[row + SEGMENT_COUNT]!;
+    for (let segment = segments; segment < segments + segmentCount * ROW; segment += ROW) {
+      if (i32[segment + SEGMENT_GRAD] === 0) continue;
+      const group = i32[segment + SEGMENT_GROUP]! >>> 2;
+      const transformed = (i32[group + GROUP_MODE]! & MODE_TRANSFORM) !== 0;
+      const size = i32[segment + SEGMENT_COUNT]!;
       for (let start = 0; start < size; start += CHUNK) {
         const count = Math.min(CHUNK, size - start);
-        if (conditioned) {
-          condition(f32, i32, row, group, start, count, g);
-          update(f32, i32, row, group, start, count, g, 0);
-        } else update(f32, i32, row, group, start, count, f32, indexOf(i32, row + SEGMENT_GRAD, start));
+        if (transformed) {
+          transform(f32, i32, segment, group, start, count, g);
+          update(f32, i32, segment, group, start, count, g, 0);
+        } else update(f32, i32, segment, group, start, count, f32, indexOf(i32, segment + SEGMENT_GRAD, start));
       }
-      if (i32[row + SEGMENT_AVERAGE] !== 0) averageParameters(f32, i32, row);
+      if (i32[segment + SEGMENT_AVERAGE] !== 0) averageParameters(f32, i32, segment);
     }
     return 0;
   };
 }
 
+/** What a kernel that works on whole parameters does with one: `scratch` is the index of the thread's scratch. */
+export type WholeUpdate = (f32: Float32Array, i32: Int32Array, segment: number, group: number, scratch: number) => void;
+
+/** The same as `walker` for kernels that work on whole parameters, with scratch. */
+export function scratchWalker(views: Views, update: WholeUpdate): StepKernel {
+  return (segmentsPtr, segmentCount, checkFinite, scratchPtr = 0) => {
+    const segments = segmentsPtr >>> 2;
+    const refused = measure(views, segments, segmentCount, checkFinite);
+    if (refused !== 0) return refused;
+    const { f32, i32 } = views;
+    for (let segment = segments; segment < segments + segmentCount * ROW; segment += ROW) {
+      if (i32[segment + SEGMENT_GRAD] === 0 || i32[segment + SEGMENT_COUNT] === 0) continue;
+      update(f32, i32, segment, i32[segment + SEGMENT_GROUP]! >>> 2, scratchPtr >>> 2);
+      if (i32[segment + SEGMENT_AVERAGE] !== 0) averageParameters(f32, i32, segment);
+    }
+    return 0;
+  };
+}
+
+/** All of a segment's gradient as the formula sees it, from index `to` on; decays the parameters where that is decoupled. */
+export function transformAll(f32: Float32Array, i32: Int32Array, segment: number, group: number, to: number): void {
+  const count = i32[segment + SEGMENT_COUNT]!;
+  transform(f32, i32, segment, group, 0, count, f32.subarray(to, to + count));
+}
+
+/** from + weight·(to − from), as PyTorch has it: from the nearer end. */
+export function lerpNear(from: number, to: number, weight: number): number {
+  if (weight < 0.5) return f(from + f(weight * f(to - from)));
+  return f(to + f(f(1 - weight) * f(from - to)));
+}
+
 /** Fills `g` with the gradient that the formula sees, and decays the parameters where that is decoupled. */
-function condition(
+function transform(
   f32: Float32Array,
   i32: Int32Array,
-  row: number,
+  segment: number,
   group: number,
   start: number,
   count: number,
   g: Float32Array,
 ): void {
-  const mode = i32[group + GROUP.mode]!;
-  const params = indexOf(i32, row + SEGMENT_PARAM, start);
-  const grads = indexOf(i32, row + SEGMENT_GRAD, start);
-  const bound = f32[group + GROUP.clipValue]!;
-  const weightDecay = f32[group + GROUP.weightDecay]!;
+  const mode = i32[group + GROUP_MODE]!;
+  const params = indexOf(i32, segment + SEGMENT_PARAM, start);
+  const grads = indexOf(i32, segment + SEGMENT_GRAD, start);
+  const bound = f32[group + GROUP_CLIP_VALUE]!;
+  const weightDecay = f32[group + GROUP_WEIGHT_DECAY]!;
   if (mode & MODE_RESCALE) {
-    const scale = f32[row + SEGMENT_GRAD_SCALE]!;
+    const scale = f32[segment + SEGMENT_GRAD_SCALE]!;
     for (let i = 0; i < count; i++) g[i] = clamp(f32[grads + i]!, bound) * scale;
-    const scale2 = f32[row + SEGMENT_GRAD_SCALE_2]!;
+    const scale2 = f32[segment + SEGMENT_GRAD_SCALE_2]!;
     if (mode & MODE_RESCALE_DIVIDE) for (let i = 0; i < count; i++) g[i]! /= scale2;
     if (mode & MODE_RESCALE_TWICE) for (let i = 0; i < count; i++) g[i]! *= scale2;
   } else for (let i = 0; i < count; i++) g[i] = f32[grads + i]!;
   if (mode & MODE_COUPLED_DECAY) for (let i = 0; i < count; i++) g[i]! += f(weightDecay * f32[params + i]!);
   if (mode & MODE_CLAMP_LAST) for (let i = 0; i < count; i++) g[i] = clamp(g[i]!, bound);
   if (mode & MODE_DECOUPLED_DECAY) {
-    const decoupledDecay = f32[group + GROUP.decoupledDecay]!;
-    const learningRate = f32[group + GROUP.learningRate]!;
+    const decoupledDecay = f32[group + GROUP_DECOUPLED_DECAY]!;
+    const learningRate = f32[group + GROUP_LEARNING_RATE]!;
     if (mode & MODE_DECAY_FACTOR) for (let i = 0; i < count; i++) f32[params + i]! *= decoupledDecay;
     else if (mode & MODE_DECAY_TWICE) {
       for (let i = 0; i < count; i++) f32[params + i]! -= f(f(f32[params + i]! * weightDecay) * learningRate);

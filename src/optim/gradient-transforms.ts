@@ -1,4 +1,7 @@
 import {
+  GROUP_CLIP_NORM,
+  GROUP_CLIP_VALUE,
+  GROUP_WEIGHT_DECAY,
   MODE_CLIP_GLOBAL_NORM,
   MODE_CLIP_NORM,
   MODE_COUPLED_DECAY,
@@ -6,13 +9,13 @@ import {
   MODE_MAXIMIZE,
   MODE_MEASURE,
   MODE_RESCALE,
-} from "../backend/segments.js";
+} from "../abi/step-table.js";
 import { checkBoolean, checkFinite, unexpected } from "../checks.js";
 import { OptionError } from "../errors.js";
-import type { GroupScalars } from "./segments.js";
+import type { Scalars } from "./update-rule.js";
 
 /** What may be done with gradients and parameters before an optimizer's own formula; common to all of them. */
-export interface ConditioningOptions {
+export interface GradientTransformOptions {
   /** λ ≥ 0. Coupled (default): g ← g + λ·θ. Default 0. */
   weightDecay?: number;
   /** Decay beside the gradient: θ ← θ − lr·λ·θ, before the update. Default false. */
@@ -27,25 +30,28 @@ export interface ConditioningOptions {
   maximize?: boolean;
 }
 
-export const CONDITIONING_KEYS = [
+export const TRANSFORM_KEYS = [
   "weightDecay",
   "decoupledWeightDecay",
   "clipValue",
   "clipNorm",
   "globalClipNorm",
   "maximize",
-] as const satisfies readonly (keyof ConditioningOptions)[];
+] as const satisfies readonly (keyof GradientTransformOptions)[];
 
 const CLIPS = ["clipValue", "clipNorm", "globalClipNorm"] as const;
 
 /** What the kernels need to know of these options. */
-export interface Conditioning {
+export interface GradientTransforms {
   readonly mode: number;
-  readonly scalars: GroupScalars;
+  readonly scalars: Scalars;
 }
 
 /** Checks the options of one group, called in messages what `name` says, and turns them into mode bits and scalars. */
-export function resolveConditioning(options: ConditioningOptions, name: (key: string) => string): Conditioning {
+export function resolveTransforms(
+  options: GradientTransformOptions,
+  name: (key: string) => string,
+): GradientTransforms {
   const { weightDecay = 0, decoupledWeightDecay = false, maximize = false } = options;
   checkFinite(name("weightDecay"), weightDecay, 0);
   checkBoolean(name("decoupledWeightDecay"), decoupledWeightDecay);
@@ -67,11 +73,11 @@ export function resolveConditioning(options: ConditioningOptions, name: (key: st
   if (bound === "globalClipNorm") mode |= MODE_MEASURE | MODE_CLIP_GLOBAL_NORM;
   return {
     mode,
-    scalars: {
-      weightDecay,
-      clipValue: options.clipValue ?? Number.POSITIVE_INFINITY,
-      clipNorm: options.clipNorm ?? options.globalClipNorm ?? Number.POSITIVE_INFINITY,
-    },
+    scalars: [
+      [GROUP_WEIGHT_DECAY, weightDecay],
+      [GROUP_CLIP_VALUE, options.clipValue ?? Number.POSITIVE_INFINITY],
+      [GROUP_CLIP_NORM, options.clipNorm ?? options.globalClipNorm ?? Number.POSITIVE_INFINITY],
+    ],
   };
 }
 

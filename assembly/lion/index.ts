@@ -1,0 +1,3 @@
+// The ABI of the lion binary.
+
+export { lion_f32 } from "../optim/lion";

@@ -1,0 +1,3 @@
+// The ABI of the nadam binary.
+
+export { nadam_f32 } from "../optim/nadam";

@@ -1,0 +1,125 @@
+// What a contestant uses of Lanewise, so that other builds of the package can be measured by the same code.
+import { availableParallelism } from "node:os";
+import type { Core, CoreOptions, Tensor } from "lanewise";
+import { sharesMemory } from "./compare.js";
+import { type Contestant, type Method, STEP, storedShapes, TRAINING } from "./contestant.js";
+
+/** The name of the core that the others are held against. */
+export const BASELINE = "simd";
+/** The name of the JavaScript core. */
+export const FALLBACK = "js";
+
+const THREADS = Math.min(4, Math.max(2, availableParallelism()));
+
+/** Cores to measure; `runs` says whether one got what it asked for. The last one sets flags of V8. */
+export const CORES: readonly { name: string; options: CoreOptions; runs: (core: Core) => boolean }[] = [
+  { name: BASELINE, options: {}, runs: ({ variant }) => variant === "simd" },
+  { name: "relaxed", options: { arithmetic: "relaxed" }, runs: ({ variant }) => variant.startsWith("relaxed") },
+  { name: `${THREADS} threads`, options: { threads: THREADS }, runs: sharesMemory },
+  { name: FALLBACK, options: { backend: "js" }, runs: ({ backend }) => backend === "js" },
+  { name: "wide", options: { wide: true }, runs: ({ features }) => features.wide },
+];
+
+/** A build of Lanewise: the names of `lanewise` and `lanewise/nn` together. */
+export type Library = Pick<
+  typeof import("lanewise"),
+  "AdaGrad" | "Adam" | "AdamW" | "RMSProp" | "SGD" | "createCore" | "matmul"
+> &
+  Pick<typeof import("lanewise/nn"), "Sequential" | "Trainer" | "dense" | "meanSquaredError" | "relu" | "tanh">;
+
+/** The work of every bench on a core of `library`; `exact` and `slow` as in Contestant. */
+export function contestantOf(
+  library: Library,
+  name: string,
+  core: Core,
+  { exact = true, slow = false }: { exact?: boolean; slow?: boolean } = {},
+): Contestant {
+  return {
+    name,
+    exact,
+    slow,
+    product(product, operands) {
+      const { m, n, batch, transposeA, transposeB, fused } = product;
+      const shapes = storedShapes(product);
+      const a = core.tensor(shapes.a, operands.a);
+      const b = core.tensor(shapes.b, operands.b);
+      const bias = core.tensor([n], operands.bias);
+      const out = core.tensor(batch === 1 ? [m, n] : [batch, m, n]);
+      const options = { out, transposeA, transposeB, ...(fused && { bias, activation: "relu" as const }) };
+      const { matmul } = library;
+      return {
+        run: () => {
+          matmul(a, b, options);
+        },
+        read: () => out.data.slice(),
+        dispose: disposing(a, b, bias, out),
+      };
+    },
+    step(method, parameters, gradients) {
+      const p = core.tensor([parameters.length], parameters);
+      const g = core.tensor([gradients.length], gradients);
+      const optimizer = optimizerOf(library, method, core, p);
+      return {
+        run: () => optimizer.step(g),
+        read: () => p.data.slice(),
+        dispose: disposing(optimizer, p, g),
+      };
+    },
+    network({ widths, activation, batch }, data) {
+      const { dense, meanSquaredError, RMSProp, relu, Sequential, Trainer, tanh } = library;
+      const between = activation === "tanh" ? tanh : relu;
+      const layers = widths.slice(1).flatMap((width, i) => [...(i ? [between()] : []), dense(widths[i]!, width)]);
+      const model = new Sequential(core, layers);
+      data.layers.forEach(({ weight, bias }, i) => {
+        model.parameters[`${2 * i}.weight`]!.set(weight);
+        model.parameters[`${2 * i}.bias`]!.set(bias);
+      });
+      const trainer = new Trainer(model, {
+        loss: meanSquaredError(),
+        optimizer: (named) => new RMSProp(core, named, TRAINING),
+      });
+      const x = core.tensor([batch, widths[0]!], data.x);
+      const y = core.tensor([batch, widths.at(-1)!], data.y);
+      let loss = Number.NaN;
+      return {
+        run: () => {
+          loss = trainer.step(x, y);
+        },
+        read: () => Float32Array.of(loss),
+        dispose: disposing(trainer, model, x, y),
+      };
+    },
+  };
+}
+
+function optimizerOf(
+  { AdaGrad, Adam, AdamW, RMSProp, SGD }: Library,
+  { rule, centered = false, momentum: hasMomentum = false }: Method,
+  core: Core,
+  p: Tensor,
+) {
+  const { learningRate, decay, eps, centeredEps } = STEP;
+  const momentum = hasMomentum ? { momentum: STEP.momentum } : {};
+  switch (rule) {
+    case "adagrad":
+      return new AdaGrad(core, p, { learningRate, eps });
+    case "adam":
+      return new Adam(core, p, { learningRate, eps });
+    case "adamw":
+      return new AdamW(core, p, { learningRate, eps });
+    case "amsgrad":
+      return new Adam(core, p, { learningRate, eps, amsgrad: true });
+    case "sgd":
+      return new SGD(core, p, { learningRate, ...momentum });
+    default: {
+      const options = { dialect: rule, learningRate, decay, centered, ...momentum };
+      return new RMSProp(core, p, { ...options, eps: centered ? centeredEps : eps });
+    }
+  }
+}
+
+function disposing(...things: { dispose(): void }[]): () => void {
+  return () => {
+    for (const thing of things) thing.dispose();
+  };
+}

@@ -1,0 +1,47 @@
+import { checkChoice, checkFinite, checkInteger, checkKeys, checkNumber } from "../../checks.js";
+import type { Schedule } from "../options.js";
+import { cosine, line } from "./curves.js";
+
+/** Options of `oneCycle`. */
+export interface OneCycleOptions {
+  /** Part of the cycle that rises, 0 to 1. Default 0.3. */
+  pctStart?: number;
+  /** The first value is peak/divFactor; > 0. Default 25. */
+  divFactor?: number;
+  /** The last value is the first/finalDivFactor; > 0. Default 1e4. */
+  finalDivFactor?: number;
+  /** Along half cosines (default) or straight lines. */
+  anneal?: "cosine" | "linear";
+}
+
+/**
+ * One cycle: up from peak/divFactor to the peak at iteration pctStart·steps − 1, down to
+ * peak/(divFactor·finalDivFactor) at iteration steps − 1; it then stays there.
+ *
+ * @param peak finite, >= 0
+ * @param steps an integer >= 1
+ * @param options see `OneCycleOptions`; PyTorch's defaults
+ * @throws OptionError
+ * @example
+ * const schedule = oneCycle(0.1, 1000);
+ * @see Smith and Topin, Super-Convergence (2018); PyTorch's OneCycleLR
+ */
+export function oneCycle(peak: number, steps: number, options: OneCycleOptions = {}): Schedule {
+  checkFinite("peak", peak, 0);
+  checkInteger("steps", steps, 1);
+  checkKeys("options", options, ["pctStart", "divFactor", "finalDivFactor", "anneal"]);
+  const { pctStart = 0.3, divFactor = 25, finalDivFactor = 1e4, anneal = "cosine" } = options;
+  checkNumber("pctStart", pctStart, 0, 1);
+  checkNumber("divFactor", divFactor, Number.MIN_VALUE, Number.MAX_VALUE);
+  checkNumber("finalDivFactor", finalDivFactor, Number.MIN_VALUE, Number.MAX_VALUE);
+  checkChoice("anneal", anneal, ["cosine", "linear"]);
+  const first = peak / divFactor;
+  const last = first / finalDivFactor;
+  const top = pctStart * steps - 1;
+  const end = steps - 1;
+  const along = anneal === "cosine" ? cosine : line;
+  return (iteration) => {
+    if (iteration < top) return along(first, peak, iteration / top);
+    return iteration > top ? along(peak, last, (iteration - top) / (end - top)) : peak;
+  };
+}
