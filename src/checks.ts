@@ -101,7 +101,8 @@ export function checkNumber(name: string, value: unknown, low: number, high: num
 
 /** Throws OptionError unless `value` is a number in [low, ∞) that is finite in float32 too. */
 export function checkFinite(name: string, value: unknown, low: number): void {
-  checkRange(name, value, Number.isFinite(Math.fround(value as number)), "a finite number", low);
+  const isFinite = typeof value === "number" && Number.isFinite(Math.fround(value));
+  checkRange(name, value, isFinite, "a finite number", low);
 }
 
 /** Throws OptionError unless `value` is an integer in [low, high]. */

@@ -110,17 +110,24 @@ function descend(
     if (typeof value !== "number") throw new OptionError(`f returned ${describe(value)}, expected a number`);
     const step = { iteration, point, value };
     trace.push(step);
-    // Written once f has taken it: before that nothing has changed.
-    if (iteration === 0) current().set(start);
     const stopped = iteration > 0 && onStep?.(step) === false;
-    if (stopped || iteration === iterations) return { point, value, trace };
+    if (stopped || iteration === iterations) {
+      if (iteration === 0) current().set(start);
+      return { point, value, trace };
+    }
     const slope: unknown = gradient(Float64Array.from(point));
     if (!isNumericArray(slope))
       throw new OptionError(`gradient returned ${describe(slope)}, expected an array of numbers`);
     if (slope.length !== point.length) {
       throw new ShapeError(`gradient returned ${slope.length} numbers, expected ${point.length}`);
     }
-    optimizer.step(optimizer.structured(Float32Array.from(slope)));
+    const numbers = Float32Array.from(slope, (partial: unknown, i) => {
+      if (typeof partial === "number") return partial;
+      throw unexpected(`gradient(x)[${i}]`, partial, "a number");
+    });
+    // Written once f and gradient have taken it: before that nothing has changed.
+    if (iteration === 0) current().set(start);
+    optimizer.step(optimizer.structured(numbers));
   }
 }
 
