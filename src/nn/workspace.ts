@@ -3,6 +3,7 @@ import { Tensor } from "../tensor.js";
 import { type Batch, viewAddress } from "./data.js";
 import type { Model } from "./model.js";
 import { type ModelPlan, type PlanOptions, planModel } from "./model-plan.js";
+import type { Plan } from "./plan.js";
 
 /** Plans that are kept. An epoch needs two: for its batches, and for the rows that are left. */
 const PLANS_KEPT = 32;
@@ -44,8 +45,7 @@ export class Workspace {
       const { hasGradients } = this.#model;
       const made = planModel(this.#model, rows, this.#options(kind));
       try {
-        this.#reserve(rows, made.plan.bytes);
-        this.#core.scratch(made.plan.scratchBytes);
+        this.#reserve(rows, made.plan);
       } catch (error) {
         made.plan.dispose();
         if (!hasGradients) this.#model.dropGradients();
@@ -102,7 +102,7 @@ export class Workspace {
   }
 
   /** Makes room for a plan; all of it or nothing. */
-  #reserve(rows: number, bytes: number): void {
+  #reserve(rows: number, { bytes, scratchBytes }: Plan): void {
     const made: Tensor[] = [];
     const take = (elements: number): Tensor => {
       const tensor = this.#core.reserve([elements]);
@@ -121,6 +121,7 @@ export class Workspace {
         targets = this.#targetSizes.map((size) => take(rows * size));
         weights = take(rows);
       }
+      this.#core.scratch(scratchBytes); // last: what it has grown to is not given back
     } catch (error) {
       for (const tensor of made) tensor.dispose();
       throw error;

@@ -125,9 +125,20 @@ function descend(
       if (typeof partial === "number") return partial;
       throw unexpected(`gradient(x)[${i}]`, partial, "a number");
     });
-    // Written once f and gradient have taken it: before that nothing has changed.
-    if (iteration === 0) current().set(start);
-    optimizer.step(optimizer.structured(numbers));
+    if (iteration > 0) optimizer.step(optimizer.structured(numbers));
+    else beginAt(start, current, () => optimizer.step(optimizer.structured(numbers)));
+  }
+}
+
+/** The first step, from x0: if it fails, the parameter is what it was. */
+function beginAt(start: Float32Array, current: () => Float32Array, step: () => void): void {
+  const before = current().slice();
+  current().set(start);
+  try {
+    step();
+  } catch (error) {
+    current().set(before);
+    throw error;
   }
 }
 
