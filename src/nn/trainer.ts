@@ -19,7 +19,7 @@ import { Fit } from "./fit.js";
 import type { FitOptions } from "./fit-options.js";
 import type { Gradients } from "./gradients.js";
 import type { Loss } from "./losses/loss.js";
-import { type Metric, metricOf } from "./metrics.js";
+import { type Metric, metricsOf } from "./metrics.js";
 import { Model } from "./model.js";
 import type { ModelPlan, PlanOptions } from "./model-plan.js";
 import { type MetricValues, Recorder } from "./recorder.js";
@@ -230,10 +230,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
     const { metrics = [] } = options;
     const batch = newBatch();
     this.#readBatch("", x, y, options.sampleWeights, batch);
-    return this.#evaluate(
-      batch,
-      metrics.map((metric, i) => metricOf(`metrics[${i}]`, metric)),
-    );
+    return this.#evaluate(batch, metricsOf(metrics));
   }
 
   /** Evaluates data that was checked before; its tensors may have been disposed of since. @internal */

@@ -1,4 +1,4 @@
-import { checkInteger, checkKeys, describe, isNumericArray, unexpected } from "../checks.js";
+import { checkInteger, checkKeys, checkNumericArray, describe, isNumericArray, unexpected } from "../checks.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { Optimizer } from "./optimizer.js";
@@ -66,7 +66,7 @@ export function minimize(
   checkFunction("gradient", gradient);
   if (onStep !== undefined) checkFunction("onStep", onStep);
   checkInteger("iterations", iterations, 0);
-  if (!isNumericArray(x0)) throw unexpected("x0", x0, "an array of numbers");
+  checkNumericArray("x0", x0, "an array of numbers");
   const start = Float32Array.from(x0, (x, i) => {
     if (typeof x === "number") return x;
     throw unexpected(`x0[${i}]`, x, "a number");
