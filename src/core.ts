@@ -179,6 +179,7 @@ export class Core {
   /** A tensor that belongs to an object, which disposes of it: no scope frees it. @internal */
   reserve(shape: Shape, source?: TensorSource): Tensor {
     this.assertLive();
+    if (Array.isArray(shape)) shape = [...shape]; // read once: it may have getters
     const size = sizeOf(shape);
     const values = source === undefined ? undefined : withoutViews(this, source);
     const tensor = new Tensor(this, shape, this.allocate(size * 4));

@@ -196,10 +196,11 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
    */
   backward(x: Batch | readonly Batch[], y: Batch | readonly Batch[], options: BackwardOptions = NO_OPTIONS): number {
     checkKeys("options", options, BACKWARD_KEYS);
-    checkFinite("scale", options.scale ?? 0, Number.NEGATIVE_INFINITY);
-    checkBoolean("accumulate", options.accumulate ?? false);
-    checkInteger("seed", options.seed ?? 0, -(2 ** 31), 2 ** 31 - 1);
-    return this.#backward(x, y, options);
+    const { sampleWeights, scale = 1, accumulate = false, seed = this.#stepSeed } = options;
+    checkFinite("scale", scale, Number.NEGATIVE_INFINITY);
+    checkBoolean("accumulate", accumulate);
+    checkInteger("seed", seed, -(2 ** 31), 2 ** 31 - 1);
+    return this.#backward(x, y, { ...(sampleWeights && { sampleWeights }), scale, accumulate, seed });
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Core } from "../core.js";
+import { OptionError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { type Batch, viewAddress } from "./data.js";
 import type { Model } from "./model.js";
@@ -143,6 +144,10 @@ function addressOf(core: Core, source: Batch, into: Tensor, first: number, rows:
   const address = viewAddress(core, source);
   if (address !== undefined) return address + start * 4;
   const length = rows * width;
+  if (source.length < start + length) {
+    const expected = `at least ${start + length}, as when it was checked`;
+    throw new OptionError(`an array of the batch has ${source.length} elements, expected ${expected}`);
+  }
   if (start === 0 && length === source.length) into.data.set(source);
   else if (ArrayBuffer.isView(source)) {
     into.data.set((source as unknown as Float32Array).subarray(start, start + length));
