@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 const root = new URL("../../", import.meta.url);
 const read = (page: string) => readFileSync(new URL(page, root), "utf8");
 
-/** Snippets that need TensorFlow.js, a browser or a Worker; tests/tfjs and tests/runtimes/stores.test.mjs run them. */
+/** Snippets that need TensorFlow.js, or a browser or Worker (tests/runtimes/stores.test.mjs runs those). */
 const ELSEWHERE = /@tensorflow\/tfjs|indexedDBStore|durableObjectStore/;
 
 /** Pages whose programs tests/runtimes/examples.test.mjs runs in their runtimes, or tests/package/tools.test.mjs. */
