@@ -16,6 +16,7 @@ const ENTRIES = {
   checkpoint: "src/checkpoint/index.ts",
   "checkpoint-file": "src/checkpoint/stores/file.ts",
   tfjs: "src/tfjs/index.ts",
+  distributed: "src/distributed/index.ts",
 };
 
 /** The folders of dist, by condition. `suffix`: there the runtime compiles what is imported as `….wasm` and this. */
