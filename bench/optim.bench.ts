@@ -20,7 +20,7 @@ const CENTERED = { centered: true };
 const MOMENTUM = { momentum: true };
 const BOTH = { ...CENTERED, ...MOMENTUM };
 
-/** Each dialect's forms. Left out: those without momentum where there is a buffer all the same, and other forms' twins. */
+/** Each dialect's forms. Left out: those without momentum where there is a buffer all the same, and duplicates of other forms. */
 const FORMS: readonly (readonly [rule: Method["rule"], ...forms: Omit<Method, "rule">[]])[] = [
   ["lanewise", PLAIN, MOMENTUM, CENTERED, BOTH], // Keras 3's too
   ["pytorch", PLAIN, MOMENTUM, CENTERED, BOTH],

@@ -20,7 +20,7 @@ const library = {
   },
 };
 
-// The twin's: every backend must have these bits.
+// JavaScript's: every backend must have these bits.
 const js = await import("../dist/default/js.js");
 const { digest } = await program(js, await import("../dist/default/nn.js"), { backend: "js" });
 

@@ -5,7 +5,7 @@ import type { LinearMemory } from "./backend.js";
 /** Blocks start on a cache line, which is also the widest vector. */
 const ALIGNMENT = 64;
 
-/** Hands out blocks of linear memory and keeps account of them: the arena, or somebody else's heap. */
+/** Hands out blocks of linear memory and keeps account of them: the arena, or another library's heap. */
 export abstract class Allocator {
   readonly #sizes = new Map<number, number>();
 

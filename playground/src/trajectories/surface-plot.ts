@@ -20,7 +20,7 @@ export interface SurfacePlot {
 const CELL = 4;
 const LEVELS = 16;
 
-/** Two corners, so that the axes have something to span; nothing of it is seen. */
+/** Two opposite points, so that the axes have a range to span; they are invisible. */
 const FRAME = { name: "frame", color: "--invisible" };
 
 /** Contours and paths; `onPick` is told where the user points. */

@@ -18,7 +18,7 @@ export function wholeLines(bytes: number): number {
  * A kernel whose calls are cut along one argument and computed on all threads.
  *
  * @param one the kernel on the caller's thread
- * @param run computes so many rows of the queue; false if workers were given up
+ * @param run computes this number of rows of the queue; false if workers were given up
  */
 export function sharedCall(pool: Pool, name: string, cut: Cut, one: Kernel, run: (chunks: number) => boolean): Kernel {
   const { rows } = pool.queue;
