@@ -62,7 +62,7 @@ it("knows its pages", () => {
 
 it("the README has at most 1,500 words", () => expect(read("README.md").split(/\s+/).length).toBeLessThanOrEqual(1500));
 
-describe.each(["README.md", ...pages.map((name) => `docs/guide/${name}.md`)])("%s", (page) => {
+describe.each(["README.md", "docs/index.md", ...pages.map((name) => `docs/guide/${name}.md`)])("%s", (page) => {
   const programs = programsOf(read(page));
 
   it("has programs", () => expect(programs.length).toBeGreaterThan(0));
