@@ -48,19 +48,26 @@ for (const name of documents) {
 function prepare(name) {
   const isHome = name === "docs/index.md";
   const text = readFileSync(join(root, name), "utf8");
-  return text.replace(/(!?)\[([^\]]*)\]\((?!https?:|#)([^)\s#]+)(#[^)\s]*)?\)/g, (link, image, label, path, hash = "") => {
-    const target = normalize(join(dirname(name), path)).replace(/\/$/, "");
-    if (documents.includes(target)) return isHome ? `${image}[${label}](./${target}${hash})` : link;
-    if (!existsSync(join(root, target))) throw new Error(`${name}: ${path} does not exist`);
-    if (target === "README.md") return `[${label}](${relative(dirname(name), "index.md")})`;
-    return SOURCE_URL === "" ? label : `[${label}](${SOURCE_URL}${target}${hash})`;
-  });
+  return text.replace(
+    /(!?)\[([^\]]*)\]\((?!https?:|#)([^)\s#]+)(#[^)\s]*)?\)/g,
+    (link, image, label, path, hash = "") => {
+      const target = normalize(join(dirname(name), path)).replace(/\/$/, "");
+      if (documents.includes(target)) return isHome ? `${image}[${label}](./${target}${hash})` : link;
+      if (!existsSync(join(root, target))) throw new Error(`${name}: ${path} does not exist`);
+      if (target === "README.md") return `[${label}](${relative(dirname(name), "index.md")})`;
+      return SOURCE_URL === "" ? label : `[${label}](${SOURCE_URL}${target}${hash})`;
+    },
+  );
 }
 
-execFileSync(process.execPath, [join(site, "node_modules/typedoc/bin/typedoc"), "--options", join(site, "typedoc.json")], {
-  cwd: site,
-  stdio: ["ignore", "ignore", "inherit"],
-});
+execFileSync(
+  process.execPath,
+  [join(site, "node_modules/typedoc/bin/typedoc"), "--options", join(site, "typedoc.json")],
+  {
+    cwd: site,
+    stdio: ["ignore", "ignore", "inherit"],
+  },
+);
 
 await build(site, { base: BASE, outDir: out });
 for (const name of filesIn(out)) {

@@ -14,7 +14,7 @@ function makePageRelative(name, text) {
   // Links of the page that is opened, too: its header stays when the next page replaces the rest.
   const absolute =
     'document.querySelectorAll("a[href],img[src]").forEach((e)=>{const n=e.href?"href":"src",v=e.getAttribute(n);' +
-    '/^(#|[a-z]+:)/.test(v)||e.setAttribute(n,new URL(v,location.href).href.slice(location.origin.length))})';
+    "/^(#|[a-z]+:)/.test(v)||e.setAttribute(n,new URL(v,location.href).href.slice(location.origin.length))})";
   return text
     .replace(/(<script(?![^>]*\bsrc=)[^>]*>)(.*?)(<\/script>)/gs, (_, start, code, end) => {
       return start + (code.includes(BASE) ? makeScriptRelative(code) : code) + end;

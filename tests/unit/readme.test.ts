@@ -9,8 +9,21 @@ const read = (page: string) => readFileSync(new URL(page, root), "utf8");
 /** Snippets that need TensorFlow.js, or a browser or Worker (tests/runtimes/stores.test.mjs runs those). */
 const ELSEWHERE = /@tensorflow\/tfjs|indexedDBStore|durableObjectStore/;
 
-/** Pages whose programs tests/runtimes/examples.test.mjs runs in their runtimes, or tests/package/tools.test.mjs. */
-const PAGES_ELSEWHERE = ["browsers", "bun", "cloudflare-workers", "deno", "node", "tools", "vercel-edge"];
+/**
+ * Pages whose programs other tests run: tests/runtimes/examples.test.mjs in their runtimes, tests/package/tools.test.mjs,
+ * tests/unit/nn/guide.test.ts. Those of `distributed` need a NATS server and are run by nothing.
+ */
+const PAGES_ELSEWHERE = [
+  "browsers",
+  "bun",
+  "cloudflare-workers",
+  "deno",
+  "distributed",
+  "models",
+  "node",
+  "tools",
+  "vercel-edge",
+];
 /** Pages that show an option in a line, and the output of commands. */
 const PAGES_WITHOUT_PROGRAMS = ["cli", "tfjs", "threads", "wide"];
 
