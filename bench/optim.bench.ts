@@ -49,7 +49,7 @@ export const STEP_FAMILIES: Readonly<Record<string, StepFamily>> = {
     parameters: [1024, 100_000, 2 ** 20, 2 ** 24],
   },
   dialects: {
-    title: "RMSProp's dialects, and its neighbours",
+    title: "RMSProp's dialects, and its neighbors",
     methods: Object.fromEntries([
       ...FORMS.flatMap(([rule, ...forms]) =>
         forms.map((form) => [[rule, ...Object.keys(form)].join(", "), { rule, ...form }]),

@@ -1,8 +1,8 @@
 // Builds the documentation in build/docs: the repository's pages and an API reference, as static files that work from
 // any folder of a server. Then checks every link.
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join, normalize, relative } from "node:path";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, normalize, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LinkChecker } from "linkinator";
 import { build } from "vitepress";
@@ -69,21 +69,43 @@ execFileSync(
   },
 );
 
+/** What programs import, by the names of TypeDoc's modules. */
+const ENTRIES = {
+  "entry/inline": "lanewise",
+  nn: "lanewise/nn",
+  checkpoint: "lanewise/checkpoint",
+  "checkpoint/stores/file": "lanewise/checkpoint/file",
+  tfjs: "lanewise/tfjs",
+  distributed: "lanewise/distributed",
+};
+for (const name of filesIn(join(pages, "api"))) {
+  const file = join(pages, "api", name);
+  let text = readFileSync(file, "utf8");
+  // TypeDoc's anchors of names that end in an underscore are not those that VitePress makes.
+  text = text.replace(/(\]\([^)]*#\w+)_\)/g, "$1)");
+  for (const [module, entry] of Object.entries(ENTRIES)) {
+    text = text.replaceAll(`[${module}](`, `[${entry}](`).replaceAll(`/ ${module}\n`, `/ ${entry}\n`);
+    text = text.replaceAll(`\n# ${module}\n`, `\n# ${entry}\n`);
+  }
+  writeFileSync(file, text);
+}
+
 await build(site, { base: BASE, outDir: out });
 for (const name of filesIn(out)) {
-  if (!/\.(html|js)$/.test(name)) continue;
+  if (!/\.(html|js|css)$/.test(name)) continue;
   const file = join(out, name);
   writeFileSync(file, makeRelative(name, readFileSync(file, "utf8")));
 }
 
+// As a server may have it, in a folder. Every page is a start, because a link may be the only one to its place.
 const { links, passed } = await new LinkChecker().check({
-  path: join(out, "index.html"),
-  serverRoot: dirname(out), // a folder, as a server may have it
-  recurse: true,
+  path: `${basename(out)}/**/*.html`,
+  serverRoot: dirname(out),
+  checkFragments: true,
   linksToSkip: ["^https?://(?!localhost)"],
 });
 const broken = links.filter(({ state }) => state === "BROKEN");
 for (const { url, parent, status } of broken) console.error(`${parent} links to ${url}: ${status}`);
 const checked = links.filter(({ state }) => state === "OK").length;
-console.log(`${checked} links work, ${broken.length} are broken; ${statSync(out).isDirectory() ? out : ""}`);
+console.log(`build/docs: ${checked} links work, ${broken.length} are broken`);
 if (!passed || checked < 100) process.exit(1);

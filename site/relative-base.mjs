@@ -6,22 +6,30 @@ export const BASE = "/__base__/";
 
 /** Takes the placeholder out of a file of the site. */
 export function makeRelative(name, text) {
-  return name.endsWith(".html") ? makePageRelative(name, text) : makeScriptRelative(text);
+  if (name.endsWith(".html")) return makePageRelative(name, text);
+  return name.endsWith(".css") ? text.replaceAll(BASE, rootFrom(name)) : makeScriptRelative(text);
+}
+
+/** The way from a file to the folder of the site. */
+function rootFrom(name) {
+  return "../".repeat(name.split("/").length - 1) || "./";
 }
 
 function makePageRelative(name, text) {
-  const up = "../".repeat(name.split("/").length - 1) || "./";
+  const up = rootFrom(name);
   // Links of the page that is opened, too: its header stays when the next page replaces the rest.
   const absolute =
     'document.querySelectorAll("a[href],img[src]").forEach((e)=>{const n=e.href?"href":"src",v=e.getAttribute(n);' +
     "/^(#|[a-z]+:)/.test(v)||e.setAttribute(n,new URL(v,location.href).href.slice(location.origin.length))})";
-  return text
+  const page = text
     .replace(/(<script(?![^>]*\bsrc=)[^>]*>)(.*?)(<\/script>)/gs, (_, start, code, end) => {
       return start + (code.includes(BASE) ? makeScriptRelative(code) : code) + end;
     })
     .replace(/<head>/, `<head><script>window.__base__=new URL("${up}",location.href).pathname</script>`)
     .replace(/<\/body>/, `<script>${absolute}</script></body>`)
     .replaceAll(`"${BASE}`, `"${up}`);
+  if (page.includes(BASE)) throw new Error(`${BASE} is left in ${name}`);
+  return page;
 }
 
 /** String literals that contain the placeholder become sums of strings. */

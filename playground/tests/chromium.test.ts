@@ -58,7 +58,7 @@ async function positionOf(page: Page, racer: string): Promise<number[]> {
 
 const positions = (page: Page) => page.locator("#positions tbody").textContent();
 
-/** Pixels of a chart that have exactly this colour. */
+/** Pixels of a chart that have exactly this color. */
 async function pixelsOf(page: Page, label: RegExp, color: string): Promise<number> {
   const canvas = page.getByRole("img", { name: label }).locator("canvas");
   return canvas.evaluate((element: HTMLCanvasElement, name) => {

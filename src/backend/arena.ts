@@ -51,7 +51,7 @@ export abstract class Allocator {
 }
 
 /**
- * The only allocator: best fit over an address-ordered free list, neighbours merged when freed, growth by at least
+ * The only allocator: best fit over an address-ordered free list, neighbors merged when freed, growth by at least
  * half of what is there. Address 0 is never handed out: it is the kernels' null pointer.
  */
 export class Arena extends Allocator {

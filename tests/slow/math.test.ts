@@ -3,7 +3,7 @@ import { ACTIVATION } from "../../src/backend/backend.js";
 import * as js from "../../src/backend/js/math.js";
 import { type AllKernels, createBackend } from "../helpers/conformance.js";
 
-// Every float32 there is: 4096 chunks of 2²⁰ neighbouring bit patterns, each of one sign.
+// Every float32 there is: 4096 chunks of 2²⁰ neighboring bit patterns, each of one sign.
 const CHUNK = 2 ** 20;
 const X_PTR = 65536;
 const Y_PTR = X_PTR + 4 * CHUNK;

@@ -67,7 +67,7 @@ export function surfacePlot(
       const line = points.map(at);
       const path = new Path2D();
       for (const [x, y] of line) path.lineTo(x, y);
-      // A rim in the colour of the page keeps lines apart that lie on each other.
+      // A rim in the color of the page keeps lines apart that lie on each other.
       ctx.setLineDash(dashed ? [5 * unit, 4 * unit] : []);
       ctx.lineWidth = 4 * unit;
       ctx.strokeStyle = cssColor("--page");
