@@ -27,7 +27,7 @@ export interface Job {
 export interface JobGauge extends Gauge {
   /** The result has the bits of the first contestant's. Default: it is within the bound. */
   readonly exact?: boolean;
-  /** The result after so many runs; makes the work anew. */
+  /** The result after this number of runs; makes the work anew. */
   readonly result?: (runs: number) => Float32Array | Promise<Float32Array>;
 }
 

@@ -32,9 +32,9 @@ export async function bench(options: BenchOptions): Promise<number> {
   const report: Report = { lanewise: VERSION, environment: where, results };
   if (json) printJson(report);
   else if (markdown) print(formatPaste(report));
-  else print(faint("\nmedian rate and time; ± half the distance of the quartiles"));
+  else print(faint("\nmedian rate and time; ± half the interquartile range"));
   const missing = threads > 1 && results.every(({ backend }) => backend !== "threads");
-  if (missing && !json) print(faint("threads are not to be had here: lanewise doctor says why"));
+  if (missing && !json) print(faint("threads are unavailable here: lanewise doctor says why"));
   return 0;
 }
 

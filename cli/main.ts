@@ -14,26 +14,26 @@ import { type WorkerOptions, worker } from "./worker.js";
 const USAGE = 2;
 
 const program = new Command("lanewise")
-  .description("RMSProp and matrix products at the speed of this machine's SIMD lanes: what it can, and how fast.")
+  .description("Check what Lanewise can use on this machine, and how fast it is.")
   .version(VERSION)
-  .option("--no-color", "print without colour, as with NO_COLOR in the environment")
+  .option("--no-color", "print without color, as with NO_COLOR in the environment")
   .on("option:no-color", forgoColor)
   .showHelpAfterError("lanewise --help lists the commands, lanewise help <command> its options")
   .exitOverride();
 
 program
   .command("doctor")
-  .description("tell what this runtime offers, what Lanewise picks and why; run its self-test and print the digest")
+  .description("show what this runtime supports and which backend Lanewise picks, run the self-test, print the digest")
   .option("--json", "print the report for programs")
   .action(run(doctor));
 
 program
   .command("bench")
   .description("measure steps and products in JavaScript and Wasm")
-  .option("--steps <sizes>", "parameters of a step, with commas between; 0: none", sizes, [...SIZES.step])
-  .option("--products <sizes>", "n of n × n × n products, with commas between; 0: none", sizes, [...SIZES.product])
+  .option("--steps <sizes>", "parameters of a step, comma-separated; 0: none", sizes, [...SIZES.step])
+  .option("--products <sizes>", "n of n × n × n products, comma-separated; 0: none", sizes, [...SIZES.product])
   .option("--samples <n>", "turns of 20 ms for each result", integer(1), 15)
-  .option("--threads <n>", "measure so many threads as well, up to 256", threads, 1)
+  .option("--threads <n>", "also measure this number of threads, up to 256", threads, 1)
   .option("--markdown", "print tables to paste")
   .option("--json", "print the results for programs")
   .action(run<BenchOptions>(bench));

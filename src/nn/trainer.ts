@@ -385,7 +385,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
     return kind & (1 << output) ? indices : values;
   }
 
-  /** The plan of a training step for so many rows, and where its batch goes. @internal */
+  /** The plan of a training step for this number of rows, and where its batch goes. @internal */
   planFor(rows: number, kind: number): { found: ModelPlan; workspace: Workspace } {
     return { found: this.#workspace.planFor(rows, kind), workspace: this.#workspace };
   }
