@@ -1,4 +1,4 @@
-import { gamma } from "./check.js";
+import { gamma } from "../measure/check.js";
 import { type DeepLayer, type DeepNetwork, flopsOfDeep, type Mode, makeDeepData } from "./deep.js";
 import type { Native } from "./native.js";
 import type { PyTorch } from "./pytorch.js";

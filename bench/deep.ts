@@ -1,7 +1,8 @@
 // Networks of convolutional and recurrent layers: what they are, and the same work for everybody.
 import type { Core } from "lanewise";
+import type { Task } from "../measure/task.js";
 import { Random } from "../src/random.js";
-import { type Task, TRAINING } from "./contestant.js";
+import { TRAINING } from "./contestant.js";
 
 /** A layer; convolutions have 3 × 3 kernels, padding "same" and relu, recurrent layers return every step. */
 export type DeepLayer =

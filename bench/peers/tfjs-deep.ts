@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type Task, TRAINING } from "../contestant.js";
+import type { Task } from "../../measure/task.js";
+import { TRAINING } from "../contestant.js";
 import { type DeepData, type DeepLayer, type DeepNetwork, outputOf, weightShapes } from "../deep.js";
 
 /** The networks of bench/deep.ts in TensorFlow.js. */
