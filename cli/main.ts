@@ -8,6 +8,7 @@ import { type BenchOptions, bench } from "./bench.js";
 import { doctor } from "./doctor.js";
 import { forgoColor, stopProgress } from "./terminal.js";
 import { type TrainOptions, train } from "./train.js";
+import { type WorkerOptions, worker } from "./worker.js";
 
 /** Exit code of a wrong argument; 1 is that of a wrong result. */
 const USAGE = 2;
@@ -47,6 +48,28 @@ program
   .option("--seed <n>", "seed of the weights and the order", integer(0), 0)
   .option("--json", "print the results for programs")
   .action(run<TrainOptions>(train));
+
+program
+  .command("worker")
+  .description("train together with other workers, through a NATS server")
+  .option("--run <name>", "name of the run: workers that use the same train the same network")
+  .option("--nats <url>", "address of the server: nats://, tls://, ws:// or wss://")
+  .option("--local", "train in this process alone, without a server: the digest is the same")
+  .option("--user <name>", "user")
+  .option("--password <text>", "password of the user")
+  .option("--token <text>", "token")
+  .option("--creds <file>", "file with credentials")
+  .option("--ca <file>", "certificates that the server's is checked with, in PEM")
+  .option("--program <file>", "module that exports what to train; default: a network on handwritten digits")
+  .option("--name <text>", "beginning of this worker's name", "worker")
+  .option("--lease <ms>", "milliseconds after which a silent worker loses its part", integer(30), 3000)
+  .option("--epochs <n>", "passes over the data, of all workers together", integer(0), 5)
+  .option("--batch-size <n>", "rows a step, of all workers together", integer(1), 128)
+  .option("--micro-batches <n>", "parts of a batch; another number gives other bits", integer(1), 16)
+  .option("--resume", "only go on with a run that exists")
+  .option("--save <file>", "write the parameters to a safetensors file at the end")
+  .option("--json", "print lines of JSON for programs")
+  .action(run<WorkerOptions>(worker));
 
 /** A command's action: its exit code becomes the process'. */
 function run<O>(command: (options: O) => Promise<number>) {

@@ -33,6 +33,7 @@ const { metafile } = await build({
   format: "esm",
   target: "node20.19",
   plugins: [library],
+  external: ["@nats-io/*"],
   define: { VERSION: JSON.stringify(version), DIGEST: JSON.stringify(digest) },
   // What is CommonJS calls `require` for Node's modules.
   banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },

@@ -38,7 +38,7 @@ export class Tensor {
   readonly dtype = "float32";
   readonly core: Core;
   /** Address in linear memory, in bytes; 0 once disposed. One over somebody else's block may be moved. @internal */
-  ptr: number;
+  readonly ptr: number;
   #view: Float32Array | undefined;
   /** Whether `dispose` gives the memory back. */
   #ownsMemory = true;
@@ -148,7 +148,7 @@ export class Tensor {
   /** Of one over somebody else's block: where that is now. @internal */
   moveTo(ptr: number): void {
     if (this.ptr === ptr) return;
-    this.ptr = ptr;
+    (this as { ptr: number }).ptr = ptr;
     this.core.changes++;
   }
 

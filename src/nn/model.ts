@@ -6,7 +6,7 @@ import { Random } from "../random.js";
 import { type Shape, Tensor } from "../tensor.js";
 import { type Batch, readRows } from "./data.js";
 import { GradientBlock, type Gradients } from "./gradients.js";
-import type { Layer } from "./layer.js";
+import type { Layer, ParameterSpec } from "./layer.js";
 import type { ModelPlan, PlanOptions } from "./model-plan.js";
 import type { PlanContext } from "./plan-builder.js";
 import { SymbolicTensor } from "./symbolic.js";
@@ -117,7 +117,7 @@ export class Model {
         }
         done.add(layer);
         for (const spec of specs) {
-          const start = spec.start?.(random);
+          const start = this.startOf(spec, random);
           parameters[`${name}.${spec.name}`] = core.reserve(spec.shape, start);
         }
         for (const { name: buffer, shape, value } of layer.buffers(...shapes)) {
@@ -147,6 +147,11 @@ export class Model {
   /** The name of each layer: the one it was given, or its number. @internal */
   protected layerNames(layers: readonly Layer[]): Map<Layer, string> {
     return new Map([...new Set(layers)].map((layer, i) => [layer, layer.name ?? String(i)]));
+  }
+
+  /** The start values of a parameter; undefined for zeros. @internal */
+  protected startOf(spec: ParameterSpec, random: Random): ((index: number) => number) | undefined {
+    return spec.start?.(random);
   }
 
   /** Shape of a row of x, without the batch; of the first input if there are several. */

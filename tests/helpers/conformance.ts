@@ -15,6 +15,7 @@ import type { NormKernels } from "../../src/backend/families/norm.js";
 import type { PoolKernels } from "../../src/backend/families/pool.js";
 import type { RecurrentKernels } from "../../src/backend/families/recurrent.js";
 import type { ReduceKernels } from "../../src/backend/families/reduce.js";
+import type { TreeKernels } from "../../src/backend/families/tree.js";
 import type { KernelFamily } from "../../src/backend/family.js";
 import { exp, log } from "../../src/backend/js/math.js";
 import { JsMemory } from "../../src/backend/js/memory.js";
@@ -49,7 +50,8 @@ export type AllKernels = CoreKernels &
   NormKernels &
   PoolKernels &
   RecurrentKernels &
-  ReduceKernels & {
+  ReduceKernels &
+  TreeKernels & {
     exp_f32(count: number, xPtr: number, yPtr: number): void;
     log_f32(count: number, xPtr: number, yPtr: number): void;
   };

@@ -29,7 +29,7 @@ export const ROW = 24;
 export const ARGUMENTS = 20;
 /** The argument that may be the address of scratch, and its step from thread to thread. */
 export const SCRATCH = ARGUMENTS - 1;
-export const SCRATCH_STEP = ARGUMENTS;
+export const SCRATCH_STEP = SCRATCH + 1;
 
 export const JOB_QUEUE_BYTES: number = WORDS * 4 + MAX_CHUNKS * ROW * 8;
 

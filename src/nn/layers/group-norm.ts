@@ -2,11 +2,11 @@ import { normFamily } from "../../backend/families/norm.js";
 import { checkInteger, checkKeys } from "../../checks.js";
 import { ShapeError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
-import { Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
+import { Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
 import { affineParameters, checkAffine, lastAxis, type NormOptions } from "./norm-options.js";
-import { checkName } from "./options.js";
+import { checkName, optionList } from "./options.js";
 
 /** How a normalization within an example divides it into sets with a mean and a variance of their own. */
 export interface NormSets {
@@ -94,9 +94,9 @@ export class GroupNormLayer extends ExampleNormLayer {
     this.groups = groups;
   }
 
-  override config(): LayerConfig {
-    const { groups, eps, scale, center } = this;
-    return { groups, eps, scale, center };
+  override config(): readonly unknown[] {
+    const { groups, eps, scale, center, name } = this;
+    return [groups, ...optionList({ eps, scale, center, name })];
   }
 
   override outputShape(input: Shape): Shape {
