@@ -36,6 +36,7 @@ export type {
   Gradients,
   Parameter,
   ParameterCopies,
+  ParameterCopy,
   ParameterGroup,
   ParameterSet,
   ParametersOf,
