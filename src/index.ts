@@ -54,5 +54,6 @@ export {
   reduceOnPlateau,
 } from "./optim/schedules/plateau.js";
 export { SGD, type SGDGroupOptions, type SGDOptions } from "./optim/sgd.js";
+export { type DecayGroups, splitDecay } from "./optim/split-decay.js";
 export type { OptimizerState, ParameterState } from "./optim/state.js";
 export type { NestedArray, Shape, Tensor, TensorSource } from "./tensor.js";

@@ -170,7 +170,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    *
    * @param grads gradients in the structure of the parameters: Tensors of the parameter's shape or Float32Arrays of its
    *   length. One that is `null`, `undefined` or absent passes its parameter over: its value, state and count of steps
-   *   stay. For groups: an array with, for each group, its gradients or `{ params: gradients }`. A record's names are
+   *   stay. For groups: an array with, for each group, its gradients or `{ params: gradients }`; or one record of all,
+   *   if the groups are records. A record's names are
    *   checked when it is not the one of the last step.
    * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError; NonFiniteError with `onNonFinite: "throw"`.
    *   Parameters, state and `iterations` are then what they were; what NonFiniteError refuses after an accumulation is

@@ -22,7 +22,8 @@ export type Gradient = Tensor | Float32Array | null | undefined;
 export type GradientSet = Gradient | readonly Gradient[] | { readonly [name: string]: Gradient };
 
 /**
- * Gradients in the structure of the parameters; for groups one entry each, as `gradients` or `{ params: gradients }`.
+ * Gradients in the structure of the parameters; for groups one entry each, as `gradients` or `{ params: gradients }`, or
+ * one record of all if the groups are records.
  */
 export type Gradients = GradientSet | readonly (GradientSet | { readonly params: GradientSet })[];
 

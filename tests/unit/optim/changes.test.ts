@@ -163,6 +163,8 @@ describe.each(backends)("on %s", (backend) => {
       core,
       params().map(({ params }, i) => ({ params, ...description.groups[i]!.options })) as never,
     );
+    expect(() => again.load(optimizer.state())).toThrow("state.options.learningRate is of a schedule, which is code");
+    again.learningRate = options.learningRate;
     again.load(optimizer.state());
     expect(again.state()).toEqual(optimizer.state());
     expect(again.description()).toEqual(description);
