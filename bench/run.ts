@@ -1,6 +1,7 @@
-import { checkSame, checkWithin } from "./check.js";
-import type { Contestant, Task } from "./contestant.js";
-import { type Gauge, measure, type Timing } from "./measure.js";
+import { checkSame, checkWithin } from "../measure/check.js";
+import { type Gauge, measure, type Timing } from "../measure/rounds.js";
+import type { Task } from "../measure/task.js";
+import type { Contestant } from "./contestant.js";
 
 /** What a row counts: rates, or for `"time"` milliseconds themselves. */
 export type Unit = "GFLOP/s" | "GB/s" | "G parameters/s" | "time";
@@ -26,7 +27,7 @@ export interface Job {
 export interface JobGauge extends Gauge {
   /** The result has the bits of the first contestant's. Default: it is within the bound. */
   readonly exact?: boolean;
-  /** The result after so many runs; makes the work anew. */
+  /** The result after this number of runs; makes the work anew. */
   readonly result?: (runs: number) => Float32Array | Promise<Float32Array>;
 }
 

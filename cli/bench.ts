@@ -1,8 +1,8 @@
 import { createCore, matmul, RMSProp } from "lanewise";
-import { compare, type Kind, type Report, type Result } from "../bench/compare.js";
-import { environment } from "../bench/environment.js";
-import { formatNumber, formatTime } from "../bench/format.js";
-import { columnsOf, deviationOf, formatEnvironment, formatMarkdown, formatSize, TITLES } from "../bench/markdown.js";
+import { compare, type Kind, type Report, type Result } from "../measure/compare.js";
+import { environment } from "../measure/environment.js";
+import { formatNumber, formatTime } from "../measure/format.js";
+import { columnsOf, deviationOf, formatEnvironment, formatMarkdown, formatSize, TITLES } from "../measure/markdown.js";
 import { bold, cyan, drawBar, faint, print, printJson, startProgress, stopProgress } from "./terminal.js";
 
 /** Options of `lanewise bench`. */
@@ -32,9 +32,9 @@ export async function bench(options: BenchOptions): Promise<number> {
   const report: Report = { lanewise: VERSION, environment: where, results };
   if (json) printJson(report);
   else if (markdown) print(formatPaste(report));
-  else print(faint("\nmedian rate and time; ± half the distance of the quartiles"));
+  else print(faint("\nmedian rate and time; ± half the interquartile range"));
   const missing = threads > 1 && results.every(({ backend }) => backend !== "threads");
-  if (missing && !json) print(faint("threads are not to be had here: lanewise doctor says why"));
+  if (missing && !json) print(faint("threads are unavailable here: lanewise doctor says why"));
   return 0;
 }
 

@@ -3,36 +3,37 @@
 import process from "node:process";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { LanewiseError } from "lanewise";
-import { SIZES } from "../bench/compare.js";
+import { SIZES } from "../measure/compare.js";
 import { type BenchOptions, bench } from "./bench.js";
 import { doctor } from "./doctor.js";
 import { forgoColor, stopProgress } from "./terminal.js";
 import { type TrainOptions, train } from "./train.js";
+import { type WorkerOptions, worker } from "./worker.js";
 
 /** Exit code of a wrong argument; 1 is that of a wrong result. */
 const USAGE = 2;
 
 const program = new Command("lanewise")
-  .description("RMSProp and matrix products at the speed of this machine's SIMD lanes: what it can, and how fast.")
+  .description("Check what Lanewise can use on this machine, and how fast it is.")
   .version(VERSION)
-  .option("--no-color", "print without colour, as with NO_COLOR in the environment")
+  .option("--no-color", "print without color, as with NO_COLOR in the environment")
   .on("option:no-color", forgoColor)
   .showHelpAfterError("lanewise --help lists the commands, lanewise help <command> its options")
   .exitOverride();
 
 program
   .command("doctor")
-  .description("tell what this runtime offers, what Lanewise picks and why; run its self-test and print the digest")
+  .description("show what this runtime supports and which backend Lanewise picks, run the self-test, print the digest")
   .option("--json", "print the report for programs")
   .action(run(doctor));
 
 program
   .command("bench")
   .description("measure steps and products in JavaScript and Wasm")
-  .option("--steps <sizes>", "parameters of a step, with commas between; 0: none", sizes, [...SIZES.step])
-  .option("--products <sizes>", "n of n × n × n products, with commas between; 0: none", sizes, [...SIZES.product])
+  .option("--steps <sizes>", "parameters of a step, comma-separated; 0: none", sizes, [...SIZES.step])
+  .option("--products <sizes>", "n of n × n × n products, comma-separated; 0: none", sizes, [...SIZES.product])
   .option("--samples <n>", "turns of 20 ms for each result", integer(1), 15)
-  .option("--threads <n>", "measure so many threads as well, up to 256", threads, 1)
+  .option("--threads <n>", "also measure this number of threads, up to 256", threads, 1)
   .option("--markdown", "print tables to paste")
   .option("--json", "print the results for programs")
   .action(run<BenchOptions>(bench));
@@ -47,6 +48,28 @@ program
   .option("--seed <n>", "seed of the weights and the order", integer(0), 0)
   .option("--json", "print the results for programs")
   .action(run<TrainOptions>(train));
+
+program
+  .command("worker")
+  .description("train together with other workers, through a NATS server")
+  .option("--run <name>", "name of the run: workers that use the same train the same network")
+  .option("--nats <url>", "address of the server: nats://, tls://, ws:// or wss://")
+  .option("--local", "train in this process alone, without a server: the digest is the same")
+  .option("--user <name>", "user")
+  .option("--password <text>", "password of the user")
+  .option("--token <text>", "token")
+  .option("--creds <file>", "file with credentials")
+  .option("--ca <file>", "certificates that the server's is checked with, in PEM")
+  .option("--program <file>", "module that exports what to train; default: a network on handwritten digits")
+  .option("--name <text>", "beginning of this worker's name", "worker")
+  .option("--lease <ms>", "milliseconds after which a silent worker loses its part", integer(30), 3000)
+  .option("--epochs <n>", "passes over the data, of all workers together", integer(0), 5)
+  .option("--batch-size <n>", "rows a step, of all workers together", integer(1), 128)
+  .option("--micro-batches <n>", "parts of a batch; another number gives other bits", integer(1), 16)
+  .option("--resume", "only go on with a run that exists")
+  .option("--save <file>", "write the parameters to a safetensors file at the end")
+  .option("--json", "print lines of JSON for programs")
+  .action(run<WorkerOptions>(worker));
 
 /** A command's action: its exit code becomes the process'. */
 function run<O>(command: (options: O) => Promise<number>) {

@@ -13,7 +13,7 @@ export function printJson(value: unknown): void {
 
 let colored = process.stdout.isTTY === true && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
 
-/** Prints without colour from now on. */
+/** Prints without color from now on. */
 export function forgoColor(): void {
   colored = false;
 }

@@ -2,6 +2,7 @@ import { checkChoice, checkKeys } from "../checks.js";
 import { OptionError } from "../errors.js";
 import { type About, checkOptimizer, FORMAT, KEY, OPTIMIZER, PACKAGE, type StatefulOptimizer } from "./about.js";
 import type { Bytes } from "./dtypes.js";
+import { excessOf, valuesFor } from "./json.js";
 import { type CheckpointParameters, namedParameters, shapeOf, valuesOf } from "./parameters.js";
 import { pack } from "./plain.js";
 import { checkPlain, type TensorSource, writeSafetensors } from "./safetensors.js";
@@ -76,5 +77,9 @@ export function writeCheckpoint(source: CheckpointSource, parts: Readonly<Record
     about.optimizer = { ...(description && { description }), state: pack(state, OPTIMIZER, tensors) };
   }
   const others = Object.entries(parts).map(([part, value]) => [part, pack(value, part, tensors)] as const);
-  return writeSafetensors(tensors, { ...metadata, [KEY]: JSON.stringify({ ...about, ...Object.fromEntries(others) }) });
+  const text = JSON.stringify({ ...about, ...Object.fromEntries(others) });
+  // What readers would refuse is not written.
+  const excess = excessOf(text, valuesFor(tensors.size));
+  if (excess !== undefined) throw new OptionError(`what is saved beside the tensors ${excess}`);
+  return writeSafetensors(tensors, { ...metadata, [KEY]: text });
 }

@@ -3,7 +3,7 @@ import type { Core } from "../core.js";
 import { OptionError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 
-/** What an optimizer updates: a tensor where it lies, or a plain array by copying it in and out. */
+/** What an optimizer updates: a tensor in place, or a plain array by copying it in and out. */
 export type Parameter = Tensor | Float32Array;
 
 /** One parameter, an array of them, or a record by name. */

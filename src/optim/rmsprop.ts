@@ -54,7 +54,7 @@ export interface RMSPropGroupOptions extends GroupOptions {
 export interface RMSPropOptions extends RMSPropGroupOptions, StepOptions {
   /**
    * The framework whose RMSProp this is: its defaults (learningRate 1e-3 where it has none), its order of roundings and
-   * its quirks. An option that the framework lacks throws OptionError. Default `"lanewise"`: the formula of `RMSProp`.
+   * its quirks. Options the framework doesn't have throw OptionError. Default `"lanewise"`: the formula of `RMSProp`.
    */
   dialect?: "lanewise" | DialectName;
 }

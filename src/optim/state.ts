@@ -77,7 +77,7 @@ export class StateLayout {
 
   /**
    * Overwrites the slots' state and returns the counts. Throws CheckpointError unless `state` fits the slots and cycles
-   * of so many calls, and has then changed nothing.
+   * of `accumulationSteps` calls; nothing has then changed.
    */
   load(core: Core, slots: readonly Slot[], accumulationSteps: number, state: unknown): Counts {
     const {

@@ -193,7 +193,7 @@ describe.each(["js", "wasm"] as const)("RMSProp on %s", (backend) => {
       }
     });
 
-    it("with decay 0 and a bias to correct, a step is that of plain normalisation", () => {
+    it("with decay 0 and a bias to correct, a step is that of plain normalization", () => {
       const { points } = path([0, 0], { decay: 0, eps: 0, biasCorrection: true, learningRate: 0.5 }, [[3, -7]]);
       expect(points[0]).toEqual([-0.5, 0.5]);
     });
