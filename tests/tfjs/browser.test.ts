@@ -4,6 +4,7 @@ import { type Browser, type Page, chromium as playwright } from "playwright-core
 import { build, type PreviewServer, preview } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { take } from "./digits.js";
+import { FEW_LAYERS } from "./layers.js";
 import { PAIRS, SHAPES } from "./matrix.js";
 
 // The same in Chromium, bundled by Vite, on a page that may share memory.
@@ -79,6 +80,12 @@ describe.each<[string, string, boolean, boolean]>([
     const [ours, theirs] = await page.evaluate(([train, test]) => globalThis.tests.classify(train!, test!), sets);
     expect(ours!.accuracy).toBeGreaterThan(0.5);
     expect(ours).toEqual(theirs);
+    if (backend === "wasm") {
+      const { kernels, left, ...layers } = await page.evaluate(() => globalThis.tests.accelerated());
+      expect(kernels).toBeGreaterThan(30);
+      expect(left["Conv2D"]).toBeUndefined();
+      expect(layers).toEqual({ compared: FEW_LAYERS.length, failures: [] });
+    }
     expect(errors).toEqual([]);
     await page.close();
   });

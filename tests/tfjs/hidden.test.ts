@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
-import { rmsprop } from "lanewise/tfjs";
+import { accelerate, rmsprop } from "lanewise/tfjs";
 import { expect, it } from "vitest";
 import { PAIRS, runMatrix } from "./matrix.js";
 
@@ -12,4 +12,10 @@ it("a wasm backend whose heap is out of reach: copies, and the path says so", as
   const { compared, failures } = await runMatrix(20);
   expect(failures).toEqual([]);
   expect(compared).toBeGreaterThan(5 * PAIRS.length);
+  const before = tf.getKernelsForBackend("wasm");
+  const { replaced, added, left, restore } = await accelerate();
+  expect([...replaced, ...added]).toEqual([]);
+  expect(left.Conv2D).toBe("its heap is not to be found");
+  expect(tf.getKernelsForBackend("wasm")).toEqual(before);
+  restore();
 });

@@ -6,7 +6,13 @@ import {
   adagrad,
   adam,
   adamw,
+  LanewiseAdagrad,
+  LanewiseAdam,
+  LanewiseAdamW,
+  LanewiseMomentum,
   type LanewiseOptimizer,
+  LanewiseRMSProp,
+  LanewiseSGD,
   momentum,
   type RMSPropOptions,
   rmsprop,
@@ -18,6 +24,8 @@ import { randomValues } from "../helpers/random.js";
 import { difference } from "./matrix.js";
 
 type Gradients = Record<string, tf.Tensor>;
+// biome-ignore lint/suspicious/noExplicitAny: as TensorFlow.js has it
+type Serializable = tf.serialization.SerializableConstructor<any>;
 
 function gradientsOf(variables: readonly tf.Variable[], seed: number): Gradients {
   return Object.fromEntries(
@@ -480,6 +488,65 @@ describe.each(["cpu", "wasm"])("%s backend", (backend) => {
     });
   });
 
+  describe("an accumulation", () => {
+    const make = (accumulationSteps = 3) => rmsprop({ learningRate: 0.1, momentum: 0.9, accumulationSteps });
+
+    it("continues in another optimizer, variable by variable", async () => {
+      for (const stop of [1, 2, 3, 4, 5]) {
+        const [made, copies] = [variables(2), variables(2)] as [tf.Variable[], tf.Variable[]];
+        const [whole, first, second] = [make(), make(), make()];
+        // The second variable has a gradient in every other step only.
+        const apply = (optimizer: LanewiseOptimizer, list: tf.Variable[], step: number) =>
+          optimizer.applyGradients(gradientsOf(step % 2 === 0 ? list : list.slice(0, 1), step));
+        for (let step = 0; step < 8; step++) apply(whole, made, step);
+        for (let step = 0; step < stop; step++) apply(first, copies, step);
+        await first.getWeights();
+        const count = tf.memory().numTensors;
+        expect(await readWeights(first)).toEqual(await readWeights(first));
+        expect(tf.memory().numTensors).toBe(count);
+        const weights = await first.getWeights();
+        expect(weights.some(({ name }) => name === "accumulatedSteps")).toBe(stop % 3 > 0);
+        await second.setWeights(weights);
+        // Handed on before the first step, too.
+        const third = make();
+        await third.setWeights(await second.getWeights());
+        for (let step = stop; step < 8; step++) apply(third, copies, step);
+        expect(third.iterations).toBe(2);
+        made.forEach((variable, i) => {
+          // Without a gradient in the rest of the accumulation the second variable stays unknown to the third optimizer.
+          if (i === 0 || stop !== 5) expectSameBits(read(copies[i]!), read(variable), `variable ${i} from ${stop}`);
+        });
+      }
+    });
+
+    it("counts the calls that have no gradient at all", () => {
+      const optimizer = make(3);
+      for (const expected of [0, 0, 1, 1, 1, 2]) {
+        optimizer.applyGradients([]);
+        expect(optimizer.iterations).toBe(expected);
+      }
+      optimizer.applyGradients([]);
+      const [x] = variables(1) as [tf.Variable];
+      const old = read(x);
+      optimizer.applyGradients(gradientsOf([x], 1));
+      expect(read(x)).toEqual(old);
+      optimizer.applyGradients(gradientsOf([x], 2));
+      expect(read(x)).not.toEqual(old);
+      expect(optimizer.iterations).toBe(3);
+    });
+
+    it("must fit in", async () => {
+      const made = variables(1);
+      const [long, short] = [make(4), make(3)];
+      for (let step = 0; step < 3; step++) long.applyGradients(gradientsOf(made, step));
+      const weights = await long.getWeights();
+      const expected = "accumulatedSteps is 3, expected less than 3, the accumulationSteps";
+      await expect(short.setWeights(weights)).rejects.toThrow(expected);
+      const sums = weights.filter(({ name }) => name !== "accumulatedSteps");
+      await expect(short.setWeights(sums)).rejects.toThrow('gradientSum" is there, but accumulatedSteps is missing');
+    });
+  });
+
   describe("a model that is saved", () => {
     async function trained(
       optimizer: tf.Optimizer,
@@ -493,7 +560,7 @@ describe.each(["cpu", "wasm"])("%s backend", (backend) => {
       return model;
     }
 
-    it.each<[string, () => LanewiseOptimizer]>([
+    it.each<[string, () => LanewiseOptimizer, updates?: number]>([
       ["rmsprop", () => rmsprop(0.01)],
       [
         "rmsprop in another dialect, clipped",
@@ -502,8 +569,18 @@ describe.each(["cpu", "wasm"])("%s backend", (backend) => {
       ["adam", () => adam(0.01)],
       ["adamw", () => adamw({ learningRate: 0.01, amsgrad: true })],
       ["momentum", () => momentum(0.01, 0.9, true)],
+      ["adagrad", () => adagrad(0.01)],
       ["sgd", () => sgd({ learningRate: 0.01, weightDecay: 0.1 })],
-    ])("goes on with the same bits: %s", async (_, make) => {
+      // Saved after six of the steps, of which two are of the next update.
+      ["rmsprop, accumulating", () => rmsprop({ learningRate: 0.01, momentum: 0.9, accumulationSteps: 4 }), 1],
+      ["adam, accumulating", () => adam({ learningRate: 0.01, accumulationSteps: 4, emaDecay: 0.9 }), 1],
+      ["adamw, accumulating", () => adamw({ learningRate: 0.01, accumulationSteps: 4 }), 1],
+      ["adagrad, accumulating", () => adagrad({ learningRate: 0.01, accumulationSteps: 4 }), 1],
+      ["momentum, accumulating", () => momentum({ learningRate: 0.01, momentum: 0.9, accumulationSteps: 4 }), 1],
+      ["sgd, accumulating", () => sgd({ learningRate: 0.01, accumulationSteps: 4 }), 1],
+      ["sgd, between two accumulations", () => sgd({ learningRate: 0.01, accumulationSteps: 3 }), 2],
+      ["sgd, before the first update", () => sgd({ learningRate: 0.01, accumulationSteps: 7 }), 0],
+    ])("goes on with the same bits: %s", async (_, make, updates = 6) => {
       const model = await trained(make(), 3);
       const artifacts = await save(model);
       const { optimizer } = model;
@@ -515,7 +592,7 @@ describe.each(["cpu", "wasm"])("%s backend", (backend) => {
         const loaded = await tf.loadLayersModel(tf.io.fromMemory(artifacts));
         expect(loaded.optimizer.getClassName()).toBe(optimizer.getClassName());
         expect(loaded.optimizer.getConfig()).toEqual(optimizer.getConfig());
-        expect(loaded.optimizer.iterations).toBe(6);
+        expect(loaded.optimizer.iterations).toBe(updates);
         await trained(loaded.optimizer, 2, loaded);
         loaded.getWeights().forEach((weight, i) => {
           expectSameBits(read(weight), expected[i]!, `weight ${i}`);
@@ -549,10 +626,47 @@ describe.each(["cpu", "wasm"])("%s backend", (backend) => {
       );
       expect(rmsprop({ learningRate: 0.5 }).getConfig()).toEqual(tf.train.rmsprop(0.5).getConfig());
       expect(adam().getConfig()).toEqual(tf.train.adam().getConfig());
-      expect(adagrad(0.5).getConfig()).toEqual({ ...tf.train.adagrad(0.5).getConfig(), epsilon: 1e-7 });
+      expect(adagrad(0.5).getConfig()).toEqual(tf.train.adagrad(0.5).getConfig());
+      expect(adagrad({ learningRate: 0.5, eps: 1e-3 }).getConfig().epsilon).toBe(1e-3);
+      expect(momentum(0.5, 0.9).getConfig()).toEqual(tf.train.momentum(0.5, 0.9).getConfig());
       expect(momentum(0.5, 0.9, true).getConfig()).toEqual(tf.train.momentum(0.5, 0.9, true).getConfig());
       expect(sgd(0.5).getConfig()).toEqual(tf.train.sgd(0.5).getConfig());
       expect(adamw().getConfig()).toEqual({ ...tf.train.adam().getConfig(), weightDecay: 0.01 });
+    });
+
+    it.each<[Class: Serializable, Theirs: Serializable | undefined, ...makers: (() => LanewiseOptimizer)[]]>([
+      [
+        LanewiseRMSProp,
+        tf.RMSPropOptimizer,
+        () => rmsprop(0.1),
+        () => rmsprop(0.1, 0.5, 0.1, 1e-7, true),
+        () => rmsprop({ learningRate: 0.1, eps: 1e-3 }),
+      ],
+      [LanewiseAdam, tf.AdamOptimizer, () => adam(), () => adam(0.1, 0.5, 0.6, 1e-3)],
+      [LanewiseAdagrad, tf.AdagradOptimizer, () => adagrad(0.1), () => adagrad(0.1, 0.2)],
+      [LanewiseMomentum, tf.MomentumOptimizer, () => momentum(0.1, 0.2), () => momentum(0.1, 0.2, true)],
+      [LanewiseSGD, tf.SGDOptimizer, () => sgd(0.1)],
+      [
+        LanewiseAdamW,
+        undefined,
+        () => adamw({ learningRate: 0.1, weightDecay: 0.2, amsgrad: true, clipNorm: 1, onNonFinite: "skip" }),
+      ],
+      [LanewiseRMSProp, undefined, () => rmsprop({ dialect: "pytorch", learningRate: 0.1, emaDecay: 0.5 })],
+      [
+        LanewiseAdagrad,
+        undefined,
+        () => adagrad({ learningRate: 0.1, eps: 0.5, accumulationSteps: 2, clipValue: Infinity }),
+      ],
+      [LanewiseSGD, undefined, () => sgd({ learningRate: 0.1, momentum: 0.5, maximize: true, globalClipNorm: 1 })],
+    ])("survive a round trip through the configuration: case %#, also in TensorFlow.js's own class", (...row) => {
+      const [Class, Theirs, ...makers] = row;
+      for (const make of makers) {
+        const optimizer = make();
+        const config = JSON.parse(JSON.stringify(optimizer.getConfig()));
+        expect(config).toEqual(optimizer.getConfig());
+        expect(Class.fromConfig(Class, config).getConfig()).toEqual(config);
+        expect(Theirs === undefined ? config : Theirs.fromConfig(Theirs, config).getConfig()).toEqual(config);
+      }
     });
 
     it.each<[string, RMSPropOptions]>([
@@ -631,7 +745,7 @@ describe.each(["cpu", "wasm"])("%s backend", (backend) => {
 
   describe("errors leave everything as it was", () => {
     it.each<[string, () => unknown, string]>([
-      ["no rate", () => rmsprop(undefined as never), "learningRate is undefined, expected a number or a function"],
+      ["no rate", () => rmsprop(undefined as never), "learningRate for RMSPropOptimizer must be defined"],
       ["a negative rate", () => rmsprop(-1), "learningRate is -1, expected a finite number >= 0"],
       ["a decay", () => rmsprop(0.1, 2), "decay is 2, expected a number from 0 to 1"],
       ["an unknown option", () => rmsprop({ epsilon: 1 } as never), "options.epsilon is not an option"],

@@ -4,8 +4,9 @@ import { getThreadsCount, setThreadsCount, setWasmPaths } from "@tensorflow/tfjs
 import plain from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.wasm?url";
 import simd from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm?url";
 import threaded from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd.wasm?url";
-import { rmsprop } from "lanewise/tfjs";
+import { accelerate, rmsprop } from "lanewise/tfjs";
 import { classify, type Digits } from "../digits.js";
+import { compareLayers, FEW_LAYERS } from "../layers.js";
 import { runMatrix } from "../matrix.js";
 
 setWasmPaths({
@@ -38,6 +39,10 @@ const page = {
     };
   },
   runMatrix,
+  async accelerated() {
+    const { replaced, added, left } = await accelerate();
+    return { kernels: replaced.length + added.length, left, ...(await compareLayers(FEW_LAYERS)) };
+  },
   async classify(train: number[][], test: number[][]) {
     const digits = ([images, labels]: number[][]): Digits => ({
       images: Float32Array.from(images!),

@@ -1,7 +1,7 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
-import { describe } from "../checks.js";
-import { CheckpointError } from "../errors.js";
-import type { StateName } from "../optim/state.js";
+import { describe } from "../../checks.js";
+import { CheckpointError } from "../../errors.js";
+import type { StateName } from "../../optim/state.js";
 
 /** A tensor with a name, as TensorFlow.js hands weights and gradients about. */
 export interface NamedTensor {
@@ -24,15 +24,20 @@ export interface SavedVariable {
   readonly arrays: { [Name in StateName]?: Float32Array };
 }
 
+/** The weight that counts the gradients summed up so far, in the middle of an accumulation. */
+export const ACCUMULATED_STEPS = "accumulatedSteps";
+
 /** State of an optimizer, as it was saved; variables by name, in their order. */
 export interface Saved {
   readonly iterations: number;
+  readonly accumulatedSteps: number;
   readonly variables: Map<string, SavedVariable>;
 }
 
 /**
  * Reads what `getWeights` of TensorFlow.js's optimizers or of ours gave: `iter`, then `<variable>/<suffix>` for each
- * column. Ours may have more than one number in `iter`: the counts of the variables that differ from the optimizer's.
+ * column. Ours may have more than one number in `iter`: the counts of the variables that differ from the optimizer's. In
+ * the middle of an accumulation `accumulatedSteps` is there too.
  *
  * @param needed the states that every variable must have
  * @throws CheckpointError
@@ -46,9 +51,14 @@ export async function readWeights(
   const [counts, ...contents] = await Promise.all(weights.map(({ tensor }) => tensor.data()));
   if (counts === undefined) throw new CheckpointError("weights is empty, expected the iterations first");
   const variables = new Map<string, { shape: number[]; iterations: number; arrays: SavedVariable["arrays"] }>();
+  let accumulatedSteps = 0;
   const iterations = countOf(counts[0]);
   contents.forEach((content, i) => {
     const { name, tensor } = weights[i + 1]!;
+    if (name === ACCUMULATED_STEPS) {
+      accumulatedSteps = countOf(content[0], name);
+      return;
+    }
     const end = name.lastIndexOf("/");
     const column = columns.find(({ suffix }) => suffix === name.slice(end + 1));
     if (end < 0 || column === undefined) {
@@ -70,8 +80,11 @@ export async function readWeights(
     for (const { suffix, state } of columns) {
       if (needed.includes(state) && !arrays[state]) throw new CheckpointError(`"${variable}/${suffix}" is missing`);
     }
+    if (arrays.gradientSum && accumulatedSteps === 0) {
+      throw new CheckpointError(`"${variable}/gradientSum" is there, but ${ACCUMULATED_STEPS} is missing`);
+    }
   }
-  return { iterations, variables };
+  return { iterations, accumulatedSteps, variables };
 }
 
 /** Throws CheckpointError unless the shapes are the same. */
@@ -80,9 +93,9 @@ export function checkShape(name: string, shape: readonly number[], expected: rea
   throw new CheckpointError(`"${name}" has shape [${shape}], expected [${expected}]`);
 }
 
-function countOf(count: unknown): number {
+function countOf(count: unknown, name = "iterations"): number {
   if (typeof count === "number" && Number.isInteger(count) && count >= 0) return count;
-  throw new CheckpointError(`iterations is ${describe(count)}, expected an integer >= 0`);
+  throw new CheckpointError(`${name} is ${describe(count)}, expected an integer >= 0`);
 }
 
 /**

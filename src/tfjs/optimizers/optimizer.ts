@@ -8,15 +8,23 @@ import {
   type Variable,
   variable,
 } from "@tensorflow/tfjs-core";
-import { describe, unexpected } from "../checks.js";
-import type { Core } from "../core.js";
-import { DisposedError, OptionError, ShapeError } from "../errors.js";
-import type { Optimizer } from "../optim/optimizer.js";
-import { checkLearningRate, type GroupOptions, type Schedule, type StepOptions } from "../optim/options.js";
-import type { ParameterState, StateName } from "../optim/state.js";
-import type { Tensor } from "../tensor.js";
-import { assign, currentPlace, type Place } from "./place.js";
-import { type Column, checkShape, matchNames, type NamedTensor, readWeights, type SavedVariable } from "./weights.js";
+import { describe, unexpected } from "../../checks.js";
+import type { Core } from "../../core.js";
+import { CheckpointError, DisposedError, NonFiniteError, OptionError, ShapeError } from "../../errors.js";
+import type { Optimizer } from "../../optim/optimizer.js";
+import { checkLearningRate, type GroupOptions, type Schedule, type StepOptions } from "../../optim/options.js";
+import type { ParameterState, StateName } from "../../optim/state.js";
+import type { Tensor } from "../../tensor.js";
+import { assign, currentBridge, type MemoryBridge } from "../memory-bridge.js";
+import {
+  ACCUMULATED_STEPS,
+  type Column,
+  checkShape,
+  matchNames,
+  type NamedTensor,
+  readWeights,
+  type SavedVariable,
+} from "./weights.js";
 
 /** Options of an optimizer, whichever it is. */
 export type CommonOptions = GroupOptions & StepOptions;
@@ -40,9 +48,9 @@ interface Entry {
 /** What `getWeights` tells of a state array. The variable is there from the start, and is given its content then. */
 interface Weight {
   readonly name: string;
+  readonly column: Column;
   readonly shape: number[];
   variable: Variable;
-  readonly values: () => Float32Array;
 }
 
 /** A variable, by the name it is registered with, and its gradient if it has one. */
@@ -53,6 +61,8 @@ interface Update {
 }
 
 const AVERAGE: Column = { suffix: "average", state: "parameterAverage" };
+/** In the middle of an accumulation, of a variable that has had a gradient in it. */
+const SUM: Column = { suffix: "gradientSum", state: "gradientSum" };
 
 /** Options that have another name in TensorFlow.js. */
 const WORDS = [
@@ -65,23 +75,27 @@ const WORDS = [
  * An optimizer of TensorFlow.js whose steps Lanewise's kernels make. State belongs to a variable, not to a place in the
  * list of gradients: variables may come, go, change their order and be passed over.
  *
- * On the wasm backend variables, gradients and state are used where they lie, in its heap; on others variables and
- * gradients are copied. `path` says which.
+ * On the wasm backend variables, gradients and state are used in place, in its heap; on others variables and gradients
+ * are copied. `path` says which.
  */
 export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOptions> extends TfOptimizer {
   readonly #kind: Kind<Options>;
   readonly #options: Options;
   readonly #columns: readonly Column[];
-  /** The state arrays that these options need. */
+  /** The state arrays that these options need at any time: those of an accumulation are needed only within one. */
   readonly #needed: readonly StateName[];
-  #place: Place;
+  readonly #accumulationSteps: number;
+  #bridge: MemoryBridge;
   /** For the variables of `#entries`; there is none while they are none. */
   #inner: Optimizer | undefined;
   #entries = new Map<string, Entry>();
   /** What `setWeights` brought and no variable has claimed yet. */
   readonly #loaded = new Map<string, { saved: SavedVariable; weights: Weight[] }>();
-  /** What `getWeights` calls `iter`. */
+  /** Calls of `applyGradients` since the last update, in the middle of an accumulation. */
+  #accumulatedSteps = 0;
+  /** What `getWeights` calls `iter` and `accumulatedSteps`. */
   #iter: Variable;
+  #accumulated: Variable | undefined;
   #disposed = false;
 
   /** @internal */
@@ -89,20 +103,23 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     super();
     this.#kind = kind;
     this.#options = { ...options };
-    this.#columns = [...kind.columns, AVERAGE];
-    this.#place = currentPlace();
+    this.#columns = [...kind.columns, AVERAGE, SUM];
+    this.#accumulationSteps = options.accumulationSteps ?? 1;
+    this.#bridge = currentBridge();
     // Checks the options, and says what they amount to.
-    const trial = kind.make(this.#place.core, { trial: new Float32Array(1) }, this.#options);
+    const trial = kind.make(this.#bridge.core, { trial: new Float32Array(1) }, this.#options);
     this.#options.learningRate ??= trial.learningRate;
-    this.#needed = Object.keys(trial.peek("trial")).filter((key): key is StateName => key !== "iterations");
+    const { iterations: _, ...states } = trial.peek("trial");
+    this.#needed = Object.keys(states) as StateName[];
     trial.dispose();
     this.iterations_ = 0;
     this.#iter = asVariable(tensor(Int32Array.of(0), [], "int32"));
+    if (this.#accumulationSteps > 1) this.#accumulated = asVariable(tensor(Int32Array.of(0), [], "int32"));
   }
 
   /** Where steps run, in words: the backend, the kernels, and whether anything is copied. */
   get path(): string {
-    return currentPlace().path;
+    return currentBridge().path;
   }
 
   /** What the next step uses. Set it to a finite number >= 0 or to a function of the iteration. */
@@ -132,12 +149,13 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
   override applyGradients(variableGradients: NamedTensorMap | NamedTensor[]): void {
     if (this.#disposed) throw new DisposedError("optimizer was used after dispose()");
     const updates = collect(variableGradients);
-    const place = currentPlace();
+    const bridge = currentBridge();
     const isKnown = ({ name, variable }: Update): boolean => this.#entries.get(name)?.variable === variable;
-    if (place !== this.#place || !updates.every(isKnown)) this.#build(place, updates);
+    if (bridge !== this.#bridge || !updates.every(isKnown)) this.#build(bridge, updates);
     const inner = this.#inner;
     if (inner === undefined) {
-      this.iterations_++;
+      this.#countStep();
+      if (this.#accumulatedSteps === 0) this.iterations_++;
       return;
     }
     const gradients: Record<string, Tensor> = Object.create(null);
@@ -145,15 +163,21 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     for (const { name, gradient } of updates) {
       if (gradient === undefined) continue;
       const entry = this.#entries.get(name)!;
-      place.readVariable(entry.variable, entry.parameter);
-      place.readGradient(gradient, entry.gradient);
+      bridge.readVariable(entry.variable, entry.parameter);
+      bridge.readGradient(gradient, entry.gradient);
       gradients[name] = entry.gradient;
       changing.push(entry);
     }
-    inner.step(gradients);
+    try {
+      inner.step(gradients);
+    } catch (error) {
+      if (error instanceof NonFiniteError) this.#endAccumulation();
+      throw error;
+    }
+    this.#countStep();
     if (inner.iterations === this.iterations_) return;
     this.iterations_ = inner.iterations;
-    for (const { variable, parameter } of changing) place.writeVariable(variable, parameter);
+    for (const { variable, parameter } of changing) bridge.writeVariable(variable, parameter);
   }
 
   /**
@@ -161,7 +185,7 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
    * average is copied itself.
    */
   averaged(): NamedTensorMap {
-    for (const { variable, parameter } of this.#entries.values()) this.#place.readVariable(variable, parameter);
+    for (const { variable, parameter } of this.#entries.values()) this.#bridge.readVariable(variable, parameter);
     const averages = (this.#inner?.averaged() ?? {}) as Record<string, Float32Array>;
     const tensors = [...this.#entries].map(([name, { variable }]) => [name, tensor(averages[name]!, variable.shape)]);
     return Object.fromEntries(tensors);
@@ -169,27 +193,38 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
 
   /**
    * The state, in the order and under the names of TensorFlow.js's own optimizer, which can take it: `iter`, then
-   * `<variable>/<suffix>`. The tensors are the optimizer's, and hold copies: asking again makes no new ones.
+   * `<variable>/<suffix>`. In the middle of an accumulation the sums follow as `<variable>/gradientSum`, and the number of
+   * their gradients as `accumulatedSteps`. The tensors belong to the optimizer and contain copies: asking again makes no
+   * new ones.
    */
   override async getWeights(): Promise<NamedTensor[]> {
-    const loaded = [...this.#loaded.values()];
-    const counts = [...this.#entries.keys()].map((name) => this.#inner!.peek(name).iterations);
-    for (const { saved } of loaded) counts.push(saved.iterations);
-    const weights = [...this.#entries.values(), ...loaded].flatMap((each) => each.weights);
-    for (const weight of weights) refresh(weight);
+    const state = this.#inner?.state();
+    const owners = [
+      ...[...this.#entries].map(([name, { weights }]) => ({ weights, state: state!.parameters[name]! })),
+      ...[...this.#loaded.values()].map(({ saved, weights }) => ({ weights, state: { ...saved, ...saved.arrays } })),
+    ];
+    const named = this.#columns.flatMap((column) =>
+      owners.flatMap(({ weights, state }) => {
+        const weight = weights.find((each) => each.column === column);
+        const values = state[column.state];
+        if (weight === undefined || (values === undefined && !column.always)) return [];
+        refresh(weight, values);
+        return [{ name: weight.name, tensor: weight.variable }];
+      }),
+    );
+    const counts = owners.map(({ state }) => state.iterations);
     // TensorFlow.js reads the first number alone.
     const differ = counts.some((count) => count !== this.iterations);
     const iter = Int32Array.of(this.iterations, ...(differ ? counts : []));
     this.#iter.dispose();
     this.#iter = asVariable(tensor(iter, differ ? [iter.length] : [], "int32"));
-    return [
-      { name: "iter", tensor: this.#iter },
-      ...this.#columns.flatMap(({ suffix }) =>
-        weights
-          .filter(({ name }) => name.endsWith(`/${suffix}`))
-          .map(({ name, variable }) => ({ name, tensor: variable })),
-      ),
-    ];
+    named.unshift({ name: "iter", tensor: this.#iter });
+    if (this.#accumulatedSteps > 0) {
+      this.#accumulated?.dispose();
+      this.#accumulated = asVariable(tensor(Int32Array.of(this.#accumulatedSteps), [], "int32"));
+      named.push({ name: ACCUMULATED_STEPS, tensor: this.#accumulated });
+    }
+    return named;
   }
 
   /**
@@ -199,13 +234,18 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
    * @throws CheckpointError naming what is missing, unknown or of another type; the state is then what it was
    */
   override async setWeights(weightValues: NamedTensor[]): Promise<void> {
-    const { iterations, variables } = await readWeights(weightValues, this.#columns, this.#needed);
+    const { iterations, accumulatedSteps, variables } = await readWeights(weightValues, this.#columns, this.#needed);
+    if (accumulatedSteps >= this.#accumulationSteps) {
+      const expected = `less than ${this.#accumulationSteps}, the accumulationSteps`;
+      throw new CheckpointError(`accumulatedSteps is ${accumulatedSteps}, expected ${expected}`);
+    }
     this.#clear();
     this.iterations_ = iterations;
+    this.#accumulatedSteps = accumulatedSteps;
     for (const [name, saved] of variables) {
-      const weights = this.#columns.flatMap(({ suffix, state }) => {
-        const values = saved.arrays[state];
-        return values ? [weightOf(this.#place, `${name}/${suffix}`, saved.shape, values, () => values)] : [];
+      const weights = this.#columns.flatMap((column) => {
+        const values = saved.arrays[column.state];
+        return values ? [weightOf(this.#bridge, name, column, saved.shape, values)] : [];
       });
       this.#loaded.set(name, { saved, weights });
     }
@@ -234,19 +274,32 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
   override dispose(): void {
     this.#clear();
     this.#iter.dispose();
+    this.#accumulated?.dispose();
     this.#disposed = true;
   }
 
   #clear(): void {
-    release(this.#place, this.#inner, this.#entries.values());
+    release(this.#bridge, this.#inner, this.#entries.values());
     this.#inner = undefined;
     this.#entries.clear();
     for (const { weights } of this.#loaded.values()) for (const { variable } of weights) variable.dispose();
     this.#loaded.clear();
   }
 
-  /** Takes in the variables that are new, lets go of those that are no more, and moves to the place. */
-  #build(place: Place, updates: readonly Update[]): void {
+  /** One more call of `applyGradients` has succeeded. */
+  #countStep(): void {
+    if (this.#accumulatedSteps + 1 < this.#accumulationSteps) this.#accumulatedSteps++;
+    else this.#endAccumulation();
+  }
+
+  /** Sums that no variable has claimed belong to the accumulation that ends here. */
+  #endAccumulation(): void {
+    this.#accumulatedSteps = 0;
+    for (const { saved } of this.#loaded.values()) delete saved.arrays.gradientSum;
+  }
+
+  /** Takes in the variables that are new, lets go of those that are no more, and moves to the bridge. */
+  #build(bridge: MemoryBridge, updates: readonly Update[]): void {
     const kept = [...this.#entries].filter(([name, { variable }]) => isRegistered(name, variable));
     const variables = new Map(kept.map(([name, { variable }]) => [name, variable]));
     const added = updates.filter(({ name }) => !variables.has(name));
@@ -260,27 +313,26 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     try {
       const parameters: Record<string, Tensor> = Object.create(null);
       for (const [name, variable] of variables) {
-        const parameter = place.open(variable.size);
-        entries.set(name, { variable, parameter, gradient: place.open(variable.size), weights: [] });
-        place.readVariable(variable, parameter);
+        const parameter = bridge.open(variable.size);
+        entries.set(name, { variable, parameter, gradient: bridge.open(variable.size), weights: [] });
+        bridge.readVariable(variable, parameter);
         parameters[name] = parameter;
       }
-      inner = this.#kind.make(place.core, parameters, this.#options);
-      if (before || claims.size > 0 || this.iterations > 0) {
-        const state = { ...inner.state(), iterations: this.iterations };
-        if (before?.accumulatedSteps) state.accumulatedSteps = before.accumulatedSteps;
+      inner = this.#kind.make(bridge.core, parameters, this.#options);
+      if (before || claims.size > 0 || this.iterations > 0 || this.#accumulatedSteps > 0) {
+        const state = { ...inner.state(), iterations: this.iterations, accumulatedSteps: this.#accumulatedSteps };
         for (const [name] of kept) state.parameters[name] = before!.parameters[name]!;
         for (const [name, claim] of claims) state.parameters[name] = this.#stateOf(claim);
         inner.load(state);
       }
-      for (const [name, entry] of entries) entry.weights.push(...this.#weightsOf(place, inner, name, entry));
+      for (const [name, entry] of entries) entry.weights.push(...this.#weightsOf(bridge, inner, name, entry));
     } catch (error) {
-      release(place, inner, entries.values());
+      release(bridge, inner, entries.values());
       throw error;
     }
-    release(this.#place, this.#inner, this.#entries.values());
+    release(this.#bridge, this.#inner, this.#entries.values());
     for (const claim of claims.values()) this.#forget(claim);
-    this.#place = place;
+    this.#bridge = bridge;
     this.#inner = inner;
     this.#entries = entries;
   }
@@ -305,7 +357,8 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
 
   #stateOf(claim: string): ParameterState {
     const { iterations, arrays } = this.#loaded.get(claim)!.saved;
-    return { iterations, ...Object.fromEntries(this.#needed.map((state) => [state, arrays[state]])) };
+    const names = arrays.gradientSum === undefined ? this.#needed : [...this.#needed, SUM.state];
+    return { iterations, ...Object.fromEntries(names.map((state) => [state, arrays[state]])) };
   }
 
   #forget(claim: string): void {
@@ -313,26 +366,31 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     this.#loaded.delete(claim);
   }
 
-  #weightsOf(place: Place, inner: Optimizer, name: string, { variable: { shape }, parameter }: Entry): Weight[] {
+  #weightsOf(
+    bridge: MemoryBridge,
+    inner: Optimizer,
+    name: string,
+    { variable: { shape }, parameter }: Entry,
+  ): Weight[] {
     const states = inner.peek(name);
-    return this.#columns.flatMap(({ suffix, state, always }) => {
-      if (states[state] === undefined && !always) return [];
-      const values = (): Float32Array => inner.peek(name)[state] ?? new Float32Array(parameter.size);
-      return [weightOf(place, `${name}/${suffix}`, shape, parameter.data, values)];
-    });
+    const isThere = ({ state, always }: Column): boolean =>
+      states[state] !== undefined || always === true || (state === SUM.state && this.#accumulationSteps > 1);
+    return this.#columns.filter(isThere).map((column) => weightOf(bridge, name, column, shape, parameter.data));
   }
 }
 
-function weightOf(place: Place, name: string, shape: number[], size: Float32Array, values: Weight["values"]): Weight {
-  return { name, shape, values, variable: asVariable(place.placeholder(shape, size)) };
+/** `size`: numbers as many as the variable has; their values do not matter. */
+function weightOf(bridge: MemoryBridge, name: string, column: Column, shape: number[], size: Float32Array): Weight {
+  return { name: `${name}/${column.suffix}`, column, shape, variable: asVariable(bridge.placeholder(shape, size)) };
 }
 
-/** Gives the variable its content, in memory of its own: who gets it may keep it. */
-function refresh(weight: Weight): void {
-  const { variable, values, shape } = weight;
+/** Gives the variable its content, in memory of its own: who gets it may keep it. Without values it is zeros. */
+function refresh(weight: Weight, values: Float32Array | undefined): void {
+  const { variable, shape } = weight;
+  const content = values ?? new Float32Array(variable.size);
   // Handed out, it may have been disposed.
-  if (isRegistered(variable.name, variable)) assign(variable, values());
-  else weight.variable = asVariable(tensor(values(), shape, "float32"));
+  if (isRegistered(variable.name, variable)) assign(variable, content);
+  else weight.variable = asVariable(tensor(content, shape, "float32"));
 }
 
 /** A variable of TensorFlow.js that training leaves alone, in place of the tensor. */
@@ -342,11 +400,11 @@ export function asVariable(initial: TfTensor): Variable {
   return made;
 }
 
-function release(place: Place, inner: Optimizer | undefined, entries: Iterable<Entry>): void {
+function release(bridge: MemoryBridge, inner: Optimizer | undefined, entries: Iterable<Entry>): void {
   inner?.dispose();
   for (const { parameter, gradient, weights } of entries) {
-    place.close(parameter);
-    place.close(gradient);
+    bridge.close(parameter);
+    bridge.close(gradient);
     for (const { variable } of weights) variable.dispose();
   }
 }

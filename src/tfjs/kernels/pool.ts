@@ -1,0 +1,78 @@
+import type { TensorInfo } from "@tensorflow/tfjs-core";
+import { isFloat32, type KernelContext, sizeOf, type TfKernel } from "./kernel.js";
+import { isOutput, type PlannedWindow, type WindowAttributes } from "./window.js";
+
+type PoolAttributes = WindowAttributes & { filterSize: number | [number, number] };
+
+/** The window of a pooling of x, unless something about it is empty. */
+function windowOf(x: TensorInfo, attrs: object, { windows }: KernelContext): PlannedWindow | undefined {
+  const window = windows.pooling(x.shape, attrs as PoolAttributes);
+  return sizeOf(x.shape) * sizeOf(window.outShape) === 0 ? undefined : window;
+}
+
+/** The largest element of each window. */
+export const maxPool: TfKernel = {
+  name: "MaxPool",
+  run({ x }, attrs, context) {
+    if (!isFloat32(x)) return undefined;
+    const window = windowOf(x, attrs, context);
+    if (window === undefined) return undefined;
+    const { heap, pool } = context;
+    const y = heap.output([...window.outShape]);
+    pool.max_pool_f32(window.ptr, 0, window.batch * window.outHeight, heap.address(x), heap.address(y));
+    return y;
+  },
+};
+
+/** Its gradient. TensorFlow.js's loses that of windows whose elements are all below 0. */
+export const maxPoolGrad: TfKernel = {
+  name: "MaxPoolGrad",
+  run({ dy, input, output }, attrs, context) {
+    if (!isFloat32(dy) || !isFloat32(input) || !isFloat32(output)) return undefined;
+    const window = windowOf(input, attrs, context);
+    if (window === undefined || !isOutput(dy, window) || !isOutput(output, window)) return undefined;
+    const { heap, pool } = context;
+    const dx = heap.output(input.shape.slice());
+    const [x, y, by, to] = [heap.address(input), heap.address(output), heap.address(dy), heap.address(dx)];
+    pool.max_pool_backward_f32(window.ptr, 0, window.batch, x, y, by, to);
+    return dx;
+  },
+};
+
+/** The mean of each window. */
+export const avgPool: TfKernel = {
+  name: "AvgPool",
+  run({ x }, attrs, context) {
+    if (!isFloat32(x)) return undefined;
+    const window = windowOf(x, attrs, context);
+    if (window === undefined) return undefined;
+    const { heap, pool } = context;
+    const y = heap.output([...window.outShape]);
+    pool.average_pool_f32(window.ptr, 0, window.batch * window.outHeight, heap.address(x), heap.address(y));
+    return y;
+  },
+};
+
+/** Whether every window is inside the image. */
+const isInside = (w: PlannedWindow): boolean =>
+  w.padTop <= 0 &&
+  w.padLeft <= 0 &&
+  (w.outHeight - 1) * w.strideHeight + w.kernelHeight - w.padTop <= w.inHeight &&
+  (w.outWidth - 1) * w.strideWidth + w.kernelWidth - w.padLeft <= w.inWidth;
+
+/**
+ * Its gradient. Where a window leaves the image TensorFlow.js divides by all of the window's elements, not by those in
+ * the image, on every backend: that is left to it.
+ */
+export const avgPoolGrad: TfKernel = {
+  name: "AvgPoolGrad",
+  run({ dy, input }, attrs, context) {
+    if (!isFloat32(dy) || !isFloat32(input)) return undefined;
+    const window = windowOf(input, attrs, context);
+    if (window === undefined || !isOutput(dy, window) || !isInside(window)) return undefined;
+    const { heap, pool } = context;
+    const dx = heap.output(input.shape.slice());
+    pool.average_pool_backward_f32(window.ptr, 0, window.batch, heap.address(dy), heap.address(dx));
+    return dx;
+  },
+};
