@@ -4,7 +4,15 @@ import type { Layer } from "../../nn/layer.js";
 import { Model } from "../../nn/model.js";
 import { input, type SymbolicTensor } from "../../nn/symbolic.js";
 import { convertLayer, weightsOf } from "./layers.js";
-import { isContainer, rowShape, type TfLayer, type TfModel, type TfSymbol, type TfWeight, Unsupported } from "./tfjs-model.js";
+import {
+  isContainer,
+  rowShape,
+  type TfLayer,
+  type TfModel,
+  type TfSymbol,
+  type TfWeight,
+  Unsupported,
+} from "./tfjs-model.js";
 
 /** The layers of a model, connected as TensorFlow.js has them. */
 export interface Graph {

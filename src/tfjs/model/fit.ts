@@ -1,6 +1,6 @@
 import type { Tensor as TfTensor } from "@tensorflow/tfjs-core";
 import { FitHistory } from "./history.js";
-import { type Data, scalars, type Session } from "./session.js";
+import { type Data, type Session, scalars } from "./session.js";
 import type { FitLoopArguments, Logs, TfCallback, TfData, TfModel } from "./tfjs-model.js";
 
 /** Milliseconds after which weights that are copied are given to the model, so that others find them. */
@@ -45,7 +45,20 @@ export async function fitLoop(
   session: Session,
   data: Data,
   validation: Data | undefined,
-  [, , labels, batchSize = 32, epochs = 1, verbose = 1, given = [], , , shuffle = true, metrics, start = 0]: FitLoopArguments,
+  [
+    ,
+    ,
+    labels,
+    batchSize = 32,
+    epochs = 1,
+    verbose = 1,
+    given = [],
+    ,
+    ,
+    shuffle = true,
+    metrics,
+    start = 0,
+  ]: FitLoopArguments,
 ): Promise<object> {
   const { rows } = data;
   const history = new FitHistory();

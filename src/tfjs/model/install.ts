@@ -1,7 +1,7 @@
 import type { Tensor as TfTensor } from "@tensorflow/tfjs-core";
 import type { Reasons } from "./convert.js";
 import { fitLoop, numbersOf, readData, readDataSync, test, trainOnBatch } from "./fit.js";
-import { scalars, Session } from "./session.js";
+import { Session, scalars } from "./session.js";
 import { ENGINE_METHODS, type Engine, type FitLoopArguments, type TfModel } from "./tfjs-model.js";
 
 /** A model whose methods compute with Lanewise where they can. */

@@ -156,7 +156,8 @@ class Link implements OptimizerLink {
   push(): void {
     const { iterations, parameters } = this.inner.state();
     for (const { field, suffix, state: column } of this.#rule.columns) {
-      if (this.#theirs[field] === undefined || (column === "gradientAverage" && this.#config.centered === false)) continue;
+      if (this.#theirs[field] === undefined || (column === "gradientAverage" && this.#config.centered === false))
+        continue;
       for (const [i, { name, shape, size }] of this.#variables.entries()) {
         const values = parameters[name]![column] ?? new Float32Array(size);
         const saved = this.#theirs[field][i];

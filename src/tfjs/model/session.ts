@@ -3,7 +3,6 @@ import { OptionError } from "../../errors.js";
 import type { Model } from "../../nn/model.js";
 import type { ModelPlan } from "../../nn/model-plan.js";
 import { EVALUATES, type ModelOptimizer, Trainer, WEIGHTED } from "../../nn/trainer.js";
-import type { Workspace } from "../../nn/workspace.js";
 import type { Tensor } from "../../tensor.js";
 import { currentBridge, type MemoryBridge } from "../memory-bridge.js";
 import { attempt, buildModel, convertGraph, type Reasons } from "./convert.js";
@@ -82,7 +81,8 @@ export class Session {
       return undefined;
     }
     const graph = convertGraph(tf, reasons);
-    if (graph.outputs.length > 1) reasons.outputs = "Lanewise lacks losses of several outputs with TensorFlow.js's logs";
+    if (graph.outputs.length > 1)
+      reasons.outputs = "Lanewise lacks losses of several outputs with TensorFlow.js's logs";
     if (Object.keys(reasons).length > 0) return undefined;
     return attempt("model", reasons, () => {
       const { model, bindings } = buildModel(currentBridge().core, graph);

@@ -308,7 +308,10 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     const isKnown = ({ name, variable }: Update): boolean => this.#entries.get(name)?.variable === variable;
     if (bridge !== this.#bridge || !updates.every(isKnown)) this.#build(bridge, updates);
     const state = this.#inner!.state();
-    inner.load({ ...state, parameters: Object.fromEntries(updates.map(({ name }) => [name, state.parameters[name]!])) });
+    inner.load({
+      ...state,
+      parameters: Object.fromEntries(updates.map(({ name }) => [name, state.parameters[name]!])),
+    });
   }
 
   /** Goes on from the state of what `fork` returned. @internal */
