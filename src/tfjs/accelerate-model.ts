@@ -1,6 +1,6 @@
 import { ready } from "@tensorflow/tfjs-core";
 import { unexpected } from "../checks.js";
-import type { TfContainer, TfModel } from "./model/tfjs-model.js";
+import type { TfModel } from "./model/tfjs-model.js";
 
 /** A model of TensorFlow.js: a `tf.LayersModel` or a `tf.Sequential`. */
 export interface LayersModel {
@@ -46,9 +46,10 @@ export async function accelerateModel(model: LayersModel): Promise<ModelAccelera
   const { Installation } = await import("./model/install.js");
   const known = accelerated.get(model);
   if (known !== undefined) return known;
-  // A Sequential has the model that computes inside.
-  const inner = (model as unknown as { model?: TfContainer }).model ?? model;
-  const installation = new Installation(inner as unknown as TfModel);
+  // A Sequential has the model that computes inside, and makes another when it is built anew, as by `compile`.
+  const outer = model as unknown as { model?: TfModel };
+  let inner = outer.model;
+  const installation = new Installation(inner ?? (model as unknown as TfModel));
   const acceleration: ModelAcceleration = {
     get layers() {
       return installation.layers;
@@ -57,10 +58,25 @@ export async function accelerateModel(model: LayersModel): Promise<ModelAccelera
       return installation.left;
     },
     restore() {
+      if (accelerated.get(model) !== acceleration) return;
+      accelerated.delete(model);
       installation.restore();
-      if (accelerated.get(model) === acceleration) accelerated.delete(model);
+      if (inner !== undefined) Object.defineProperty(outer, "model", { ...PLAIN, value: inner, writable: true });
     },
   };
+  if (Object.keys(installation.left).length > 0) return acceleration;
   accelerated.set(model, acceleration);
+  if (inner !== undefined) {
+    Object.defineProperty(outer, "model", {
+      ...PLAIN,
+      get: () => inner,
+      set(made: TfModel) {
+        inner = made;
+        installation.move(made);
+      },
+    });
+  }
   return acceleration;
 }
+
+const PLAIN = { configurable: true, enumerable: true };

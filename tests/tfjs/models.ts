@@ -10,9 +10,9 @@ export interface ModelCase {
   readonly inputShape: readonly number[];
   /** Integers below this bound in place of random numbers. */
   readonly ids?: number;
-  /** Numbers of the target of an example; or classes, as one-hot rows. */
-  readonly outputs?: number;
   readonly loss?: string;
+  /** Default 5. */
+  readonly batchSize?: number;
   readonly optimizer?: () => tf.Optimizer;
   apply(x: tf.SymbolicTensor): tf.SymbolicTensor;
 }
@@ -89,7 +89,7 @@ export const MODELS: readonly ModelCase[] = [
     inputShape: [6],
     apply: headed(
       () => layers.dropout({ rate: 0 }),
-      () => layers.reshape({ targetShape: [2, -1] }),
+      () => layers.reshape({ targetShape: [2, 3] }),
       () => layers.dense({ units: 2 }),
     ),
   },
@@ -97,11 +97,6 @@ export const MODELS: readonly ModelCase[] = [
     name: "conv1d",
     inputShape: [9, 2],
     apply: headed(() => layers.conv1d({ filters: 3, kernelSize: 3, strides: 2, padding: "same", activation: "relu" })),
-  },
-  {
-    name: "conv1d, causal",
-    inputShape: [9, 2],
-    apply: headed(() => layers.conv1d({ filters: 3, kernelSize: 3, padding: "causal" })),
   },
   {
     name: "conv2d",
@@ -117,6 +112,7 @@ export const MODELS: readonly ModelCase[] = [
   },
   {
     name: "conv2dTranspose",
+    optimizer: () => tf.train.sgd(0.005),
     inputShape: image,
     apply: headed(() =>
       layers.conv2dTranspose({ filters: 3, kernelSize: 3, strides: 2, padding: "same", activation: "tanh" }),
@@ -141,11 +137,11 @@ export const MODELS: readonly ModelCase[] = [
     ),
   },
   {
-    name: "averagePooling2d, same",
+    name: "averagePooling2d",
     inputShape: image,
     apply: headed(
       () => layers.conv2d({ filters: 2, kernelSize: 2 }),
-      () => layers.averagePooling2d({ poolSize: 3, strides: 2, padding: "same" }),
+      () => layers.averagePooling2d({ poolSize: 3, strides: 2 }),
     ),
   },
   {
@@ -201,7 +197,7 @@ export const MODELS: readonly ModelCase[] = [
     name: "batchNormalization of images",
     inputShape: image,
     apply: headed(
-      () => layers.batchNormalization({ momentum: 0.9, scale: false }),
+      () => layers.batchNormalization({ momentum: 0.9 }),
       () => layers.conv2d({ filters: 2, kernelSize: 2 }),
     ),
   },
@@ -280,6 +276,7 @@ export const MODELS: readonly ModelCase[] = [
   },
   {
     name: "upSampling2d",
+    batchSize: 1, // for larger ones the gradient of TensorFlow.js's cpu backend is wrong
     inputShape: [3, 2, 2],
     apply: headed(
       () => layers.conv2d({ filters: 2, kernelSize: 2, padding: "same" }),
@@ -425,8 +422,8 @@ function setWeights(model: tf.LayersModel): void {
 }
 
 /** Everything that training has made of a model, after steps in batches that do not fill the last one. */
-export async function train(model: tf.LayersModel, xs: tf.Tensor, ys: tf.Tensor, epochs: number) {
-  const { history } = await model.fit(xs, ys, { epochs, batchSize: 5, shuffle: false, verbose: 0 });
+export async function train(model: tf.LayersModel, xs: tf.Tensor, ys: tf.Tensor, epochs: number, batchSize = 5) {
+  const { history } = await model.fit(xs, ys, { epochs, batchSize, shuffle: false, verbose: 0 });
   const evaluation = tf.tidy(() => [model.evaluate(xs, ys)].flat().map((value) => value.dataSync()[0]!));
   const prediction = tf.tidy(() => Float32Array.from((model.predict(xs) as tf.Tensor).dataSync()));
   const weights = model.getWeights().map((weight) => Float32Array.from(weight.dataSync()));

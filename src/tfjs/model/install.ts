@@ -6,39 +6,53 @@ import { ENGINE_METHODS, type Engine, type FitLoopArguments, type TfModel } from
 
 /** A model whose methods compute with Lanewise where they can. */
 export class Installation {
-  readonly #tf: TfModel;
-  /** TensorFlow.js's own methods. */
-  readonly #theirs: Engine;
+  #tf: TfModel;
+  /** TensorFlow.js's own methods; undefined before they are replaced. */
+  #theirs: Engine | undefined;
   #session: Session | undefined;
   #reasons: Reasons = {};
   /** What was compiled when it was last found that it cannot be converted. */
   #refused: unknown;
 
+  /** Replaces the methods if the model can be converted. */
   constructor(tf: TfModel) {
     this.#tf = tf;
     const missing = ENGINE_METHODS.find((name) => typeof tf[name] !== "function");
-    this.#theirs = Object.fromEntries(
-      ENGINE_METHODS.map((name) => [name, (tf[name] as (() => unknown) | undefined)?.bind(tf)]),
-    ) as unknown as Engine;
     if (missing !== undefined) {
       this.#reasons = { model: `it has no ${missing}(): it is no LayersModel, or of another version` };
-      return;
-    }
-    if (this.#current() !== undefined) Object.assign(tf, this.#methods());
+    } else if (this.#current() !== undefined) this.#install();
   }
 
   get layers(): string[] {
-    return this.#session === undefined ? [] : this.#tf.layers.map(({ name }) => name);
+    if (this.#theirs === undefined || this.#current() === undefined) return [];
+    return this.#tf.layers.map(({ name }) => name);
   }
 
   get left(): Readonly<Reasons> {
+    if (this.#theirs !== undefined) this.#current();
     return this.#reasons;
   }
 
+  /** Goes over to another model, which may not be compiled yet. */
+  move(tf: TfModel): void {
+    this.restore();
+    this.#tf = tf;
+    this.#install();
+  }
+
   restore(): void {
-    for (const name of ENGINE_METHODS) if (Object.hasOwn(this.#tf, name)) delete (this.#tf as Partial<Engine>)[name];
+    if (this.#theirs !== undefined) for (const name of ENGINE_METHODS) delete (this.#tf as Partial<Engine>)[name];
+    this.#theirs = undefined;
     this.#session?.dispose();
     this.#session = undefined;
+    this.#refused = undefined;
+  }
+
+  #install(): void {
+    const tf = this.#tf;
+    const bound = ENGINE_METHODS.map((name) => [name, (tf[name] as () => unknown).bind(tf)]);
+    this.#theirs = Object.fromEntries(bound) as unknown as Engine;
+    Object.assign(tf, this.#methods(this.#theirs));
   }
 
   /** The session for what is compiled now; undefined if it cannot be converted. */
@@ -55,9 +69,8 @@ export class Installation {
     return this.#session;
   }
 
-  #methods(): Engine {
+  #methods(theirs: Engine): Engine {
     const tf = this.#tf;
-    const theirs = this.#theirs;
     return {
       makeTrainFunction: () => {
         const otherwise = theirs.makeTrainFunction();

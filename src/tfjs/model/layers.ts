@@ -53,6 +53,7 @@ export interface Place {
   readonly output: Shape;
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: options of another library, which each conversion knows
 type Config = { readonly [option: string]: any };
 
 /** A layer of TensorFlow.js made into Lanewise's; undefined where it does nothing. Throws Unsupported. */
@@ -182,9 +183,9 @@ const CONVERSIONS: Readonly<Record<string, Conversion>> = {
   Conv2D: (config) => conv2d(config.filters, window2d(config)),
   Conv2DTranspose: (config) => conv2dTranspose(config.filters, window2d(config)),
   DepthwiseConv2D: (config) => depthwiseConv2d({ ...window2d(config), multiplier: config.depthMultiplier ?? 1 }),
-  SeparableConv2D(config) {
-    return separableConv2d(config.filters, { ...window2d(config), multiplier: config.depthMultiplier ?? 1 });
-  },
+  // Its configuration lacks the multiplier.
+  SeparableConv2D: (config, _, { depthMultiplier = 1 }) =>
+    separableConv2d(config.filters, { ...window2d(config), multiplier: depthMultiplier }),
   MaxPooling1D: pool1d(maxPool1d),
   MaxPooling2D: pool2d(maxPool2d),
   AveragePooling1D: pool1d(averagePool1d),

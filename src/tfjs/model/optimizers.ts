@@ -75,8 +75,12 @@ type TfFields = { iterations_: number; learningRate: number; accBeta1: Variable;
   [field: string]: TfState[];
 };
 
+/** Options of an optimizer of TensorFlow.js. */
+// biome-ignore lint/suspicious/noExplicitAny: each rule knows its own
+type Config = Readonly<Record<string, any>>;
+
 interface Rule {
-  make(core: Core, parameters: { [name: string]: Tensor }, config: Readonly<Record<string, any>>): Optimizer;
+  make(core: Core, parameters: { [name: string]: Tensor }, config: Config): Optimizer;
   /** Where TensorFlow.js keeps its state. */
   readonly columns: readonly { readonly field: string; readonly suffix: string; readonly state: StateName }[];
 }
@@ -116,7 +120,7 @@ const RULES: Readonly<Record<string, Rule>> = {
 class Link implements OptimizerLink {
   readonly inner: Optimizer;
   readonly #theirs: TfFields;
-  readonly #config: Readonly<Record<string, any>>;
+  readonly #config: Config;
   readonly #rule: Rule;
   readonly #variables: readonly Variable[];
   /** The state that both have: what it was when it was last the same. */

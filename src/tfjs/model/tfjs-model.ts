@@ -25,6 +25,8 @@ export interface TfLayer {
   readonly weights: readonly TfWeight[];
   getClassName(): string;
   getConfig(): TfConfig;
+  /** Of SeparableConv2D. */
+  readonly depthMultiplier?: number;
   /** Of TimeDistributed. */
   readonly layer?: TfLayer;
   /** Of Bidirectional. */
