@@ -25,7 +25,7 @@ export class Installation {
 
   get layers(): string[] {
     if (this.#theirs === undefined || this.#current() === undefined) return [];
-    return this.#tf.layers.map(({ name }) => name);
+    return this.#tf.layers.filter((layer) => layer.getClassName() !== "InputLayer").map(({ name }) => name);
   }
 
   get left(): Readonly<Reasons> {
