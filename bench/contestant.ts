@@ -1,4 +1,5 @@
 import type { RMSPropOptions } from "lanewise";
+import type { Task } from "../measure/task.js";
 
 /** A product op(A)·op(B), or of each pair of a batch. */
 export interface Product {
@@ -39,9 +40,6 @@ export interface Method {
   readonly momentum?: boolean;
 }
 
-/** Everybody's options of a step. */
-export const STEP = { learningRate: 1e-3, decay: 0.9, momentum: 0.9, eps: 1e-8, centeredEps: 1e-3 } as const;
-
 /** A network of dense layers, trained on one batch by RMSProp and the mean squared error. */
 export interface Network {
   /** Inputs, hidden layers, outputs. */
@@ -59,15 +57,6 @@ export interface TrainingData {
   readonly layers: readonly { readonly weight: Float32Array; readonly bias: Float32Array }[];
   readonly x: Float32Array;
   readonly y: Float32Array;
-}
-
-/** Some work, ready to be done again and again. */
-export interface Task {
-  /** Does it once; the result stays where the package keeps it. */
-  run(): void | Promise<void>;
-  /** Brings the result of the last run to JavaScript: the product, the parameters, or the loss before the step. */
-  read(): Float32Array;
-  dispose(): void;
 }
 
 /** Somebody who is measured: a Lanewise core, a plain loop, a peer. A kind of work that it lacks is left out. */

@@ -1,8 +1,9 @@
 // What a contestant uses of Lanewise, so that other builds of the package can be measured by the same code.
 import { availableParallelism } from "node:os";
 import type { Core, CoreOptions, Tensor } from "lanewise";
-import { sharesMemory } from "./compare.js";
-import { type Contestant, type Method, STEP, storedShapes, TRAINING } from "./contestant.js";
+import { sharesMemory } from "../measure/compare.js";
+import { STEP } from "../measure/task.js";
+import { type Contestant, type Method, storedShapes, TRAINING } from "./contestant.js";
 
 /** The name of the core that the others are held against. */
 export const BASELINE = "simd";

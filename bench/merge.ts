@@ -1,9 +1,9 @@
 // Puts reports of `lanewise bench --json`, and those that a page has saved, beside each other: a table, and a chart.
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
+import type { BackendName, Kind, Report, Result } from "../measure/compare.js";
+import { type Column, columnsOf, formatEnvironment, formatMarkdown, TITLES } from "../measure/markdown.js";
 import { type Line, saveChart } from "./chart.js";
-import type { BackendName, Kind, Report, Result } from "./compare.js";
-import { type Column, columnsOf, formatEnvironment, formatMarkdown, TITLES } from "./markdown.js";
 
 /** A color for each report, in a shade for each backend. */
 const COLORS = ["#1f5fbf", "#2ca02c", "#d62728", "#ff7f0e", "#6f42c1", "#17a2b8", "#8c564b", "#111111"];

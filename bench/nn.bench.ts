@@ -1,5 +1,5 @@
+import { gamma } from "../measure/check.js";
 import { Random } from "../src/random.js";
-import { gamma } from "./check.js";
 import type { Network, TrainingData } from "./contestant.js";
 import type { PyTorch } from "./pytorch.js";
 import type { Job } from "./run.js";

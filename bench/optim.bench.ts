@@ -1,4 +1,4 @@
-import { U } from "./check.js";
+import { U } from "../measure/check.js";
 import type { Method } from "./contestant.js";
 import type { Native } from "./native.js";
 import type { Job } from "./run.js";

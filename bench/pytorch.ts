@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { ROUND_MILLISECONDS } from "../measure/rounds.js";
 import { type Network, TRAINING, type TrainingData } from "./contestant.js";
-import { ROUND_MILLISECONDS } from "./measure.js";
 
 /** A Python process that trains the networks on one thread, when it is told to. */
 export interface PyTorch {

@@ -1,6 +1,7 @@
-import { checkSame, checkWithin } from "./check.js";
-import type { Contestant, Task } from "./contestant.js";
-import { type Gauge, measure, type Timing } from "./measure.js";
+import { checkSame, checkWithin } from "../measure/check.js";
+import { type Gauge, measure, type Timing } from "../measure/rounds.js";
+import type { Task } from "../measure/task.js";
+import type { Contestant } from "./contestant.js";
 
 /** What a row counts: rates, or for `"time"` milliseconds themselves. */
 export type Unit = "GFLOP/s" | "GB/s" | "G parameters/s" | "time";

@@ -1,8 +1,8 @@
 import { createCore, matmul, RMSProp } from "lanewise";
-import { compare, type Kind, type Report, type Result } from "../bench/compare.js";
-import { environment } from "../bench/environment.js";
-import { formatNumber, formatTime } from "../bench/format.js";
-import { columnsOf, deviationOf, formatEnvironment, formatMarkdown, formatSize, TITLES } from "../bench/markdown.js";
+import { compare, type Kind, type Report, type Result } from "../measure/compare.js";
+import { environment } from "../measure/environment.js";
+import { formatNumber, formatTime } from "../measure/format.js";
+import { columnsOf, deviationOf, formatEnvironment, formatMarkdown, formatSize, TITLES } from "../measure/markdown.js";
 import { bold, cyan, drawBar, faint, print, printJson, startProgress, stopProgress } from "./terminal.js";
 
 /** Options of `lanewise bench`. */

@@ -2,9 +2,9 @@ import { availableParallelism } from "node:os";
 import process from "node:process";
 import * as lanewise from "lanewise";
 import * as nn from "lanewise/nn";
-import { environment } from "../bench/environment.js";
-import { formatEnvironment } from "../bench/markdown.js";
-import { pause } from "../bench/measure.js";
+import { environment } from "../measure/environment.js";
+import { formatEnvironment } from "../measure/markdown.js";
+import { pause } from "../measure/rounds.js";
 import { program } from "./program.mjs";
 import { bold, faint, green, print, printJson, red, startProgress, stopProgress } from "./terminal.js";
 

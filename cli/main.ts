@@ -3,7 +3,7 @@
 import process from "node:process";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { LanewiseError } from "lanewise";
-import { SIZES } from "../bench/compare.js";
+import { SIZES } from "../measure/compare.js";
 import { type BenchOptions, bench } from "./bench.js";
 import { doctor } from "./doctor.js";
 import { forgoColor, stopProgress } from "./terminal.js";

@@ -1,8 +1,8 @@
 import { createCore } from "lanewise";
-import { environment } from "../bench/environment.js";
-import { formatTime } from "../bench/format.js";
-import { formatEnvironment } from "../bench/markdown.js";
 import { type TrainResult, trainDigits } from "../examples/digits/train.js";
+import { environment } from "../measure/environment.js";
+import { formatTime } from "../measure/format.js";
+import { formatEnvironment } from "../measure/markdown.js";
 import { loadDigits } from "./digits.js";
 import { bold, cyan, green, print, printJson, red, startProgress, stopProgress } from "./terminal.js";
 

@@ -60,9 +60,17 @@ export function unexpected(name: string, value: unknown, expected: string): Opti
 /** What to add if the value is what was expected, but of another copy of the package. */
 function ofAnotherCopy(value: unknown, expected: string): string {
   if (typeof value !== "object" || value === null) return "";
-  const { lanewiseClass: name } = value as { lanewiseClass?: unknown };
+  const name = classOf(value);
   if (typeof name !== "string" || !expected.split(/\W+/).includes(name)) return "";
   return `: this ${name} is from another copy of lanewise, which is installed or bundled twice`;
+}
+
+function classOf(value: object): unknown {
+  try {
+    return (value as { lanewiseClass?: unknown }).lanewiseClass;
+  } catch {
+    return undefined; // a proxy or getter that throws
+  }
 }
 
 /** Float32Array of any realm: `instanceof` fails for values from another one (node:vm, iframes). */
@@ -94,6 +102,12 @@ export function detached(name: string): OptionError {
   return new OptionError(`${name} is a view of memory that has grown since: pass the tensor, or read its data again`);
 }
 
+/** Throws OptionError unless `value` is an array or typed array of numbers that still has its elements. */
+export function checkNumericArray(name: string, value: unknown, expected: string): void {
+  if (!isNumericArray(value)) throw unexpected(name, value, expected);
+  if (isDetached(value)) throw detached(name);
+}
+
 /** Throws OptionError unless `value` is a number in [low, high]; NaN never is. */
 export function checkNumber(name: string, value: unknown, low: number, high: number): void {
   checkRange(name, value, typeof value === "number", "a number", low, high);
@@ -101,7 +115,8 @@ export function checkNumber(name: string, value: unknown, low: number, high: num
 
 /** Throws OptionError unless `value` is a number in [low, ∞) that is finite in float32 too. */
 export function checkFinite(name: string, value: unknown, low: number): void {
-  checkRange(name, value, Number.isFinite(Math.fround(value as number)), "a finite number", low);
+  const isKind = typeof value === "number" && Number.isFinite(Math.fround(value));
+  checkRange(name, value, isKind, "a finite number", low);
 }
 
 /** Throws OptionError unless `value` is an integer in [low, high]. */

@@ -27,6 +27,7 @@ export type {
   OptimizerDescription,
   OptionChanges,
   Schedule,
+  StatefulSchedule,
   StepOptions,
 } from "./optim/options.js";
 export type {

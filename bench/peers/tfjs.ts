@@ -2,7 +2,8 @@ import "@tensorflow/tfjs-backend-cpu";
 import { setThreadsCount } from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-layers"; // Brings the gradients.
-import { type Contestant, type Method, STEP, storedShapes, TRAINING } from "../contestant.js";
+import { STEP } from "../../measure/task.js";
+import { type Contestant, type Method, storedShapes, TRAINING } from "../contestant.js";
 
 setThreadsCount(1);
 tf.enableProdMode();

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { SIZES } from "../../bench/compare.js";
+import { SIZES } from "../../measure/compare.js";
 import { descend } from "./descent.js";
 import { serve } from "./server.js";
 

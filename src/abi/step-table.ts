@@ -126,6 +126,8 @@ export const FORM_SEGMENT_RATE = 1 << 12;
 /** The increment is multiplied by rateAfter after the division, with rateLast after the momentum. */
 export const FORM_RATE_AFTER = 1 << 13;
 export const FORM_RATE_LAST = 1 << 14;
+/** With CENTERED: a variance that rounded below 0 counts as 0. Lanewise's own; no framework has it. */
+export const FORM_VARIANCE_FLOOR = 1 << 15;
 
 /** Any of the forms that are not Lanewise's own. Bit 31 is the kernels' own. */
 export const FORM_FRAMEWORK =

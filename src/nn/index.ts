@@ -3,6 +3,7 @@ export type { KernelFamily } from "../backend/family.js";
 export { Random } from "../random.js";
 export type { Batch } from "./data.js";
 export type { EarlyStopping } from "./early-stopping.js";
+export { type FindLearningRateOptions, findLearningRate, type LearningRates } from "./find-learning-rate.js";
 export type { Epoch, Fit, Progress } from "./fit.js";
 export type { FitCallback, FitOptions } from "./fit-options.js";
 export type { Gradients } from "./gradients.js";

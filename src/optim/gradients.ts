@@ -75,6 +75,10 @@ export class GradientReader {
     const first = this.#structures[0]!;
     if (first.index < 0) this.#readStructure(first, grads);
     else this.#readGroups(grads);
+    if (this.#core.changes !== changes) {
+      this.stale = true;
+      throw new OptionError("grads disposed of a tensor while it was read, expected gradients that only are read");
+    }
     this.#checked = changes;
   }
 

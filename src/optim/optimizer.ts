@@ -37,7 +37,7 @@ import {
   type Structure,
   type StructureKind,
 } from "./parameters.js";
-import { checkRows, type RowIndices, RowTable } from "./rows.js";
+import { checkRows, IndexBuffer, type RowIndices, RowTable } from "./rows.js";
 import { SegmentTable } from "./segment-table.js";
 import { bytesOf, type Group, makeBlocks, Slot } from "./slots.js";
 import { type OptimizerState, type ParameterState, StateLayout } from "./state.js";
@@ -83,6 +83,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   #scalarsStep = 0;
   #table!: SegmentTable;
   #rows: RowTable | undefined;
+  readonly #rowIndices = new IndexBuffer();
   /** Whether some parameter is a plain array; whether some group has an average or scalars of a step. */
   #hasArrays = false;
   #hasStepWords = false;
@@ -167,10 +168,18 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     const isUpdate = this.#accumulated + 1 === accumulationSteps;
     if (isUpdate) this.#readRates();
     const gradients = this.#gradients;
+    const table = this.#table;
+    const iterations = this.#iterations;
+    const accumulated = this.#accumulated;
     gradients.read(grads);
+    // Getters in it are the caller's code, as schedules are.
+    this.#assertLive();
+    if (this.#table !== table || this.#iterations !== iterations || this.#accumulated !== accumulated) {
+      gradients.forget();
+      throw new OptionError("grads changed the optimizer while it was read, expected gradients that only are read");
+    }
     if (gradients.needsStaging) this.#reserveStaging();
 
-    const table = this.#table;
     const slots = this.#slots;
     if (accumulationSteps > 1) {
       table.renew();
@@ -221,13 +230,14 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     if (!this.#isElementwise) {
       throw new OptionError(`stepRows needs an update rule that works element by element, ${this.#rule.name} does not`);
     }
-    const slot = this.#slotNamed(name);
     this.#readRates();
-    checkRows(this.core, slot, rowIndices, rowGrads);
+    const indices = this.#rowIndices.read(rowIndices);
+    const slot = this.#slotNamed(name); // after what may run the caller's code
+    checkRows(this.core, slot, indices, rowGrads);
     if (!slot.frozen) {
       this.#rows ??= new RowTable(this.core, this.#memory, (segmentCount) => this.#makeRowTable(segmentCount));
       const rows = this.#rows;
-      const segmentCount = rows.write(slot, rowIndices, rowGrads);
+      const segmentCount = rows.write(slot, indices, rowGrads);
       const { table } = rows;
       const { index } = slot.group;
       table.rates[index] = this.#table.rates[index]!;

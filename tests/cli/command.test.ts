@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import type { Report } from "../../bench/compare.js";
 import { drawBar } from "../../cli/terminal.js";
+import type { Report } from "../../measure/compare.js";
 
 const root = new URL("../../", import.meta.url);
 const file = fileURLToPath(new URL("dist/cli/lanewise.js", root));

@@ -1,8 +1,8 @@
 // The measuring that the command and pages share: what it yields, that it compares bits, and that it cleans up.
 import { type Core, type CoreOptions, createCore, matmul, RMSProp } from "lanewise";
 import { describe, expect, it } from "vitest";
-import { type CompareOptions, compare, type Result } from "../../bench/compare.js";
-import { environment } from "../../bench/environment.js";
+import { type CompareOptions, compare, type Result } from "../../measure/compare.js";
+import { environment } from "../../measure/environment.js";
 
 /** A clock that every look at it moves on by the same time: all runs last as long. */
 function fakeClock(milliseconds = 0.25): () => number {

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DOMParser } from "linkedom";
 import { afterAll, describe, expect, it } from "vitest";
-import type { BackendName, Kind, Report, Result } from "../../bench/compare.js";
-import { deviationOf, formatMarkdown } from "../../bench/markdown.js";
+import type { BackendName, Kind, Report, Result } from "../../measure/compare.js";
+import { deviationOf, formatMarkdown } from "../../measure/markdown.js";
 
 const folder = mkdtempSync(join(tmpdir(), "lanewise-merge-"));
 afterAll(() => rmSync(folder, { recursive: true }));

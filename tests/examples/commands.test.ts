@@ -29,7 +29,19 @@ const PLOTS: Record<string, Record<string, number>> = {
   "example:two-hidden-layers": { "two-hidden-layers": 4 },
   "example:checkpoint": {},
   "example:auto-mpg": { "auto-mpg": 3 },
+  "example:digits-cnn": { "digits-cnn": 2 },
+  "example:char-lstm": { "char-lstm": 1 },
+  "example:dqn": { dqn: 1 },
+  "example:wgan": { wgan: 1 },
+  "example:spam": { spam: 2 },
+  "example:addition": { addition: 1 },
+  "example:search": { "learning-rates": 1, search: 1 },
 };
+
+/** Trainings of minutes: `--quick` makes them small, with a result to reach that shows that they learn. */
+const TRAININGS = ["digits-cnn", "char-lstm", "dqn", "wgan", "spam", "addition", "search"].map(
+  (name) => `example:${name}`,
+);
 
 /** Throws unless every tag is closed by its own, and every ampersand begins an entity. */
 function checkWellFormed(xml: string): void {
@@ -60,9 +72,11 @@ describe("the examples' commands", () => {
     for (const { url } of plots) rmSync(url, { force: true });
 
     const tsx = createRequire(import.meta.url).resolve("tsx/cli");
-    const args = [tsx, fileURLToPath(new URL(file!, root))];
+    const isTraining = TRAININGS.includes(name);
+    const args = [tsx, fileURLToPath(new URL(file!, root)), ...(isTraining ? ["--quick"] : [])];
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: tmpdir(), encoding: "utf8" });
-    expect(status, stderr).toBe(0);
+    expect(status, `${stdout}\n${stderr}`).toBe(0);
+    if (isTraining) expect(stdout).toMatch(/^Result: .*: reached$/m);
     expect(stdout.split("\n").length).toBeGreaterThan(4);
     expect(stdout).not.toContain("NaN");
 

@@ -161,3 +161,25 @@ describe("minimize", () => {
     );
   });
 });
+
+describe("a gradient that fails", () => {
+  it.each<[string, () => unknown, RegExp]>([
+    [
+      "throws",
+      () => {
+        throw new Error("no slope here");
+      },
+      /no slope here/,
+    ],
+    ["returns strings", () => ["1"], /gradient\(x\)\[0\] is "1", expected a number/],
+    ["has another length", () => [1, 2], /gradient returned 2 numbers, expected 1/],
+  ])("leaves the parameter where it was when it %s", (_, gradient, message) => {
+    const core = createCoreSync();
+    const x = core.tensor([1], [7]);
+    const optimizer = new SGD(core, x);
+    const options = { optimizer, iterations: 1, gradient: gradient as () => number[] };
+    expect(() => minimize(([a]) => a!, [3], options)).toThrow(message);
+    expect(x.toArray()).toEqual([7]);
+    core.dispose();
+  });
+});

@@ -1,6 +1,6 @@
-import type { BackendName, Kind, Report, Result } from "../../../bench/compare.ts";
-import { environment } from "../../../bench/environment.ts";
-import { formatNumber, formatTime } from "../../../bench/format.ts";
+import type { BackendName, Kind, Report, Result } from "../../../measure/compare.ts";
+import { environment } from "../../../measure/environment.ts";
+import { formatNumber, formatTime } from "../../../measure/format.ts";
 import type { Context } from "../main.ts";
 import { chart, show } from "../ui/chart.ts";
 import { controls, decode, encode, type Field } from "../ui/controls.ts";

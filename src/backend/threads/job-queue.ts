@@ -19,9 +19,11 @@ export const TRAPPED = 17;
 export const SLEEPERS = 32;
 /** Whether the caller sleeps, or is about to. */
 export const CALLER_SLEEPS = 33;
-const WORDS = 64;
+/** For each chunk, the generation of the last job whose chunk of that number was finished. */
+export const FINISHED = 64;
 
 export const MAX_CHUNKS = 64;
+const WORDS = FINISHED + MAX_CHUNKS;
 /** float64 words of a row: the arguments of any kernel, then what each thread adds to the last of them. */
 export const ROW = 24;
 export const ARGUMENTS = 20;
@@ -50,6 +52,16 @@ export function unclaimed(ticket: number): number {
 export function claim({ words }: JobQueue, ticket: number): number {
   const isOurs = Atomics.compareExchange(words, TICKET, ticket, ticket - 1) === ticket;
   return isOurs ? unclaimed(ticket) - 1 : -1;
+}
+
+/** The job of a ticket. */
+export function generationOf(ticket: number): number {
+  return ticket >>> 8;
+}
+
+/** Notes that a chunk of this job has all of its results; nobody writes to them any more. */
+export function markFinished({ words }: JobQueue, chunk: number, generation: number): void {
+  Atomics.store(words, FINISHED + chunk, generation);
 }
 
 /** A kernel, whichever: those with fewer parameters ignore the rest. */

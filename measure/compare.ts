@@ -1,9 +1,9 @@
 // Lanewise's backends against each other, in any runtime: the measuring of `lanewise bench` and of pages.
 import type { Core, CoreOptions, matmul, RMSProp } from "lanewise";
 import { checkSame } from "./check.js";
-import { STEP, type Task } from "./contestant.js";
 import type { Environment } from "./environment.js";
-import { measureRounds, pause, quantile } from "./measure.js";
+import { measureRounds, pause, quantile } from "./rounds.js";
+import { STEP, type Task } from "./task.js";
 
 /** What is measured: an RMSProp step, or the product of two square matrices. */
 export type Kind = "step" | "product";
