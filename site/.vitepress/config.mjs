@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { defineConfig } from "vitepress";
 
+const pages = new URL("../pages", import.meta.url);
 const guide = (text, name) => ({ text, link: `/docs/guide/${name}` });
 
 export default defineConfig({
@@ -60,11 +62,13 @@ export default defineConfig({
         items: [
           { text: "API", link: "/api/" },
           { text: "Terminology", link: "/docs/terminology" },
+          { text: "Reliability", link: "/docs/reliability" },
+          { text: "Security", link: "/SECURITY" },
           { text: "Examples", link: "/examples/README" },
           { text: "Architecture", link: "/docs/architecture" },
           { text: "Contributing", link: "/CONTRIBUTING" },
           { text: "Changelog", link: "/CHANGELOG" },
-        ],
+        ].filter(({ link }) => link.endsWith("/") || existsSync(`${pages.pathname}${link}.md`)),
       },
     ],
   },

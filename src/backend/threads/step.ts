@@ -132,7 +132,7 @@ export class StepSplitter {
     return -1;
   }
 
-  /** Into how many chunks so many segments and elements are cut; 0 if the caller is faster alone, or has no room. */
+  /** Into how many chunks this number of segments and elements is cut; 0 if the caller is faster alone, or has no room. */
   #chunksFor(segmentCount: number, elements: number, isWhole: boolean): number {
     const pool = this.#pool;
     const least = pool.eager ? LINE_ELEMENTS : CHUNK_ELEMENTS;
