@@ -21,7 +21,7 @@ export const CORES: readonly { name: string; options: CoreOptions; runs: (core: 
   { name: "wide", options: { wide: true }, runs: ({ features }) => features.wide },
 ];
 
-/** A build of Lanewise: the names of `lanewise` and `lanewise/nn` together. */
+/** A build of Lanewise: the exports of `lanewise` and `lanewise/nn` together. */
 export type Library = Pick<
   typeof import("lanewise"),
   "AdaGrad" | "Adam" | "AdamW" | "RMSProp" | "SGD" | "createCore" | "matmul"

@@ -37,8 +37,8 @@ program
 program
   .command("bench")
   .description("measure steps and products in JavaScript and Wasm")
-  .option("--steps <sizes>", "parameters of a step, with commas between; 0: none", sizes, [...SIZES.step])
-  .option("--products <sizes>", "n of n × n × n products, with commas between; 0: none", sizes, [...SIZES.product])
+  .option("--steps <sizes>", "parameters of a step, comma-separated; 0: none", sizes, [...SIZES.step])
+  .option("--products <sizes>", "n of n × n × n products, comma-separated; 0: none", sizes, [...SIZES.product])
   .option("--samples <n>", "turns of 20 ms for each result", integer(1), 15)
   .option("--threads <n>", "also measure with this number of threads, up to 256", threads, 1)
   .option("--markdown", "print tables to paste")

@@ -7,7 +7,7 @@ import { STEP, type Task } from "./task.js";
 
 /** What is measured: an RMSProp step, or the product of two square matrices. */
 export type Kind = "step" | "product";
-/** What computes: the JavaScript twin, Wasm on one thread, or on several. */
+/** What computes: JavaScript, Wasm on one thread, or on several. */
 export type BackendName = "js" | "wasm" | "threads";
 
 /** One backend at one size. */
@@ -53,7 +53,7 @@ export interface CompareOptions {
   readonly RMSProp: typeof RMSProp;
   /** Default SIZES. */
   readonly sizes?: Partial<Sizes>;
-  /** More than 1: so many threads are measured too, where they can be had. Default 1. */
+  /** More than 1: this number of threads is measured too, if available. Default 1. */
   readonly threads?: number;
   /** Samples of each result. Default 15. */
   readonly samples?: number;

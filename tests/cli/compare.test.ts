@@ -58,7 +58,7 @@ describe("compare", () => {
     expect(cores.map(reserved)).toEqual([0, 0, 0]);
   });
 
-  it("leaves out what is not to be had here", async () => {
+  it("leaves out what is unavailable here", async () => {
     const { cores, options } = small({ threads: 2 });
     const withoutWasm = (_?: CoreOptions) => options.createCore({ backend: "js" });
     const results = await collect({ ...options, createCore: withoutWasm });

@@ -64,7 +64,7 @@ describe("the table", () => {
     ]);
   });
 
-  it("tells half the distance of the quartiles", () => {
+  it("tells half the interquartile range", () => {
     expect(deviationOf({ ...resultOf("step", 1, "js", 1), median: 4, spread: [3.9, 4.02] })).toBe("± 1.5 %");
   });
 });

@@ -61,7 +61,7 @@ describe("comparison of results", () => {
   it.each([
     ["a product", productJob(SHAPES["odd"]!.shapes[1]!, "GFLOP/s", [])],
     ["a step", stepJob("RMSProp", { rule: "lanewise" }, 1000, [])],
-  ])("of %s accepts itself, and not a neighbour's mistake", async (_, job: Job) => {
+  ])("of %s accepts itself, and not a neighbor's mistake", async (_, job: Job) => {
     const wrong = { ...plainLoop, name: "wrong" };
     const row = await run(job, [plainLoop, { ...plainLoop, name: "again" }], 1);
     expect(row.timings.map(({ name }) => name)).toEqual(["plain loop", "again"]);

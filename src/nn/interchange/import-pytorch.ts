@@ -19,7 +19,7 @@ export interface ImportPytorchOptions {
  * Loads the `state_dict` of a PyTorch model, as `safetensors.torch.save_file` writes it, into a model of the same layers.
  *
  * Weights are transposed to the layouts here; gates of a GRU change their order; the two biases of an LSTM or RNN are
- * added; a `dense` after a `flatten` of images (or of what a 1-D convolution or pooling made) takes its rows from
+ * added; what comes after a `flatten` of images (or of what a 1-D convolution or pooling made) takes its rows from
  * channels first. Channels are last here, so transpose the images. Layers: Linear, Conv1d, Conv2d (`groups` of
  * all channels: `depthwiseConv2d`), ConvTranspose2d, BatchNorm, LayerNorm, GroupNorm, RMSNorm, Embedding, PReLU,
  * MultiheadAttention, and RNN, LSTM and GRU of one layer, also bidirectional.
@@ -50,7 +50,7 @@ export function importPytorch(model: Model, file: Uint8Array | Safetensors, opti
     seen.add(layer);
     const sources = attemptSources(name, layer);
     const shapes = tensor.inputs.map(({ shape }) => shape);
-    const channels = layer.kind === "dense" ? channelsBefore(tensor.inputs[0]!) : undefined;
+    const channels = FEATURES.test(layer.kind) ? channelsBefore(tensor.inputs[0]!) : undefined;
     for (const spec of [...layer.parameters(...shapes), ...layer.buffers(...shapes)]) {
       const key = `${name}.${spec.name}`;
       const source = sources[spec.name];
@@ -61,7 +61,7 @@ export function importPytorch(model: Model, file: Uint8Array | Safetensors, opti
         return readTensor(path, tensors, spec.shape, source);
       });
       const values = source.stacked ? stack(read) : add(read);
-      const isFlat = channels !== undefined && spec.name === "weight";
+      const isFlat = channels !== undefined && (layer.kind !== "dense" || spec.name === "weight");
       loaded.push([model.parameters[key] ?? model.buffers[key]!, isFlat ? channelsLast(values, channels) : values]);
     }
   }
@@ -146,7 +146,10 @@ function stack(parts: readonly Float32Array[]): Float32Array {
 }
 
 /** Kinds that leave the order of elements as it is. */
-const ELEMENTWISE = /^(relu|tanh|sigmoid|dropout|elu|gelu|selu|silu|mish|leakyRelu|softplus|softsign|hard\w+|\w*Norm)$/;
+const ELEMENTWISE =
+  /^(relu|tanh|sigmoid|dropout|elu|gelu|selu|silu|mish|leakyRelu|softplus|softsign|hard\w+|prelu|\w*Norm)$/;
+/** Kinds with a row or number for each feature of their input. */
+const FEATURES = /^(dense|prelu|\w*Norm)$/;
 
 /** [places, channels] of what was flattened before, if PyTorch has the channels first. */
 function channelsBefore(x: SymbolicTensor): readonly [number, number] | undefined {

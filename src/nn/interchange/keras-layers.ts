@@ -246,7 +246,7 @@ function wrapper(className: string, kind: "bidirectional" | "timeDistributed"): 
 
 const CHANNELS = ["data_format", "channels_last", "channelsLast"] as const;
 
-const LAYERS: readonly KerasLayer[] = /* @__PURE__ */ (() => [
+const LAYERS: readonly KerasLayer[] = [
   {
     className: "Dense",
     kind: "dense",
@@ -336,7 +336,7 @@ const LAYERS: readonly KerasLayer[] = /* @__PURE__ */ (() => [
       config.only("noise_shape");
       return [config.get("rate")];
     },
-    write: ([rate]: readonly unknown[]) => ({ rate }),
+    write: ([rate]) => ({ rate }),
   },
   {
     className: "Reshape",
@@ -381,7 +381,7 @@ const LAYERS: readonly KerasLayer[] = /* @__PURE__ */ (() => [
       return { size: pair(window, 2), interpolation, data_format: "channels_last" };
     },
   },
-])() as readonly KerasLayer[];
+];
 
 /** What a class of Keras is here. Throws CheckpointError for one that is not known. */
 export function byClass(className: unknown, path: string): KerasLayer {

@@ -271,6 +271,7 @@ const FUNCTIONS = {
  */
 export function activation(name: ActivationName | keyof typeof FUNCTIONS, options: ActivationOptions = {}): Layer {
   checkKeys("options", options, ["name"]);
+  if (typeof name !== "string") throw unexpected("name", name, "the name of an activation");
   if (ACTIVATION_NAMES.includes(name)) return new ActivationLayer(name as ActivationName, options.name);
   if (Object.hasOwn(FUNCTIONS, name)) return FUNCTIONS[name as keyof typeof FUNCTIONS](options);
   const known = [...ACTIVATION_NAMES, ...Object.keys(FUNCTIONS)].map((each) => `"${each}"`).join(", ");

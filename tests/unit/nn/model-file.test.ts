@@ -204,6 +204,24 @@ describe("a model file", () => {
     expect(() => nn.loadModel(core, two, { layers: { double: () => one } })).toThrow(/returned a layer twice/);
   });
 
+  it("does not write what it would refuse to read", () => {
+    class Table extends nn.Layer {
+      readonly kind = "table";
+      override config() {
+        return [Array.from({ length: 30_000 }, (_, i) => i)];
+      }
+      override outputShape(shape: Shape): Shape {
+        return shape;
+      }
+      override plan(_: PlanBuilder, x: Value): Value {
+        return x;
+      }
+    }
+    const model = new nn.Sequential(core, [new Table()], { inputShape: [2] });
+    expect(() => nn.saveModel(model)).toThrow(OptionError);
+    expect(() => nn.saveModel(model)).toThrow(/^what is saved beside the tensors has more than \d+ values/);
+  });
+
   it("refuses arguments by name", () => {
     const model = new nn.Sequential(core, [nn.dense(2, 1)]);
     const trainer = new nn.Trainer(new nn.Sequential(core, [nn.dense(2, 1)]), {

@@ -44,6 +44,7 @@ CASES = [
     ("images", images(), (2, 3, 9, 7), True),
     ("convTranspose", nn.Sequential(nn.ConvTranspose2d(3, 4, 3, stride=2)), (2, 3, 4, 5), True),
     ("sequences", nn.Sequential(nn.Conv1d(3, 4, 2), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(12, 2)), (2, 3, 7), True),
+    ("flat", nn.Sequential(nn.Conv1d(3, 4, 2), nn.Flatten(), nn.BatchNorm1d(24), nn.PReLU(24), nn.Linear(24, 2)), (2, 3, 7), True),
     ("norms", nn.Sequential(nn.LayerNorm(5), nn.Linear(5, 4, bias=False), nn.RMSNorm(4, eps=1e-6)), (3, 5), False),
     ("embedding", nn.Sequential(nn.Embedding(7, 3), nn.Flatten(), nn.Linear(12, 2)), (2, 4), False),
     ("lstm", Last(nn.LSTM(3, 4, batch_first=True)), (2, 5, 3), False),
@@ -63,7 +64,7 @@ for name, model, shape, channels_first in CASES:
     with torch.no_grad():
         for entry in [*model.parameters(), *model.buffers()]:
             if entry.is_floating_point():
-                entry.copy_(torch.rand_like(entry) * 0.8 + 0.1 if "images" == name else torch.randn_like(entry) * 0.5)
+                entry.copy_(torch.rand_like(entry) * 0.8 + 0.1 if name in ("images", "flat") else torch.randn_like(entry) * 0.5)
     model.eval()
     x = torch.randint(0, 7, shape) if name == "embedding" else torch.randn(shape)
     with torch.no_grad():
