@@ -260,7 +260,10 @@ describe("the guide", () => {
   const guide = readFileSync(new URL("docs/guide/cli.md", root), "utf8");
 
   it.each(["doctor", "bench", "train", "predict", "inspect"])("names every option of %s", (command) => {
-    const names = lanewise(command, "--help").stdout.match(/--[a-z-]+(?= )/g)!;
+    const names = Array.from(
+      lanewise(command, "--help").stdout.matchAll(/^ +(?:-h, )?(--[a-z-]+)/gm),
+      ([, name]) => name!,
+    );
     expect(names).toContain("--json");
     const section = guide.split("\n## ").find((text) => text.startsWith(command))!;
     for (const name of names.filter((name) => name !== "--help")) expect(section).toContain(`\`${name}`);
