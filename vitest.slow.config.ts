@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** Sweeps over all float32 take every so many of them. */
+    /** Sweeps over all float32 take one of this number. */
     stride: number;
   }
 }

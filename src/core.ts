@@ -34,7 +34,7 @@ export interface CoreOptions {
    * browsers a cross-origin isolated page. The bits do not depend on it. Default 1.
    */
   threads?: number;
-  /** Sizes of the linear memory (default 1 MiB, growing up to 4 GiB), or somebody else's heap to work in. */
+  /** Sizes of the linear memory (default 1 MiB, growing up to 4 GiB), or an existing heap to use. */
   memory?: MemoryOptions;
 }
 

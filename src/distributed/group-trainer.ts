@@ -84,7 +84,7 @@ export abstract class GroupTrainer {
   }
 
   /**
-   * Starts the run or joins it, and trains until it has made so many epochs. Yields those that finish meanwhile; awaited
+   * Starts the run or joins it, and trains until it has made that number of epochs. Yields those that finish meanwhile; awaited
    * it gives an array of them. Every member passes the same data, options, model and optimizer.
    *
    * @param data arrays or tensors that hold all rows, or a source that fetches them

@@ -1,3 +1,5 @@
+export { type NetworkKernels, nnFamily } from "../backend/families/nn.js";
+export type { KernelFamily } from "../backend/family.js";
 export { Random } from "../random.js";
 export type { Batch } from "./data.js";
 export type { EarlyStopping } from "./early-stopping.js";

@@ -110,6 +110,12 @@ export class Model {
         const name = names.get(layer)!;
         const shapes = tensor.inputs.map(({ shape }) => shape);
         const specs = layer.parameters(...shapes);
+        if (layer.activation !== undefined && layer.activation.parameters(tensor.shape).length > 0) {
+          const { kind } = layer.activation;
+          throw new OptionError(
+            `${kind} has parameters, expected it as a layer of its own instead of an activation option`,
+          );
+        }
         nodes.push({ tensor, name, hasParameters: specs.length > 0, isRead: read.has(tensor) });
         if (done.has(layer)) {
           for (const spec of specs) checkShared(`${name}.${spec.name}`, parameters, spec.shape);

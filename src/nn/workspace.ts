@@ -35,7 +35,7 @@ export class Workspace {
   }
 
   /**
-   * The plan for so many rows, with room for everything it needs.
+   * The plan for this number of rows, with room for everything it needs.
    *
    * @throws OutOfMemoryError, DisposedError; nothing has then changed
    */

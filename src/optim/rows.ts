@@ -19,7 +19,7 @@ export type RowIndices = readonly number[] | Int32Array | Uint32Array;
 export class RowTable {
   readonly #memory: OwnedMemory;
   readonly #kernels: CoreKernels;
-  /** Makes a table with room for so many segments. */
+  /** Makes a table with room for this number of segments. */
   readonly #makeTable: (segmentCount: number) => SegmentTable;
   #table: SegmentTable | undefined;
   #gradients = { ptr: 0, size: -1 };

@@ -197,7 +197,7 @@ export function runKernel(name: string, operands: Operands, call: KernelCall, sc
   const { memory, kernels } = createBackend(name);
   const ptr: Record<string, number> = {};
   let end = BASE;
-  /** An address for so many bytes, and room for guard bands around them; the memory is as large as needed so far. */
+  /** An address for this number of bytes, and room for guard bands around them; the memory is as large as needed so far. */
   const place = (byteLength: number) => {
     const at = end + GUARD_BYTES + 4;
     const start = end;

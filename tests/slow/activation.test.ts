@@ -3,7 +3,7 @@ import { UNARY, type UnaryActivation } from "../../src/backend/unary.js";
 import { REFERENCES } from "../helpers/activations.js";
 import { createBackend } from "../helpers/conformance.js";
 
-// Every float32 there is: 4096 chunks of 2²⁰ neighbouring bit patterns, each of one sign.
+// Every float32 there is: 4096 chunks of 2²⁰ neighboring bit patterns, each of one sign.
 const CHUNK = 2 ** 20;
 const X_PTR = 65536;
 const ONES_PTR = X_PTR + 4 * CHUNK;

@@ -52,7 +52,7 @@ describe("minimize", () => {
     }
   });
 
-  it("minimises Rosenbrock's valley", () => {
+  it("minimizes Rosenbrock's valley", () => {
     const f = (x: Float64Array) => (1 - x[0]!) ** 2 + 100 * (x[1]! - x[0]! ** 2) ** 2;
     const { value } = minimize(f, [-1.2, 1], {
       optimizer: (p) => new RMSProp(core, p, { learningRate: (i) => 0.01 / (1 + i / 1000) }),

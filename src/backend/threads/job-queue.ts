@@ -85,7 +85,7 @@ const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {}
 /** Looks between two looks at the clock. */
 const LOOKS = 64;
 
-/** Watches a word until it is no longer `value`, or for about so many milliseconds; returns what it was last. */
+/** Watches a word until it is no longer `value`, or for about this number of milliseconds; returns what it was last. */
 export function watch(words: Int32Array, index: number, value: number, milliseconds: number): number {
   const end = performance.now() + milliseconds;
   do {

@@ -299,7 +299,7 @@ export class Pool {
     this.#publish(0);
   }
 
-  /** Waits for so many chunks of workers; false if they were given up. */
+  /** Waits for this number of chunks of workers; false if they were given up. */
   #wait(chunks: number, start: number): boolean {
     const { words } = this.queue;
     this.#done = (this.#done + chunks) | 0;
@@ -317,7 +317,7 @@ export class Pool {
     return true;
   }
 
-  /** Sleeps until DONE is no longer `done`, or for so many milliseconds; returns what it is then. */
+  /** Sleeps until DONE is no longer `done`, or for this number of milliseconds; returns what it is then. */
   #sleep(done: number, milliseconds: number): number {
     const { words } = this.queue;
     Atomics.store(words, CALLER_SLEEPS, 1);

@@ -18,7 +18,7 @@ export function wholeLines(bytes: number): number {
  * A kernel whose calls are cut along one argument and computed on all threads.
  *
  * @param one the kernel on the caller's thread
- * @param run computes so many rows of the queue
+ * @param run computes this number of rows of the queue
  */
 export function sharedCall(
   pool: Pool,

@@ -26,7 +26,7 @@ export interface Threads {
 }
 
 /**
- * Starts `threads` − 1 workers over the backend's memory, and resolves when they are ready. Where they cannot be had,
+ * Starts `threads` − 1 workers over the backend's memory, and resolves when they are ready. If they are unavailable,
  * the kernels are the backend's own, and the reason says why.
  *
  * @param module the core binary that the backend was instantiated from

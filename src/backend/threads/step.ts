@@ -57,7 +57,7 @@ export class StepSplitter {
   }
 
   /**
-   * This step on all threads; `run` runs its kernel on so many chunks.
+   * This step on all threads; `run` runs its kernel on a number of chunks.
    *
    * @param scratchBytes bytes of scratch that a thread needs for a segment; the caller has as many for each
    */
@@ -132,7 +132,7 @@ export class StepSplitter {
     return -1;
   }
 
-  /** Into how many chunks so many segments and elements are cut; 0 if the caller is faster alone, or has no room. */
+  /** Into how many chunks this number of segments and elements is cut; 0 if the caller is faster alone, or has no room. */
   #chunksFor(segmentCount: number, elements: number, isWhole: boolean): number {
     const pool = this.#pool;
     const least = pool.eager ? LINE_ELEMENTS : CHUNK_ELEMENTS;
@@ -163,7 +163,7 @@ export class StepSplitter {
     return this.#u32;
   }
 
-  /** Room for so many segments; false if memory cannot grow that far. */
+  /** Room for this number of segments; false if memory cannot grow that far. */
   #reserve(segments: number): boolean {
     if (segments <= this.#table.segments) return true;
     try {
@@ -234,7 +234,7 @@ export class StepSplitter {
   }
 }
 
-/** Moves every array of a segment by so many bytes. */
+/** Moves every array of a segment by this number of bytes. */
 function advance(words: Uint32Array, segment: number, bytes: number): void {
   words[segment + SEGMENT_PARAM]! += bytes;
   words[segment + SEGMENT_GRAD]! += bytes;

@@ -31,7 +31,7 @@ export interface Conv2dOptions extends KernelOptions {
   padding?: Padding;
   /** Pixels from one element of the window to the next. Default 1. */
   dilation?: Size;
-  /** Each of so many groups of outputs sees its own group of channels. Default 1; divides both. */
+  /** Number of groups: each group of outputs sees its own group of channels. Default 1; divides both. */
   groups?: number;
 }
 

@@ -116,7 +116,7 @@ export class GroupNormLayer extends ExampleNormLayer {
 }
 
 /**
- * Group normalization: the channels, which are the last axis, are divided into groups of neighbours;
+ * Group normalization: the channels, which are the last axis, are divided into groups of neighbors;
  * y = (x − mean) / √(variance + eps) · gamma + beta, with mean and variance over all places and channels of a group of
  * one example. One group is the layer normalization of an image, as many groups as channels its instance normalization.
  *

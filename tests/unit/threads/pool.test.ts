@@ -35,7 +35,7 @@ afterEach(() => {
   for (const pool of pools.splice(0)) pool.dispose();
 });
 
-/** A pool, and a function that makes a kernel known and returns what runs it on so many chunks. */
+/** A pool, and a function that makes a kernel known and returns what runs it on a number of chunks. */
 function makePool(workers: number, options?: PoolOptions) {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true });
   const pool = new Pool(workers, memory, options);
