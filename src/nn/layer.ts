@@ -1,3 +1,4 @@
+import { unexpected } from "../checks.js";
 import type { Random } from "../random.js";
 import type { Shape } from "../tensor.js";
 import type { PlanBuilder } from "./plan-builder.js";
@@ -130,5 +131,6 @@ export abstract class Layer {
 
 /** A layer that is an argument of another layer, in what `Layer.config` returns. */
 export function layerConfig(layer: Layer): LayerConfig {
+  if (!(layer instanceof Layer)) throw unexpected("layer", layer, "a Layer");
   return { kind: layer.kind, args: layer.config() };
 }

@@ -1,4 +1,13 @@
-import { checkInteger, checkKeys, checkNumber, isNumericArray, unexpected } from "../checks.js";
+import {
+  checkInteger,
+  checkKeys,
+  checkNumber,
+  checkNumericArray,
+  detached,
+  isDetached,
+  isNumericArray,
+  unexpected,
+} from "../checks.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { isRecord } from "../optim/parameters.js";
 import { Random } from "../random.js";
@@ -101,7 +110,8 @@ export function standardizer(state: StandardizerState): Standardizer {
  */
 export function oneHot(labels: ArrayLike<number>, classes: number): Float32Array {
   checkInteger("classes", classes, 1);
-  if (!isNumericArray(labels)) throw unexpected("labels", labels, "an array of numbers");
+  checkNumericArray("labels", labels, "an array of numbers");
+  checkInteger("classes", classes, 1, Math.floor((2 ** 32 - 1) / Math.max(labels.length, 1)));
   const rows = new Float32Array(labels.length * classes);
   for (let i = 0; i < labels.length; i++) {
     checkInteger(`labels[${i}]`, labels[i], 0, classes - 1);
@@ -153,11 +163,23 @@ export function splitRows<Data extends Readonly<Record<string, ArrayLike<number>
     Object.fromEntries(
       Object.entries(data).map(([name, array]) => {
         const width = array.length / rows;
-        const element = (_: unknown, i: number) => array[chosen[Math.floor(i / width)]! * width + (i % width)]!;
+        const element = (_: unknown, i: number) => {
+          const at = chosen[Math.floor(i / width)]! * width + (i % width);
+          const value: unknown = array[at];
+          if (typeof value !== "number") throw unexpected(`data.${name}[${at}]`, value, "a number");
+          return value;
+        };
         return [name, Float32Array.from({ length: chosen.length * width }, element)];
       }),
     ) as { [Name in keyof Data]: Float32Array };
   return { train: pick(order.subarray(0, first)), validation: pick(order.subarray(first)) };
+}
+
+function checkIterable(name: string, value: unknown): void {
+  const given = Object(value) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
+  const isIterable = typeof given[Symbol.asyncIterator] === "function" || typeof given[Symbol.iterator] === "function";
+  if (!isIterable) throw unexpected(name, value, "an iterable of { x, y }");
+  if (isDetached(value)) throw detached(name);
 }
 
 /** A row of a stream: numbers, or one number. */
@@ -180,6 +202,7 @@ export async function* batches(
   batchSize: number,
 ): AsyncGenerator<{ x: Float32Array; y: Float32Array }> {
   checkInteger("batchSize", batchSize, 1);
+  checkIterable("rows", rows);
   const parts = { x: [] as number[], y: [] as number[] };
   const widths: { x?: number; y?: number } = {};
   let count = 0;

@@ -88,12 +88,25 @@ const plain: Record<string, unknown[]> = {
   input: [[2, 2]],
   readSafetensors: [checkpoint.writeSafetensors([["a", { shape: [2], data: new Float32Array(2) }]]), { maxBytes: 1e6 }],
   writeSafetensors: [[["a", { shape: [2], data: new Float32Array(2) }]], { k: "v" }],
+  standardizer: [{ mean: [1, 2], deviation: [1, 2] }],
+  cyclic: [0.1, 0.2, { up: 3, down: 4, mode: "triangular", gamma: 0.9 }],
+  polynomialDecay: [0.1, 10, 2, 0],
+  inverseTimeDecay: [0.1, 10, 0.5, { staircase: true }],
+  splitDecay: [{ w: new Float32Array(4) }, 0.1, { decays: () => true }],
+  layerConfig: [nn.relu()],
+  fitStandardizer: [[1, 2, 3, 4], 2],
+  oneHot: [[0, 1], 2],
+  splitRows: [
+    { x: [1, 2, 3, 4], y: [1, 2] },
+    { rows: 2, validation: 0.5, seed: 1 },
+  ],
   indexedDBStore: ["database", "key"],
   opfsStore: ["path"],
 };
 
-/** Functions whose arguments are a core's, below; and what is no function of its own. */
+/** Functions whose arguments are a core's, below, but for findLearningRate, importTfjs, multiply and Random. */
 const withCore = [
+  ...["findLearningRate", "exportTfjs", "importPytorch", "importTfjs", "loadModel", "saveModel", "batches"],
   ...["matmul", "minimize", "saveCheckpoint", "loadCheckpoint", "multiply", "durableObjectStore"],
   ...["Sequential", "Model", "Trainer", "Layer", "Random"],
 ];
@@ -243,6 +256,22 @@ function calls(core: Core): Record<string, Call> {
       run: (b, target) => checkpoint.loadCheckpoint(b, target),
     },
     durableObjectStore: { args: [{}, "key"], run: (storage, key) => checkpoint.durableObjectStore(storage, key) },
+    exportTfjs: { args: [model], run: (a) => nn.exportTfjs(a) },
+    importPytorch: {
+      args: [model, bytes, { names: () => "a" }],
+      run: (a, b, options) => nn.importPytorch(a, b, options),
+    },
+    saveModel: { args: [model, { trainer, metadata: {} }], run: (a, options) => nn.saveModel(a, options) },
+    loadModel: {
+      args: [core, nn.saveModel(model), { layers: { dense: nn.dense, relu: nn.relu } }],
+      run: (a, b, options) => nn.loadModel(a, b, options as never).model.dispose(),
+    },
+    batches: {
+      args: [[{ x: [1], y: [2] }], 2],
+      run: async (rows, size) => {
+        for await (const batch of nn.batches(rows, size)) if (batch === undefined) return;
+      },
+    },
     "layer.apply": { args: [nn.input([3])], run: (a) => nn.dense(3).apply(a) },
     ...Object.fromEntries(
       everyOptimizer.map(([name, Class]) => [

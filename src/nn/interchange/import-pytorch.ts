@@ -71,11 +71,16 @@ export function importPytorch(model: Model, file: Uint8Array | Safetensors, opti
 }
 
 function nameFunction(names: ImportPytorchOptions["names"]): (name: string) => string {
-  if (typeof names === "function") return names;
-  if (names !== undefined && (typeof names !== "object" || names === null)) {
+  if (typeof names !== "function" && names !== undefined && (typeof names !== "object" || names === null)) {
     throw unexpected("options.names", names, "a record or a function of names");
   }
-  return (name) => (names !== undefined && Object.hasOwn(names, name) ? names[name]! : name);
+  return (name) => {
+    if (names === undefined) return name;
+    const isRecord = typeof names !== "function";
+    const found: unknown = isRecord ? (Object.hasOwn(names, name) ? names[name] : name) : names(name);
+    if (typeof found === "string") return found;
+    throw unexpected(isRecord ? `options.names[${name}]` : `options.names(${name})`, found, "a name");
+  };
 }
 
 function attemptSources(name: string, layer: Parameters<typeof torchSources>[0]): ReturnType<typeof torchSources> {
