@@ -148,7 +148,7 @@ describe("createCore", () => {
     bad({ arithmetic: "fast" }, /arithmetic/);
     bad({ threads: 0 }, /threads is 0, expected an integer from 1/);
     bad({ wide: 1 }, /wide is 1/);
-    bad({ bakend: "js" }, /options\.bakend is not an option; known are backend/);
+    bad({ bakend: "js" }, /options\.bakend is not an option, did you mean backend\?; known are backend/);
     bad({ memory: { maximumBytes: -1 } }, /memory\.maximumBytes is -1/);
     bad({ memory: { initialBytes: 2 ** 21, maximumBytes: 2 ** 20 } }, /memory\.initialBytes/);
     bad({ memory: { attach: new WebAssembly.Memory({ initial: 1 }) } }, /memory\.allocate and memory\.free/);

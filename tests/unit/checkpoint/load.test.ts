@@ -170,7 +170,11 @@ describe("partial loading", () => {
     ["a source that is none", { names: { body: 3 } }, /options\.names\.body is 3, expected the name of a tensor/],
     ["strict that is no boolean", { strict: 1 }, /options\.strict is 1, expected true or false/],
     ["convert that is no boolean", { convert: "F64" }, /options\.convert is "F64"/],
-    ["an unknown option", { strickt: false }, /options\.strickt is not an option; known are strict/],
+    [
+      "an unknown option",
+      { strickt: false },
+      /options\.strickt is not an option, did you mean strict\?; known are strict/,
+    ],
     ["limits that are exceeded by none", { limits: { tensors: -1 } }, /limits\.tensors is -1/],
   ])("refuses %s", (_, options, message) => {
     expect(() => loadCheckpoint(bytes, trained(1), options)).toThrow(OptionError);
