@@ -1,4 +1,6 @@
 import type { RMSPropOptions } from "lanewise";
+import type { Task } from "../measure/task.js";
+import type { DeepData, DeepNetwork } from "./deep.js";
 
 /** A product op(A)·op(B), or of each pair of a batch. */
 export interface Product {
@@ -39,9 +41,6 @@ export interface Method {
   readonly momentum?: boolean;
 }
 
-/** Everybody's options of a step. */
-export const STEP = { learningRate: 1e-3, decay: 0.9, momentum: 0.9, eps: 1e-8, centeredEps: 1e-3 } as const;
-
 /** A network of dense layers, trained on one batch by RMSProp and the mean squared error. */
 export interface Network {
   /** Inputs, hidden layers, outputs. */
@@ -61,15 +60,6 @@ export interface TrainingData {
   readonly y: Float32Array;
 }
 
-/** Some work, ready to be done again and again. */
-export interface Task {
-  /** Does it once; the result stays where the package keeps it. */
-  run(): void | Promise<void>;
-  /** Brings the result of the last run to JavaScript: the product, the parameters, or the loss before the step. */
-  read(): Float32Array;
-  dispose(): void;
-}
-
 /** Somebody who is measured: a Lanewise core, a plain loop, a peer. A kind of work that it lacks is left out. */
 export interface Contestant {
   readonly name: string;
@@ -82,4 +72,5 @@ export interface Contestant {
   product?(product: Product, operands: Operands): Task | undefined | Promise<Task | undefined>;
   step?(method: Method, parameters: Float32Array, gradients: Float32Array): Task | undefined;
   network?(network: Network, data: TrainingData): Task | undefined;
+  deep?(network: DeepNetwork, data: DeepData): Task | undefined;
 }

@@ -1,5 +1,5 @@
+import { gamma } from "../measure/check.js";
 import { Random } from "../src/random.js";
-import { gamma } from "./check.js";
 import { type Contestant, type Operands, storedShapes } from "./contestant.js";
 import type { Native } from "./native.js";
 import type { Job, Unit } from "./run.js";

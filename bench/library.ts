@@ -1,8 +1,9 @@
 // What a contestant uses of Lanewise, so that other builds of the package can be measured by the same code.
 import { availableParallelism } from "node:os";
 import type { Core, CoreOptions, Tensor } from "lanewise";
-import { sharesMemory } from "./compare.js";
-import { type Contestant, type Method, STEP, storedShapes, TRAINING } from "./contestant.js";
+import { sharesMemory } from "../measure/compare.js";
+import { STEP } from "../measure/task.js";
+import { type Contestant, type Method, storedShapes, TRAINING } from "./contestant.js";
 
 /** The name of the core that the others are held against. */
 export const BASELINE = "simd";
@@ -20,7 +21,7 @@ export const CORES: readonly { name: string; options: CoreOptions; runs: (core: 
   { name: "wide", options: { wide: true }, runs: ({ features }) => features.wide },
 ];
 
-/** A build of Lanewise: the names of `lanewise` and `lanewise/nn` together. */
+/** A build of Lanewise: the exports of `lanewise` and `lanewise/nn` together. */
 export type Library = Pick<
   typeof import("lanewise"),
   "AdaGrad" | "Adam" | "AdamW" | "RMSProp" | "SGD" | "createCore" | "matmul"

@@ -1,15 +1,15 @@
 // Puts reports of `lanewise bench --json`, and those that a page has saved, beside each other: a table, and a chart.
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
+import type { BackendName, Kind, Report, Result } from "../measure/compare.js";
+import { type Column, columnsOf, formatEnvironment, formatMarkdown, TITLES } from "../measure/markdown.js";
 import { type Line, saveChart } from "./chart.js";
-import type { BackendName, Kind, Report, Result } from "./compare.js";
-import { type Column, columnsOf, formatEnvironment, formatMarkdown, TITLES } from "./markdown.js";
 
-/** A colour for each report, in a shade for each backend. */
+/** A color for each report, in a shade for each backend. */
 const COLORS = ["#1f5fbf", "#2ca02c", "#d62728", "#ff7f0e", "#6f42c1", "#17a2b8", "#8c564b", "#111111"];
 const SHADES: Readonly<Record<BackendName, number>> = { wasm: 1, threads: 0.7, js: 0.55 };
 
-/** A side of a report, with its colour. */
+/** A side of a report, with its color. */
 interface Side extends Column {
   readonly color: string;
 }
@@ -65,7 +65,7 @@ function sidesOf({ environment: { runtime }, results }: Report, index: number): 
   });
 }
 
-/** A colour with white in it, so that `share` of the colour remains. */
+/** A color with white in it, so that `share` of the color remains. */
 function shade(color: string, share: number): string {
   return color.replaceAll(/\w\w/g, (hex) => {
     const channel = Math.round(255 - (255 - Number.parseInt(hex, 16)) * share);

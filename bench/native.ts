@@ -10,7 +10,7 @@ export interface Native {
   readonly name: string;
   /** G operations/s of multiplies and adds. */
   multiplyAdd(): number;
-  /** GB/s of reading so many bytes again and again. */
+  /** GB/s of reading this number of bytes repeatedly. */
   read(bytes: number): number;
   /** G parameters/s of an optimizer's step. */
   step(method: Method, parameters: number): number;
@@ -22,7 +22,7 @@ const MULTIPLY_ADDS = 400_000;
 /** What the program's loops take at a time, in floats. */
 const BLOCK = 64;
 
-/** Compiles the program for so many lanes of 32 bits; none where there is no C compiler, or this is not such an x86. */
+/** Compiles the program for this number of lanes of 32 bits; none where there is no C compiler, or this is not such an x86. */
 export function compileNative(lanes: readonly number[]): { natives: Native[]; dispose(): void } {
   const folder = mkdtempSync(join(tmpdir(), "lanewise-bench-"));
   const source = fileURLToPath(new URL("native/limit.c", import.meta.url));

@@ -1,4 +1,4 @@
-import { U } from "./check.js";
+import { U } from "../measure/check.js";
 import type { Method } from "./contestant.js";
 import type { Native } from "./native.js";
 import type { Job } from "./run.js";
@@ -20,7 +20,7 @@ const CENTERED = { centered: true };
 const MOMENTUM = { momentum: true };
 const BOTH = { ...CENTERED, ...MOMENTUM };
 
-/** Each dialect's forms. Left out: those without momentum where there is a buffer all the same, and other forms' twins. */
+/** Each dialect's forms. Left out: those without momentum where there is a buffer all the same, and duplicates of other forms. */
 const FORMS: readonly (readonly [rule: Method["rule"], ...forms: Omit<Method, "rule">[]])[] = [
   ["lanewise", PLAIN, MOMENTUM, CENTERED, BOTH], // Keras 3's too
   ["pytorch", PLAIN, MOMENTUM, CENTERED, BOTH],
@@ -49,7 +49,7 @@ export const STEP_FAMILIES: Readonly<Record<string, StepFamily>> = {
     parameters: [1024, 100_000, 2 ** 20, 2 ** 24],
   },
   dialects: {
-    title: "RMSProp's dialects, and its neighbours",
+    title: "RMSProp's dialects, and its neighbors",
     methods: Object.fromEntries([
       ...FORMS.flatMap(([rule, ...forms]) =>
         forms.map((form) => [[rule, ...Object.keys(form)].join(", "), { rule, ...form }]),

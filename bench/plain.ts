@@ -1,5 +1,7 @@
 // The loops that somebody would write without Lanewise, to compare with.
-import { type Contestant, STEP } from "./contestant.js";
+
+import { STEP } from "../measure/task.js";
+import type { Contestant } from "./contestant.js";
 
 /** The textbook's RMSProp step over plain arrays. */
 function plainRmsprop(p: Float32Array, g: Float32Array, v: Float32Array, lr: number, decay: number, eps: number): void {

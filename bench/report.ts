@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { cpus, loadavg } from "node:os";
 import Table from "cli-table3";
-import { formatNumber, formatTime } from "./format.js";
-import type { Timing } from "./measure.js";
+import { formatNumber, formatTime } from "../measure/format.js";
+import type { Timing } from "../measure/rounds.js";
 import type { Row } from "./run.js";
 
 /** Rows that belong together. */

@@ -10,7 +10,7 @@ export interface Shape extends Product {
 /** Shapes of one kind. */
 export interface ShapeFamily {
   readonly title: string;
-  /** What counts: arithmetic, reading the matrices, or the time of one call. */
+  /** What counts: arithmetic, reading the matrices, or the time per call. */
   readonly unit: "GFLOP/s" | "GB/s" | "time";
   readonly shapes: readonly Shape[];
 }

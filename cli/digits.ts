@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { brotliDecompressSync } from "node:zlib";
 import type { Digits } from "../examples/digits/data.js";
 
-/** Pixels of an image, 14 × 14, and the grey of a white one. scripts/digits.mjs writes the file. */
+/** Pixels of an image, 14 × 14, and the gray of a white one. scripts/digits.mjs writes the file. */
 const PIXELS = 14 * 14;
 const WHITE = 7;
 /** The share that is held out for the test. */
@@ -14,7 +14,7 @@ export function loadDigits(file: URL): { train: Digits; test: Digits } {
   const count = bytes.length / (1 + PIXELS);
   const take = (from: number, to: number): Digits => ({
     count: to - from,
-    images: Float32Array.from(bytes.subarray(count + from * PIXELS, count + to * PIXELS), (grey) => grey / WHITE),
+    images: Float32Array.from(bytes.subarray(count + from * PIXELS, count + to * PIXELS), (gray) => gray / WHITE),
     labels: bytes.slice(from, to),
   });
   const held = count * (1 - HELD_OUT);

@@ -13,7 +13,7 @@ export function printJson(value: unknown): void {
 
 let colored = process.stdout.isTTY === true && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
 
-/** Prints without colour from now on. */
+/** Prints without color from now on. */
 export function forgoColor(): void {
   colored = false;
 }
@@ -44,7 +44,8 @@ export function startProgress(format: string, total: number, payload: object): S
   stopProgress();
   current = new SingleBar({
     format,
-    barsize: 30,
+    // The rest of the line is text of about 40 characters.
+    barsize: Math.max(5, Math.min(30, (process.stderr.columns || 80) - 45)),
     barCompleteChar: "█",
     barIncompleteChar: "░",
     hideCursor: true,

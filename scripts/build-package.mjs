@@ -16,6 +16,7 @@ const ENTRIES = {
   checkpoint: "src/checkpoint/index.ts",
   "checkpoint-file": "src/checkpoint/stores/file.ts",
   tfjs: "src/tfjs/index.ts",
+  distributed: "src/distributed/index.ts",
 };
 
 /** The folders of dist, by condition. `suffix`: there the runtime compiles what is imported as `….wasm` and this. */
@@ -61,6 +62,9 @@ const isPlain = (node) => {
   return !["CallExpression", "NewExpression", "SpreadElement"].includes(node.type);
 };
 
+/** The call inside parentheses and type assertions. */
+const callOf = (node) => (node.arguments === undefined && node.expression ? callOf(node.expression) : node);
+
 /** Whether the key of a member is computed from a variable; bundlers know those of `Symbol`. */
 const hasNamedKey = ({ computed, key }) => computed && key.object?.name !== "Symbol";
 
@@ -84,7 +88,7 @@ const pureConstants = {
         if (declaration?.type !== "VariableDeclaration") continue;
         for (const { init } of declaration.declarations) {
           const isAnnotated = code.slice(0, init?.start).endsWith("/* @__PURE__ */ ");
-          if (isPlain(init) || (isAnnotated && init.arguments.every(isPlain))) continue;
+          if (isPlain(init) || (isAnnotated && callOf(init).arguments.every(isPlain))) continue;
           text.appendLeft(init.start, "/* @__PURE__ */ (() => (").appendRight(init.end, "))()");
         }
       }

@@ -60,9 +60,17 @@ export function unexpected(name: string, value: unknown, expected: string): Opti
 /** What to add if the value is what was expected, but of another copy of the package. */
 function ofAnotherCopy(value: unknown, expected: string): string {
   if (typeof value !== "object" || value === null) return "";
-  const { lanewiseClass: name } = value as { lanewiseClass?: unknown };
+  const name = classOf(value);
   if (typeof name !== "string" || !expected.split(/\W+/).includes(name)) return "";
   return `: this ${name} is from another copy of lanewise, which is installed or bundled twice`;
+}
+
+function classOf(value: object): unknown {
+  try {
+    return (value as { lanewiseClass?: unknown }).lanewiseClass;
+  } catch {
+    return undefined; // a proxy or getter that throws
+  }
 }
 
 /** Float32Array of any realm: `instanceof` fails for values from another one (node:vm, iframes). */
@@ -94,6 +102,12 @@ export function detached(name: string): OptionError {
   return new OptionError(`${name} is a view of memory that has grown since: pass the tensor, or read its data again`);
 }
 
+/** Throws OptionError unless `value` is an array or typed array of numbers that still has its elements. */
+export function checkNumericArray(name: string, value: unknown, expected: string): void {
+  if (!isNumericArray(value)) throw unexpected(name, value, expected);
+  if (isDetached(value)) throw detached(name);
+}
+
 /** Throws OptionError unless `value` is a number in [low, high]; NaN never is. */
 export function checkNumber(name: string, value: unknown, low: number, high: number): void {
   checkRange(name, value, typeof value === "number", "a number", low, high);
@@ -101,7 +115,8 @@ export function checkNumber(name: string, value: unknown, low: number, high: num
 
 /** Throws OptionError unless `value` is a number in [low, ∞) that is finite in float32 too. */
 export function checkFinite(name: string, value: unknown, low: number): void {
-  checkRange(name, value, Number.isFinite(Math.fround(value as number)), "a finite number", low);
+  const isKind = typeof value === "number" && Number.isFinite(Math.fround(value));
+  checkRange(name, value, isKind, "a finite number", low);
 }
 
 /** Throws OptionError unless `value` is an integer in [low, high]. */
@@ -126,12 +141,49 @@ export function checkChoice(name: string, value: unknown, choices: readonly stri
   throw unexpected(name, value, `one of ${choices.map((c) => `"${c}"`).join(", ")}`);
 }
 
+/** What other libraries call options. */
+const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
+  lr: ["learningRate"],
+  rho: ["decay"],
+  alpha: ["decay"],
+  beta: ["momentum", "beta1"],
+  epsilon: ["eps"],
+  wd: ["weightDecay"],
+  clipnorm: ["clipNorm"],
+  clipvalue: ["clipValue"],
+  globalclipnorm: ["globalClipNorm"],
+  usenesterov: ["nesterov"],
+};
+
+/** The known name that a key is likely to mean: in other letters, of another library, or one letter off. */
+function meantBy(key: string, known: readonly string[]): string | undefined {
+  const plain = key.replace(/[_-]/g, "").toLowerCase();
+  return (
+    known.find((name) => name.toLowerCase() === plain) ??
+    SYNONYMS[plain]?.find((name) => known.includes(name)) ??
+    known.find((name) => isNear(name.toLowerCase(), plain))
+  );
+}
+
+/** Whether two words differ by one letter that is wrong, missing, too many, or two that changed places. */
+function isNear(a: string, b: string): boolean {
+  if (Math.min(a.length, b.length) < 3) return false;
+  let start = 0;
+  while (start < a.length && a[start] === b[start]) start++;
+  const [restA, restB] = [a.slice(start), b.slice(start)];
+  const swapped = restA.length > 1 && restA[1]! + restA[0] + restA.slice(2) === restB;
+  return swapped || restA.slice(1) === restB.slice(1) || restA.slice(1) === restB || restA === restB.slice(1);
+}
+
 /** Throws OptionError unless `value` is an object whose every key is known; a misspelt option is not ignored. Allocates nothing. */
 export function checkKeys(name: string, value: unknown, known: readonly string[]): void {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw unexpected(name, value, "an object");
   }
   for (const key in value) {
-    if (!known.includes(key)) throw new OptionError(`${name}.${key} is not an option; known are ${known.join(", ")}`);
+    if (known.includes(key)) continue;
+    const meant = meantBy(key, known);
+    const advice = meant === undefined ? "" : `, did you mean ${meant}?`;
+    throw new OptionError(`${name}.${key} is not an option${advice}; known are ${known.join(", ")}`);
   }
 }

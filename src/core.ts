@@ -34,7 +34,7 @@ export interface CoreOptions {
    * browsers a cross-origin isolated page. The bits do not depend on it. Default 1.
    */
   threads?: number;
-  /** Sizes of the linear memory (default 1 MiB, growing up to 4 GiB), or somebody else's heap to work in. */
+  /** Sizes of the linear memory (default 1 MiB, growing up to 4 GiB), or an existing heap to use. */
   memory?: MemoryOptions;
 }
 
@@ -100,7 +100,7 @@ export class Core {
    * @internal
    */
   kernels<K>(family: KernelFamily<K>): K {
-    const backend = this.#live();
+    const backend = this.#usable();
     const kernels = this.#kernels.get(family.name);
     return kernels === undefined ? this.#load(backend, family) : (kernels as K);
   }
@@ -179,6 +179,7 @@ export class Core {
   /** A tensor that belongs to an object, which disposes of it: no scope frees it. @internal */
   reserve(shape: Shape, source?: TensorSource): Tensor {
     this.assertLive();
+    if (Array.isArray(shape)) shape = [...shape]; // read once: it may have getters
     const size = sizeOf(shape);
     const values = source === undefined ? undefined : withoutViews(this, source);
     const tensor = new Tensor(this, shape, this.allocate(size * 4));
@@ -199,11 +200,12 @@ export class Core {
 
   /** Ends the workers, frees everything in the memory and drops it. A second call does nothing; any other use afterwards throws DisposedError. */
   dispose(): void {
+    const isWhole = this.#threads?.broken === undefined;
     this.#threads?.dispose();
     this.#reason = this.reason;
     this.#threads = undefined;
     this.#kernels.clear();
-    this.#backend?.allocator.freeAll();
+    if (isWhole) this.#backend?.allocator.freeAll();
     this.#backend = undefined;
   }
 
@@ -218,7 +220,7 @@ export class Core {
 
   /** @internal */
   assertLive(): void {
-    this.#live();
+    this.#usable();
   }
 
   #live(): Selected {
@@ -226,21 +228,30 @@ export class Core {
     return this.#backend;
   }
 
+  /** What has to compute or to allocate: refused once a worker has left something half-written. */
+  #usable(): Selected {
+    const backend = this.#live();
+    const broken = this.#threads?.broken;
+    if (broken !== undefined) throw new BackendError(`the core cannot be used any more: ${broken}`);
+    return backend;
+  }
+
   /** Bytes of linear memory, their content unspecified. @internal */
   allocate(bytes: number): number {
-    return this.#live().allocator.allocate(bytes);
+    return this.#usable().allocator.allocate(bytes);
   }
 
   /** @internal */
   release(ptr: number): void {
     this.changes++;
-    this.#backend?.allocator.free(ptr);
+    // A worker that was given up may still write: nothing of a broken core's memory is handed out again.
+    if (this.#threads?.broken === undefined) this.#backend?.allocator.free(ptr);
   }
 
   /** The core's one scratch block, at least `bytes` long; its content lasts until the next call. @internal */
   scratch(bytes: number): number {
     if (bytes > this.#scratch.bytes) {
-      const { allocator } = this.#live();
+      const { allocator } = this.#usable();
       const ptr = allocator.allocate(bytes);
       allocator.free(this.#scratch.ptr);
       this.#scratch = { ptr, bytes };

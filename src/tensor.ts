@@ -38,7 +38,7 @@ export class Tensor {
   readonly dtype = "float32";
   readonly core: Core;
   /** Address in linear memory, in bytes; 0 once disposed. One over somebody else's block may be moved. @internal */
-  ptr: number;
+  readonly ptr: number;
   #view: Float32Array | undefined;
   /** Whether `dispose` gives the memory back. */
   #ownsMemory = true;
@@ -82,7 +82,7 @@ export class Tensor {
    * @throws ShapeError when the lengths differ, OptionError for another type; the tensor is then unchanged
    */
   set(source: TensorSource): this {
-    const data = this.data;
+    this.assertLive("tensor");
     if (typeof source === "function") {
       // Collected first: the function may throw, or allocate and so move the memory.
       const values = Float32Array.from({ length: this.size }, (_, index) => {
@@ -91,10 +91,12 @@ export class Tensor {
         throw new OptionError(`source(${index}) returned ${describe(value)}, expected a number`);
       });
       this.data.set(values);
-    } else if (typeof source === "number" && this.shape.length === 0) data[0] = source;
+    } else if (typeof source === "number" && this.shape.length === 0) this.data[0] = source;
     else if (isDetached(source)) throw detached("source");
-    else if (isNumericArray(source)) data.set(flatten(source, this.shape, this.size));
-    else {
+    else if (isNumericArray(source)) {
+      const values = flatten(source, this.shape, this.size); // before `data`: getters may move the memory
+      this.data.set(values);
+    } else {
       throw unexpected("source", source, "an array, a typed array or a function of the index");
     }
     return this;
@@ -146,7 +148,7 @@ export class Tensor {
   /** Of one over somebody else's block: where that is now. @internal */
   moveTo(ptr: number): void {
     if (this.ptr === ptr) return;
-    this.ptr = ptr;
+    (this as { ptr: number }).ptr = ptr;
     this.core.changes++;
   }
 
@@ -183,9 +185,14 @@ function flatten(source: ArrayLike<number | NestedArray>, shape: Shape, size: nu
     if (source.length !== size) {
       throw new ShapeError(`source has ${source.length} elements, expected ${size} for shape [${shape}]`);
     }
-    const bad = Array.isArray(source) ? source.findIndex((value) => typeof value !== "number") : -1;
-    if (bad >= 0) throw unexpected(`source[${bad}]`, source[bad], "a number");
-    return source as ArrayLike<number>;
+    if (!Array.isArray(source)) return source as ArrayLike<number>;
+    const numbers = new Float32Array(size);
+    for (let i = 0; i < size; i++) {
+      const value: unknown = source[i]; // read once: it may be a getter
+      if (typeof value !== "number") throw unexpected(`source[${i}]`, value, "a number");
+      numbers[i] = value;
+    }
+    return numbers;
   }
   const flat: number[] = [];
   const visit = (value: NestedArray | ArrayLike<number>, depth: number): void => {

@@ -248,7 +248,7 @@ function packedTile(
   microkernel<Strided>(MR, NV, true, last, k, a, 4, MR * 4, 0, 0, b, NR * 4, start, startRow, bias, floor, c, cRow);
 }
 
-/** NR columns, A where it lies. */
+/** NR columns, A in place. */
 function directStrip(
   rows: usize, k: usize, a: usize, aRow: usize, aStep: usize, aTile: usize, b: usize, bStep: usize,
   start: usize, startRow: usize, bias: usize, floor: f32, c: usize, cRow: usize,

@@ -1,11 +1,11 @@
 import {
   FORM_BIAS_CORRECTION, FORM_CENTERED, FORM_EPS_IN_MEAN, FORM_EPS_OUTSIDE, FORM_EPS_RATIO, FORM_FRAMEWORK,
   FORM_MEAN_FROM_GRADIENT, FORM_MEAN_LERP, FORM_MOMENTUM, FORM_NESTEROV, FORM_RATE_AFTER, FORM_RATE_LAST,
-  FORM_RECIPROCAL, FORM_SEGMENT_RATE, FORM_SQUARE_LERP, FORM_SQUARE_PRODUCT, MODE_CLAMP_LAST, MODE_COUPLED_DECAY,
-  MODE_DECAY_FACTOR, MODE_DECAY_TWICE, MODE_DECOUPLED_DECAY, MODE_FRAMEWORK, MODE_RESCALE, MODE_RESCALE_DIVIDE,
-  MODE_RESCALE_TWICE,
+  FORM_RECIPROCAL, FORM_SEGMENT_RATE, FORM_SQUARE_LERP, FORM_SQUARE_PRODUCT, FORM_VARIANCE_FLOOR, MODE_CLAMP_LAST,
+  MODE_COUPLED_DECAY, MODE_DECAY_FACTOR, MODE_DECAY_TWICE, MODE_DECOUPLED_DECAY, MODE_FRAMEWORK, MODE_RESCALE,
+  MODE_RESCALE_DIVIDE, MODE_RESCALE_TWICE,
 } from "../../src/abi/step-table";
-import { Off, On, add, div, mul, splat, sqrt, sub } from "../simd";
+import { Off, On, add, div, mul, pmax, splat, sqrt, sub } from "../simd";
 import { FORM_TRANSFORMS, Group, Segment, formOf } from "./step-table";
 import {
   average, averageProduct, clamp, decayGradient, decayParameter, decayTwice, lerp, rescale, transformed,
@@ -14,11 +14,12 @@ import { walk } from "./walk";
 
 // The formula, element by element, every operation rounded to float32:
 //   v ← decay·v + (1−decay)·g²        m ← meanDecay·m + (1−meanDecay)·g                          (m if centered)
-//   s = v·scalar0 − (m·scalar1)²                             (corrections and mean only where they are on)
+//   s = max(v·scalar0 − (m·scalar1)², 0)                     (corrections and mean only where they are on)
 //   u = lr·g / (√(s + epsInside) + epsOutside)                       or, as a ratio, lr·g·√s / (s + epsOutside)
 //   b ← momentum·b + u;  p ← p − b, or with Nesterov p − (momentum·b + u);  without momentum p ← p − u
 // The frameworks' forms differ from it in the order of operations; the bits of `FORM_FRAMEWORK` say where:
 //   v ← decay·v + ((1−decay)·g)·g, or v + (1−decay)·(g² − v)                      m ← m + (1−meanDecay)·(g − m)
+//   s = v − m², without a floor
 //   u = rateAfter·(lr·g / d), or rateAfter·((lr·g)·(1/d))                         p ← p − rateLast·b
 // AdaGrad is such a form too: v ← 1·v + (1·g)·g.
 
@@ -199,6 +200,11 @@ function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group):
       } else {
         s0 = variance<v128>(s0, mean0);
         s1 = variance<v128>(s1, mean1);
+        if (!isInteger<Framework>() && form & FORM_VARIANCE_FLOOR) {
+          const zero = f32x4.splat(0);
+          s0 = pmax<v128>(s0, zero);
+          s1 = pmax<v128>(s1, zero);
+        }
       }
     }
 
@@ -289,6 +295,7 @@ function remainder(segment: Segment, group: Group): void {
       store<f32>(segment.state1Ptr + offset, mean);
       if (form & FORM_BIAS_CORRECTION) mean *= segment.scalar1;
       s = form & FORM_EPS_IN_MEAN ? varianceLess<f32>(s, mean, group.epsOutside) : variance<f32>(s, mean);
+      if (form & FORM_VARIANCE_FLOOR) s = pmax<f32>(s, 0);
     }
 
     let d = sqrt<f32>(s + group.epsInside);
@@ -343,8 +350,8 @@ class RMSProp {
  * state arrays. Returns 0, or 1 + the index of a segment whose gradient is not finite, and has then changed no array.
  * Touches: segments with a gradient: reads it, reads and writes parameter and state; writes `gradScale`.
  * Remainder: the last count mod 8 elements by the same formulas over f32.
- * Numerics: each operation rounds once; v − m² has no guard against cancellation below 0, as in every framework,
- * and then gives NaN unless eps covers it.
+ * Numerics: each operation rounds once. v − m² may round below 0, whose root is NaN: VarianceFloor makes it 0, and the
+ * frameworks' forms do without.
  */
 export function rmsprop_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: i32): u32 {
   return walk<RMSProp>(segmentsPtr, segmentCount, checkFinite);

@@ -1,7 +1,7 @@
 // The figures of two builds, and what they mean.
 import Table from "cli-table3";
 import { median } from "simple-statistics";
-import { formatTime } from "../format.js";
+import { formatTime } from "../../measure/format.js";
 import { type Estimate, estimate, type Pair } from "./statistics.js";
 
 /** One piece of work, measured. */

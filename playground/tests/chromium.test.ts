@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { SIZES } from "../../bench/compare.js";
+import { SIZES } from "../../measure/compare.js";
 import { descend } from "./descent.js";
 import { serve } from "./server.js";
 
@@ -58,7 +58,7 @@ async function positionOf(page: Page, racer: string): Promise<number[]> {
 
 const positions = (page: Page) => page.locator("#positions tbody").textContent();
 
-/** Pixels of a chart that have exactly this colour. */
+/** Pixels of a chart that have exactly this color. */
 async function pixelsOf(page: Page, label: RegExp, color: string): Promise<number> {
   const canvas = page.getByRole("img", { name: label }).locator("canvas");
   return canvas.evaluate((element: HTMLCanvasElement, name) => {
@@ -178,8 +178,8 @@ describe("trajectories", () => {
     await page.getByLabel("Decay ρ").press("ArrowLeft");
     await page.getByLabel("Steps").press("Home");
     await page.getByText("All other options").click();
-    await page.getByLabel("Average of the path").fill("0.5");
-    await page.getByLabel("Where ε stands").selectOption("outside");
+    await page.getByLabel("Averaged parameters").fill("0.5");
+    await page.getByLabel("Position of ε").selectOption("outside");
     await page.getByLabel("Start x₁").fill("1.25");
     await page.getByLabel("AdaGrad").uncheck();
     await page.getByLabel("Step shown").press("ArrowLeft");
@@ -342,7 +342,7 @@ describe("digits", () => {
     await page.getByRole("button", { name: "Pause" }).click();
     await page.locator("[data-state=paused]").waitFor();
     const step = await page.locator("#progress").getAttribute("data-step");
-    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("button", { name: "Resume" }).click();
     await expect.poll(() => page.locator("#progress").getAttribute("data-step"), SOON).not.toBe(step);
   });
 
@@ -375,7 +375,7 @@ describe("digits", () => {
     await expect.poll(() => other.locator("#progress").getAttribute("data-step"), SOON).toBe("1500");
     expect(await accuracyOf(other)).toBe(accuracy);
     expect(await other.getByLabel("Optimizer").inputValue()).toBe("adam");
-    expect(await other.getByLabel(/^Neurons/).inputValue()).toBe("16");
+    expect(await other.getByLabel(/^Hidden neurons/).inputValue()).toBe("16");
     await expect.poll(() => new URL(other.url()).hash, SOON).toBe("#digits?optimizer=adam&hidden=16&pace=10");
 
     await upload.setInputFiles({ name: "b.safetensors", mimeType: "", buffer: bytes.subarray(0, 999) });

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { SIZES } from "../../bench/compare.js";
+import { SIZES } from "../../measure/compare.js";
 import { descend } from "./descent.js";
 import { serve } from "./server.js";
 

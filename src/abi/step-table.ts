@@ -23,7 +23,7 @@ export const SEGMENT_SCALAR = 9;
 export const SEGMENT_SCALARS = 3;
 /** float32: the factor of norm clipping, negative to maximize. Written by `measure`. */
 export const SEGMENT_GRAD_SCALE = 12;
-/** float32: what the gradient is then divided by or multiplied with. Written by `measure`. */
+/** float32: what the gradient is then divided or multiplied by. Written by `measure`. */
 export const SEGMENT_GRAD_SCALE_2 = 13;
 /** float32: what the moving average is multiplied by, 0 in the first step, and the parameter's weight in it. */
 export const SEGMENT_AVERAGE_DECAY = 14;
@@ -89,7 +89,7 @@ export const MODE_CLAMP_LAST = 1 << 9;
 export const MODE_CLIP_KERAS = 1 << 10;
 export const MODE_CLIP_OPTAX = 1 << 11;
 export const MODE_CLIP_PADDLE = 1 << 12;
-/** The gradient is divided by gradScale2, or multiplied with it. */
+/** The gradient is divided by gradScale2, or multiplied by it. */
 export const MODE_RESCALE_DIVIDE = 1 << 13;
 export const MODE_RESCALE_TWICE = 1 << 14;
 
@@ -123,9 +123,11 @@ export const FORM_EPS_IN_MEAN = 1 << 10;
 export const FORM_RECIPROCAL = 1 << 11;
 /** The segment's second scalar is the learning rate. */
 export const FORM_SEGMENT_RATE = 1 << 12;
-/** The increment is multiplied with rateAfter after the division, with rateLast after the momentum. */
+/** The increment is multiplied by rateAfter after the division, with rateLast after the momentum. */
 export const FORM_RATE_AFTER = 1 << 13;
 export const FORM_RATE_LAST = 1 << 14;
+/** With CENTERED: a variance that rounded below 0 counts as 0. Lanewise's own; no framework has it. */
+export const FORM_VARIANCE_FLOOR = 1 << 15;
 
 /** Any of the forms that are not Lanewise's own. Bit 31 is the kernels' own. */
 export const FORM_FRAMEWORK =

@@ -5,7 +5,7 @@ import type { LinearMemory } from "./backend.js";
 /** Blocks start on a cache line, which is also the widest vector. */
 const ALIGNMENT = 64;
 
-/** Hands out blocks of linear memory and keeps account of them: the arena, or somebody else's heap. */
+/** Hands out blocks of linear memory and keeps account of them: the arena, or another library's heap. */
 export abstract class Allocator {
   readonly #sizes = new Map<number, number>();
 
@@ -51,7 +51,7 @@ export abstract class Allocator {
 }
 
 /**
- * The only allocator: best fit over an address-ordered free list, neighbours merged when freed, growth by at least
+ * The only allocator: best fit over an address-ordered free list, neighbors merged when freed, growth by at least
  * half of what is there. Address 0 is never handed out: it is the kernels' null pointer.
  */
 export class Arena extends Allocator {

@@ -16,7 +16,7 @@ export type Activation = keyof typeof ACTIVATION;
 /** A growable block of bytes. After `grow` returns true, `buffer` is another object and old views are stale. */
 export interface LinearMemory {
   readonly buffer: ArrayBufferLike;
-  /** Grows to at least `bytes` in all; false when that cannot be had, and then nothing changed. */
+  /** Grows to at least `bytes` in all; false if that is impossible; nothing has then changed. */
   grow(bytes: number): boolean;
 }
 

@@ -74,7 +74,7 @@ export interface Cut {
    * first unit. By index of the argument. An address of 0 means "absent" and stays 0.
    */
   readonly steps: Readonly<Record<number, number | CallNumber>>;
-  /** Cuts are at multiples of so many units. Default 1. */
+  /** Cuts are at multiples of this number of units. Default 1. */
   readonly grain?: number;
   /** What the whole call costs, in multiply-adds; small calls are not shared. */
   readonly work: CallNumber;

@@ -36,7 +36,7 @@ export interface MemorySize {
   maximumBytes?: number;
 }
 
-/** Linear memory: its size, or somebody else's heap to work in. */
+/** Linear memory: its size, or an existing heap to use. */
 export type MemoryOptions =
   | MemorySize
   | { attach: WebAssembly.Memory; allocate(bytes: number): number; free(address: number): void };

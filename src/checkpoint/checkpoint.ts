@@ -2,6 +2,7 @@ import { checkChoice, checkKeys } from "../checks.js";
 import { OptionError } from "../errors.js";
 import { type About, checkOptimizer, FORMAT, KEY, OPTIMIZER, PACKAGE, type StatefulOptimizer } from "./about.js";
 import type { Bytes } from "./dtypes.js";
+import { excessOf, valuesFor } from "./json.js";
 import { type CheckpointParameters, namedParameters, shapeOf, valuesOf } from "./parameters.js";
 import { pack } from "./plain.js";
 import { checkPlain, type TensorSource, writeSafetensors } from "./safetensors.js";
@@ -32,8 +33,7 @@ export interface CheckpointSource {
  * | `optimizer/parameters/name/squareAverage` | a state array of it, flat |
  *
  * Everything else that the optimizer's `state()` and `description()` have is JSON in the metadata, under `lanewise`. A
- * learning rate is saved as the number that the next step uses; a schedule is code, and is given again to the optimizer
- * that goes on. The same state gives the same bytes on every backend: every NaN is written as 0x7fc00000.
+ * schedule is code, and is given again to the optimizer that goes on; what it remembers is saved. The same state gives the same bytes on every backend: every NaN is written as 0x7fc00000.
  *
  * @param source see `CheckpointSource`
  * @returns the file
@@ -77,5 +77,9 @@ export function writeCheckpoint(source: CheckpointSource, parts: Readonly<Record
     about.optimizer = { ...(description && { description }), state: pack(state, OPTIMIZER, tensors) };
   }
   const others = Object.entries(parts).map(([part, value]) => [part, pack(value, part, tensors)] as const);
-  return writeSafetensors(tensors, { ...metadata, [KEY]: JSON.stringify({ ...about, ...Object.fromEntries(others) }) });
+  const text = JSON.stringify({ ...about, ...Object.fromEntries(others) });
+  // What readers would refuse is not written.
+  const excess = excessOf(text, valuesFor(tensors.size));
+  if (excess !== undefined) throw new OptionError(`what is saved beside the tensors ${excess}`);
+  return writeSafetensors(tensors, { ...metadata, [KEY]: text });
 }

@@ -1,4 +1,4 @@
-import { isNumericArray, unexpected } from "../checks.js";
+import { detached, isDetached, isNumericArray, unexpected } from "../checks.js";
 import { fromBrain, fromHalf, toBrain, toHalf } from "./float16.js";
 
 /** Elements of a stored tensor, in row-major order. */
@@ -118,6 +118,7 @@ export function encode(dtype: string, data: ArrayLike<unknown>, bytes: Bytes, na
 function encodeFloats(dtype: string, data: ArrayLike<number>, out: Float32Array | Float64Array, name: string): void {
   const bad = Array.isArray(data) ? data.findIndex((value) => typeof value !== "number") : -1;
   if (bad >= 0) throw unexpected(`${name}[${bad}]`, data[bad], "a number");
+  if (isDetached(data)) throw detached(name);
   if (dtype === "F16") for (let i = 0; i < out.length; i++) out[i] = toHalf(data[i]!);
   else if (dtype === "BF16") for (let i = 0; i < out.length; i++) out[i] = toBrain(data[i]!);
   else {

@@ -6,13 +6,10 @@ import { isRecord } from "../optim/parameters.js";
 const DEPTH = 40;
 
 /**
- * The value of JSON text from a file. What it may cost is known before it is parsed: `maxValues` is the most values, by
- * their commas and brackets, that it may have.
- *
- * @throws CheckpointError
+ * What is wrong with the size of JSON text, if anything is: it is nested too deep, or has more values, by their commas
+ * and brackets, than `maxValues`.
  */
-export function parseJson(name: string, text: unknown, maxValues: number): unknown {
-  if (typeof text !== "string") throw new CheckpointError(`${name} is ${describe(text)}, expected JSON`);
+export function excessOf(text: string, maxValues: number): string | undefined {
   let depth = 0;
   let values = 0;
   for (let i = 0; i < text.length; i++) {
@@ -21,13 +18,22 @@ export function parseJson(name: string, text: unknown, maxValues: number): unkno
       while (++i < text.length && text[i] !== '"') if (text[i] === "\\") i++;
     } else if (character === "}" || character === "]") depth--;
     else if (character === "{" || character === "[" || character === ",") {
-      if (character !== "," && ++depth > DEPTH)
-        throw new CheckpointError(`${name} is nested deeper than ${DEPTH} times`);
-      if (++values > maxValues) {
-        throw new CheckpointError(`${name} has more than ${maxValues} values, more than the file's tensors call for`);
-      }
+      if (character !== "," && ++depth > DEPTH) return `is nested deeper than ${DEPTH} times`;
+      if (++values > maxValues) return `has more than ${maxValues} values, more than the file's tensors call for`;
     }
   }
+  return undefined;
+}
+
+/**
+ * The value of JSON text from a file. What it may cost is known before it is parsed.
+ *
+ * @throws CheckpointError
+ */
+export function parseJson(name: string, text: unknown, maxValues: number): unknown {
+  if (typeof text !== "string") throw new CheckpointError(`${name} is ${describe(text)}, expected JSON`);
+  const excess = excessOf(text, maxValues);
+  if (excess !== undefined) throw new CheckpointError(`${name} ${excess}`);
   try {
     return JSON.parse(text);
   } catch (error) {

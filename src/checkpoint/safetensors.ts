@@ -121,7 +121,7 @@ export function writeSafetensors(
   tensors: Iterable<readonly [string, TensorSource]>,
   metadata: Readonly<Record<string, string>> = {},
 ): Bytes {
-  if (typeof tensors?.[Symbol.iterator] !== "function") {
+  if (typeof tensors?.[Symbol.iterator] !== "function" || ArrayBuffer.isView(tensors)) {
     throw unexpected("tensors", tensors, "a Map or another iterable of [name, tensor]");
   }
   checkPlain("metadata", metadata);

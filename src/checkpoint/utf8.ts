@@ -1,6 +1,6 @@
 // UTF-8 without TextEncoder and TextDecoder: QuickJS, Hermes and jsdom lack them, and a file must not be refused for it.
 
-/** Code units that are made into a string at once; a call takes only so many arguments. */
+/** Code units that are made into a string at once; calls limit the number of arguments. */
 const CHUNK = 4096;
 const units = /* @__PURE__ */ new Uint16Array(CHUNK + 2);
 

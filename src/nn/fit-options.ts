@@ -4,7 +4,7 @@ import { Tensor } from "../tensor.js";
 import type { Batch } from "./data.js";
 import { type EarlyStopping, Stopper } from "./early-stopping.js";
 import type { Epoch, Progress } from "./fit.js";
-import { type Metric, type MetricFunction, type MetricName, metricOf } from "./metrics.js";
+import { type Metric, type MetricFunction, type MetricName, metricsOf } from "./metrics.js";
 import type { CheckedBatch, Dataset, ModelOptimizer, Trainer } from "./trainer.js";
 
 /** Called as training goes on; `false` ends it after this batch or epoch. */
@@ -81,7 +81,6 @@ export function checkFit(trainer: Trainer<ModelOptimizer>, data: Dataset, option
   if (onProgress !== undefined && typeof onProgress !== "function") {
     throw unexpected("onProgress", onProgress, "a function");
   }
-  if (!Array.isArray(metrics)) throw unexpected("metrics", metrics, "an array");
   if (!Array.isArray(callbacks)) throw unexpected("callbacks", callbacks, "an array");
   for (const [i, callback] of callbacks.entries()) {
     checkKeys(`callbacks[${i}]`, callback, ["onBatch", "onEpoch"]);
@@ -96,8 +95,9 @@ export function checkFit(trainer: Trainer<ModelOptimizer>, data: Dataset, option
     shuffle,
     data: training,
     validation,
-    metrics: metrics.map((metric, i) => metricOf(`metrics[${i}]`, metric)),
-    stopper: earlyStopping && new Stopper(trainer.model, earlyStopping, validation !== undefined),
+    metrics: metricsOf(metrics),
+    stopper:
+      earlyStopping === undefined ? undefined : new Stopper(trainer.model, earlyStopping, validation !== undefined),
     callbacks:
       onProgress === undefined ? callbacks : [{ onBatch: (progress) => void onProgress(progress) }, ...callbacks],
     signal,

@@ -1,3 +1,4 @@
+import { OptionError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import type { Batch } from "./data.js";
 import { checkFit, type FitOptions, type FitSettings } from "./fit-options.js";
@@ -203,20 +204,27 @@ interface Gathering {
 function gatherings(trainer: Trainer<ModelOptimizer>, { xs, ys, weights, kind }: CheckedBatch): Gathering[] {
   const { inputTensors } = trainer.model;
   const inputs = xs.map((x, i): Gathering => {
-    const source = sourceOf(x, inputTensors[i]!.size);
+    const source = sourceOf(xs.length === 1 ? "data.x" : `data.x[${i}]`, x, inputTensors[i]!.size);
     return { source, into: (workspace) => workspace.input(i), argument: (plan) => plan.inputs[i]! };
   });
   const targets = ys.map((y, i): Gathering => {
-    const source = sourceOf(y, trainer.targetRow(i, kind).size);
+    const source = sourceOf(ys.length === 1 ? "data.y" : `data.y[${i}]`, y, trainer.targetRow(i, kind).size);
     return { source, into: (workspace) => workspace.target(i), argument: (plan) => plan.targets[i]! };
   });
   if (weights === undefined) return [...inputs, ...targets];
-  const source = sourceOf(weights, 1);
+  const source = sourceOf("sampleWeights", weights, 1);
   return [...inputs, ...targets, { source, into: (workspace) => workspace.weights, argument: (plan) => plan.weights }];
 }
 
-function sourceOf(batch: Batch, width: number): Source {
-  return { width, values: batch instanceof Tensor ? () => batch.data : () => batch };
+/** An array is the caller's between two batches, who may transfer or shorten it. */
+function sourceOf(name: string, batch: Batch, width: number): Source {
+  if (batch instanceof Tensor) return { width, values: () => batch.data };
+  const { length } = batch;
+  const values = (): ArrayLike<number> => {
+    if (batch.length === length) return batch;
+    throw new OptionError(`${name} has ${batch.length} elements, expected ${length}, as when fit began`);
+  };
+  return { width, values };
 }
 
 /** Copies the chosen rows of a source to the start of `into`. */

@@ -11,14 +11,14 @@ const APPLIES_RELU: Readonly<Record<string, { activation: number; output: number
 };
 
 /**
- * Merges neighbouring calls where one kernel does the work of two with the same bits: a relu into the product before it,
+ * Merges neighboring calls where one kernel does the work of two with the same bits: a relu into the product before it,
  * and the sums of a bias's gradient into the backward pass of the activation before it.
  *
  * @param kept values that are read after the calls
  */
 export function fuse(calls: EmittedCalls, kept: ReadonlySet<Value>): void {
   const uses = countUses(calls);
-  mergeNeighbours(calls.forward, (first, second) => {
+  mergeNeighbors(calls.forward, (first, second) => {
     const output = APPLIES_RELU[first.kernel];
     if (output === undefined || second.kernel !== "activation_f32") return undefined;
     const [activation, , x, y] = second.args;
@@ -31,7 +31,7 @@ export function fuse(calls: EmittedCalls, kept: ReadonlySet<Value>): void {
     args[output.output] = y!;
     return { ...first, args };
   });
-  mergeNeighbours(calls.backward, (first, second) => {
+  mergeNeighbors(calls.backward, (first, second) => {
     const isPair = first.kernel === "activation_backward_f32" && second.kernel === "activation_backward_f32";
     if (!isPair || second.args[0] !== ACTIVATION.identity || first.args[6] !== 0) return undefined;
     const dx = first.args[5]!;
@@ -42,8 +42,8 @@ export function fuse(calls: EmittedCalls, kept: ReadonlySet<Value>): void {
   });
 }
 
-/** Replaces each pair of neighbours for which `merge` returns a call. */
-function mergeNeighbours(
+/** Replaces each pair of neighbors for which `merge` returns a call. */
+function mergeNeighbors(
   calls: EmittedCall[],
   merge: (first: EmittedCall, second: EmittedCall) => EmittedCall | undefined,
 ): void {

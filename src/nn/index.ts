@@ -1,6 +1,9 @@
+export { type NetworkKernels, nnFamily } from "../backend/families/nn.js";
+export type { KernelFamily } from "../backend/family.js";
 export { Random } from "../random.js";
 export type { Batch } from "./data.js";
 export type { EarlyStopping } from "./early-stopping.js";
+export { type FindLearningRateOptions, findLearningRate, type LearningRates } from "./find-learning-rate.js";
 export type { Epoch, Fit, Progress } from "./fit.js";
 export type { FitCallback, FitOptions } from "./fit-options.js";
 export type { Gradients } from "./gradients.js";
@@ -14,10 +17,19 @@ export {
   orthogonal,
   uniform,
 } from "./initializers.js";
-export { type BufferSpec, Layer, type LayerConfig, type ParameterSpec } from "./layer.js";
-export { type ActivationLayer, type ActivationName, relu, sigmoid, tanh } from "./layers/activation.js";
+export { exportTfjs, type TfjsModel } from "./interchange/export-tfjs.js";
+export { type ImportPytorchOptions, importPytorch } from "./interchange/import-pytorch.js";
+export { type ImportOptions, importTfjs, type TfjsFiles } from "./interchange/import-tfjs.js";
+export { type BufferSpec, Layer, type LayerConfig, layerConfig, type ParameterSpec } from "./layer.js";
 export {
+  type ActivationLayer,
+  type ActivationName,
   type ActivationOptions,
+  relu,
+  sigmoid,
+  tanh,
+} from "./layers/activation.js";
+export {
   activation,
   elu,
   gelu,
@@ -109,7 +121,22 @@ export {
   recall,
 } from "./metrics.js";
 export { Model, type ModelOptions } from "./model.js";
+export type { Json } from "./model-file/json.js";
+export type { LayerFunctions } from "./model-file/layers.js";
+export { type LoadedModel, type LoadModelOptions, type LoadTrainerOptions, loadModel } from "./model-file/load.js";
+export { type SaveModelOptions, saveModel } from "./model-file/save.js";
 export type { PlanBuilder } from "./plan-builder.js";
+export {
+  batches,
+  fitStandardizer,
+  oneHot,
+  type SplitOptions,
+  type Standardizer,
+  type StandardizerState,
+  type StreamRow,
+  splitRows,
+  standardizer,
+} from "./preprocessing.js";
 export { multiply, type Product } from "./products.js";
 export type { MetricValues } from "./recorder.js";
 export { Sequential, type SequentialOptions } from "./sequential.js";

@@ -25,8 +25,13 @@ export interface BufferSpec {
   readonly value: number;
 }
 
-/** Plain data that a layer can be made from again. */
-export type LayerConfig = Readonly<Record<string, unknown>>;
+/** What a layer can be made from again. */
+export interface LayerConfig {
+  /** The layer's `kind`, which is the name of the function that makes it. */
+  readonly kind: string;
+  /** The arguments of that function; a layer among them is such a record too. */
+  readonly args: readonly unknown[];
+}
 
 /**
  * A layer: what it does to shapes, the parameters it has, and the kernel calls it amounts to. It is a plain value
@@ -63,9 +68,12 @@ export abstract class Layer {
     this.activation = activation;
   }
 
-  /** The options that it was made with, as JSON, for `saveModel`. */
-  config(): LayerConfig {
-    return {};
+  /**
+   * The arguments that the function named `kind` makes an equal layer from, for `saveModel`: JSON without null. Functions
+   * such as initializers are left out, a layer among the arguments is `layerConfig(layer)`. Default: none.
+   */
+  config(): readonly unknown[] {
+    return [];
   }
 
   /** Whether it carries state over from batch to batch, row by row: a batch is then computed as a whole. */
@@ -118,4 +126,9 @@ export abstract class Layer {
   apply(inputs: SymbolicTensor | readonly SymbolicTensor[]): SymbolicTensor {
     return SymbolicTensor.of(this, inputs);
   }
+}
+
+/** A layer that is an argument of another layer, in what `Layer.config` returns. */
+export function layerConfig(layer: Layer): LayerConfig {
+  return { kind: layer.kind, args: layer.config() };
 }

@@ -159,6 +159,12 @@ export function metricOf(name: string, given: unknown): Metric<number | number[]
   throw unexpected(name, given, `a function, a metric, or one of ${names.join(", ")}`);
 }
 
+/** The metrics that the option `metrics` stands for; throws OptionError. */
+export function metricsOf(given: unknown): Metric<number | number[][]>[] {
+  if (!Array.isArray(given)) throw unexpected("metrics", given, "an array");
+  return Array.from(given, (metric, i) => metricOf(`metrics[${i}]`, metric));
+}
+
 /** Index of the largest output of a row; −1 if one is NaN. For one output 1 or 0. */
 function predictedClass({ outputs, columns, threshold }: MetricInput, row: number): number {
   if (columns === 1) return Number.isNaN(outputs[row]) ? -1 : +(outputs[row]! > threshold);

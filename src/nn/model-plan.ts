@@ -35,7 +35,7 @@ export interface ModelPlan {
   readonly inputGradients: readonly (Value | undefined)[];
 }
 
-/** Plans a model for so many rows. Throws what a layer throws, and OutOfMemoryError; it then frees what it made. */
+/** Plans a model for this number of rows. Throws what a layer throws, and OutOfMemoryError; it then frees what it made. */
 export function planModel(model: Model, rows: number, options: PlanOptions): ModelPlan {
   const { training, gradients, inputGradients: wantsInputGradients = false, losses, areIndices, weighted } = options;
   const builder = new PlanBuilder(model.context, rows, training, gradients);

@@ -6,7 +6,7 @@ import { Random } from "../random.js";
 import { type Shape, Tensor } from "../tensor.js";
 import { type Batch, readRows } from "./data.js";
 import { GradientBlock, type Gradients } from "./gradients.js";
-import type { Layer } from "./layer.js";
+import type { Layer, ParameterSpec } from "./layer.js";
 import type { ModelPlan, PlanOptions } from "./model-plan.js";
 import type { PlanContext } from "./plan-builder.js";
 import { SymbolicTensor } from "./symbolic.js";
@@ -110,6 +110,12 @@ export class Model {
         const name = names.get(layer)!;
         const shapes = tensor.inputs.map(({ shape }) => shape);
         const specs = layer.parameters(...shapes);
+        if (layer.activation !== undefined && layer.activation.parameters(tensor.shape).length > 0) {
+          const { kind } = layer.activation;
+          throw new OptionError(
+            `${kind} has parameters, expected it as a layer of its own instead of an activation option`,
+          );
+        }
         nodes.push({ tensor, name, hasParameters: specs.length > 0, isRead: read.has(tensor) });
         if (done.has(layer)) {
           for (const spec of specs) checkShared(`${name}.${spec.name}`, parameters, spec.shape);
@@ -117,7 +123,7 @@ export class Model {
         }
         done.add(layer);
         for (const spec of specs) {
-          const start = spec.start?.(random);
+          const start = this.startOf(spec, random);
           parameters[`${name}.${spec.name}`] = core.reserve(spec.shape, start);
         }
         for (const { name: buffer, shape, value } of layer.buffers(...shapes)) {
@@ -147,6 +153,11 @@ export class Model {
   /** The name of each layer: the one it was given, or its number. @internal */
   protected layerNames(layers: readonly Layer[]): Map<Layer, string> {
     return new Map([...new Set(layers)].map((layer, i) => [layer, layer.name ?? String(i)]));
+  }
+
+  /** The start values of a parameter; undefined for zeros. @internal */
+  protected startOf(spec: ParameterSpec, random: Random): ((index: number) => number) | undefined {
+    return spec.start?.(random);
   }
 
   /** Shape of a row of x, without the batch; of the first input if there are several. */

@@ -84,7 +84,7 @@ export class PlanBuilder {
     return this.#context.core.kernels(family);
   }
 
-  /** A new value with so many elements of this shape in each row of the batch. */
+  /** A new value with elements of this shape for each row of the batch. */
   value(shape: Shape): Value {
     return new Value(shape, this.rows * sizeOf(shape), undefined, this.#layerNeedsGradient);
   }
@@ -140,7 +140,7 @@ export class PlanBuilder {
     return new Value([words.length], words.length, tensor, false);
   }
 
-  /** The address of scratch: at least so many bytes, whose content lasts for one call. */
+  /** The address of scratch: at least this number of bytes, whose content lasts for one call. */
   scratch(bytes: number): RunArgument {
     this.scratchBytes = Math.max(this.scratchBytes, bytes);
     return this.scratchArgument;

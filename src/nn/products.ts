@@ -3,7 +3,7 @@ import { coreFamily } from "../backend/families/core.js";
 import type { PlanBuilder } from "./plan-builder.js";
 import type { Argument } from "./value.js";
 
-/** One product, or several whose operands are so many elements apart. */
+/** One product, or several whose operands are at constant distances. */
 export interface Product {
   m: number;
   n: number;

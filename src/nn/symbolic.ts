@@ -1,4 +1,4 @@
-import { checkInteger, unexpected } from "../checks.js";
+import { checkInteger, describe, unexpected } from "../checks.js";
 import { ShapeError } from "../errors.js";
 import { type Shape, sizeOf } from "../tensor.js";
 import type { Layer } from "./layer.js";
@@ -57,7 +57,7 @@ export function input(shape: Shape): SymbolicTensor {
 
 /** Throws unless `shape` is an array of integers >= 1. */
 export function checkShape(name: string, shape: Shape): Shape {
-  if (!Array.isArray(shape)) throw new ShapeError(`${name} is ${String(shape)}, expected an array of integers >= 1`);
+  if (!Array.isArray(shape)) throw new ShapeError(`${name} is ${describe(shape)}, expected an array of integers >= 1`);
   for (const [axis, size] of shape.entries()) checkInteger(`${name}[${axis}]`, size, 1);
   return shape;
 }

@@ -19,7 +19,7 @@ import { Fit } from "./fit.js";
 import type { FitOptions } from "./fit-options.js";
 import type { Gradients } from "./gradients.js";
 import type { Loss } from "./losses/loss.js";
-import { type Metric, metricOf } from "./metrics.js";
+import { type Metric, metricsOf } from "./metrics.js";
 import { Model } from "./model.js";
 import type { ModelPlan, PlanOptions } from "./model-plan.js";
 import { type MetricValues, Recorder } from "./recorder.js";
@@ -198,10 +198,11 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
    */
   backward(x: Batch | readonly Batch[], y: Batch | readonly Batch[], options: BackwardOptions = NO_OPTIONS): number {
     checkKeys("options", options, BACKWARD_KEYS);
-    checkFinite("scale", options.scale ?? 0, Number.NEGATIVE_INFINITY);
-    checkBoolean("accumulate", options.accumulate ?? false);
-    checkInteger("seed", options.seed ?? 0, -(2 ** 31), 2 ** 31 - 1);
-    return this.#backward(x, y, options);
+    const { sampleWeights, scale = 1, accumulate = false, seed = this.#stepSeed } = options;
+    checkFinite("scale", scale, Number.NEGATIVE_INFINITY);
+    checkBoolean("accumulate", accumulate);
+    checkInteger("seed", seed, -(2 ** 31), 2 ** 31 - 1);
+    return this.#backward(x, y, { ...(sampleWeights && { sampleWeights }), scale, accumulate, seed });
   }
 
   /**
@@ -232,10 +233,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
     const { metrics = [] } = options;
     const batch = newBatch();
     this.#readBatch("", x, y, options.sampleWeights, batch);
-    return this.#evaluate(
-      batch,
-      metrics.map((metric, i) => metricOf(`metrics[${i}]`, metric)),
-    );
+    return this.#evaluate(batch, metricsOf(metrics));
   }
 
   /** Evaluates data that was checked before; its tensors may have been disposed of since. @internal */
@@ -389,7 +387,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
     return kind & (1 << output) ? indices : values;
   }
 
-  /** The plan of a training step for so many rows, and where its batch goes. @internal */
+  /** The plan of a training step for this number of rows, and where its batch goes. @internal */
   planFor(rows: number, kind: number): { found: ModelPlan; workspace: Workspace } {
     return { found: this.#workspace.planFor(rows, kind), workspace: this.#workspace };
   }

@@ -1,8 +1,10 @@
 import type { Core } from "../core.js";
+import { OptionError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { type Batch, viewAddress } from "./data.js";
 import type { Model } from "./model.js";
 import { type ModelPlan, type PlanOptions, planModel } from "./model-plan.js";
+import type { Plan } from "./plan.js";
 
 /** Plans that are kept. An epoch needs two: for its batches, and for the rows that are left. */
 const PLANS_KEPT = 32;
@@ -33,7 +35,7 @@ export class Workspace {
   }
 
   /**
-   * The plan for so many rows, with room for everything it needs.
+   * The plan for this number of rows, with room for everything it needs.
    *
    * @throws OutOfMemoryError, DisposedError; nothing has then changed
    */
@@ -44,8 +46,7 @@ export class Workspace {
       const { hasGradients } = this.#model;
       const made = planModel(this.#model, rows, this.#options(kind));
       try {
-        this.#reserve(rows, made.plan.bytes);
-        this.#core.scratch(made.plan.scratchBytes);
+        this.#reserve(rows, made.plan);
       } catch (error) {
         made.plan.dispose();
         if (!hasGradients) this.#model.dropGradients();
@@ -102,7 +103,7 @@ export class Workspace {
   }
 
   /** Makes room for a plan; all of it or nothing. */
-  #reserve(rows: number, bytes: number): void {
+  #reserve(rows: number, { bytes, scratchBytes }: Plan): void {
     const made: Tensor[] = [];
     const take = (elements: number): Tensor => {
       const tensor = this.#core.reserve([elements]);
@@ -121,6 +122,7 @@ export class Workspace {
         targets = this.#targetSizes.map((size) => take(rows * size));
         weights = take(rows);
       }
+      this.#core.scratch(scratchBytes); // last: what it has grown to is not given back
     } catch (error) {
       for (const tensor of made) tensor.dispose();
       throw error;
@@ -142,6 +144,10 @@ function addressOf(core: Core, source: Batch, into: Tensor, first: number, rows:
   const address = viewAddress(core, source);
   if (address !== undefined) return address + start * 4;
   const length = rows * width;
+  if (source.length < start + length) {
+    const expected = `at least ${start + length}, as when it was checked`;
+    throw new OptionError(`an array of the batch has ${source.length} elements, expected ${expected}`);
+  }
   if (start === 0 && length === source.length) into.data.set(source);
   else if (ArrayBuffer.isView(source)) {
     into.data.set((source as unknown as Float32Array).subarray(start, start + length));

@@ -1,4 +1,4 @@
-import { checkInteger, checkKeys, describe, isNumericArray, unexpected } from "../checks.js";
+import { checkInteger, checkKeys, checkNumericArray, describe, isNumericArray, unexpected } from "../checks.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { Optimizer } from "./optimizer.js";
@@ -66,7 +66,7 @@ export function minimize(
   checkFunction("gradient", gradient);
   if (onStep !== undefined) checkFunction("onStep", onStep);
   checkInteger("iterations", iterations, 0);
-  if (!isNumericArray(x0)) throw unexpected("x0", x0, "an array of numbers");
+  checkNumericArray("x0", x0, "an array of numbers");
   const start = Float32Array.from(x0, (x, i) => {
     if (typeof x === "number") return x;
     throw unexpected(`x0[${i}]`, x, "a number");
@@ -110,17 +110,35 @@ function descend(
     if (typeof value !== "number") throw new OptionError(`f returned ${describe(value)}, expected a number`);
     const step = { iteration, point, value };
     trace.push(step);
-    // Written once f has taken it: before that nothing has changed.
-    if (iteration === 0) current().set(start);
     const stopped = iteration > 0 && onStep?.(step) === false;
-    if (stopped || iteration === iterations) return { point, value, trace };
+    if (stopped || iteration === iterations) {
+      if (iteration === 0) current().set(start);
+      return { point, value, trace };
+    }
     const slope: unknown = gradient(Float64Array.from(point));
     if (!isNumericArray(slope))
       throw new OptionError(`gradient returned ${describe(slope)}, expected an array of numbers`);
     if (slope.length !== point.length) {
       throw new ShapeError(`gradient returned ${slope.length} numbers, expected ${point.length}`);
     }
-    optimizer.step(optimizer.structured(Float32Array.from(slope)));
+    const numbers = Float32Array.from(slope, (partial: unknown, i) => {
+      if (typeof partial === "number") return partial;
+      throw unexpected(`gradient(x)[${i}]`, partial, "a number");
+    });
+    if (iteration > 0) optimizer.step(optimizer.structured(numbers));
+    else beginAt(start, current, () => optimizer.step(optimizer.structured(numbers)));
+  }
+}
+
+/** The first step, from x0: if it fails, the parameter is what it was. */
+function beginAt(start: Float32Array, current: () => Float32Array, step: () => void): void {
+  const before = current().slice();
+  current().set(start);
+  try {
+    step();
+  } catch (error) {
+    current().set(before);
+    throw error;
   }
 }
 

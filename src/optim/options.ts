@@ -5,6 +5,14 @@ import type { ParameterAverage, RatePlacement, Scalars, StepScalars, UpdateRule 
 /** The learning rate of an iteration, counted from 0: a pure function. */
 export type Schedule = (iteration: number) => number;
 
+/** A schedule that remembers something besides the iteration. An optimizer saves and loads it with its own state. */
+export interface StatefulSchedule<State = unknown> extends Schedule {
+  /** A copy of what it remembers, as plain data. */
+  state(): State;
+  /** Continues from there. Throws, and has then changed nothing, if `state` is not such data. */
+  load(state: State): void;
+}
+
 /** Options that every optimizer has, for all parameters or for a group of them. */
 export interface GroupOptions extends GradientTransformOptions {
   /** A finite number >= 0, or a function of the iteration that returns one. */
@@ -38,6 +46,12 @@ export interface OptimizerDescription {
   dialect?: string;
   /** Names of the parameters, and the options given for them; `learningRate` is what the next step uses. */
   groups: { parameters: string[]; options: Record<string, number | string | boolean> }[];
+  /** Where it is not the default. */
+  onNonFinite?: "skip" | "throw";
+  /** Where it is more than 1. */
+  accumulationSteps?: number;
+  /** Names of the parameters that are frozen, if some are. */
+  frozen?: string[];
 }
 
 export const STEP_KEYS = ["onNonFinite", "accumulationSteps"] as const satisfies readonly (keyof StepOptions)[];

@@ -7,6 +7,7 @@ import {
   FORM_MEAN_FROM_GRADIENT,
   FORM_MOMENTUM,
   FORM_NESTEROV,
+  FORM_VARIANCE_FLOOR,
   GROUP_DECAY,
   GROUP_DECAY_COMPLEMENT,
   GROUP_EPS_INSIDE,
@@ -53,7 +54,7 @@ export interface RMSPropGroupOptions extends GroupOptions {
 export interface RMSPropOptions extends RMSPropGroupOptions, StepOptions {
   /**
    * The framework whose RMSProp this is: its defaults (learningRate 1e-3 where it has none), its order of roundings and
-   * its quirks. An option that the framework lacks throws OptionError. Default `"lanewise"`: the formula of `RMSProp`.
+   * its quirks. Options the framework doesn't have throw OptionError. Default `"lanewise"`: the formula of `RMSProp`.
    */
   dialect?: "lanewise" | DialectName;
 }
@@ -66,7 +67,7 @@ export interface RMSPropOptions extends RMSPropGroupOptions, StepOptions {
  * ```
  *
  * and with every option, in this order: g ← −g (maximize); clipping; g ← g + λ·θ (coupled weight decay) or
- * θ ← θ − lr·λ·θ (decoupled); v; m ← ρₘ·m + (1−ρₘ)·g and s = v − m² (centered; else s = v; v and m divided by
+ * θ ← θ − lr·λ·θ (decoupled); v; m ← ρₘ·m + (1−ρₘ)·g and s = max(v − m², 0) (centered; else s = v; v and m divided by
  * 1 − ρᵗ with biasCorrection); u = lr·g / √(s + ε); b ← μ·b + u; θ ← θ − b, with Nesterov θ − (μ·b + u).
  *
  * | operand | type | storage | |
@@ -78,8 +79,8 @@ export interface RMSPropOptions extends RMSPropGroupOptions, StepOptions {
  *
  * Numerics: each operation of the formula rounds once to float32, in the order written here, so every backend and
  * machine gives the same bits. Scalars are derived in float64 and rounded once. Norms are summed in float64 in an order
- * fixed by the lengths. s = v − m² has no guard: where the gradient hardly varies it may round below −ε, and θ is then
- * NaN, as in every framework.
+ * fixed by the lengths. Where the gradient hardly varies v − m² may round below 0 and counts as 0; no framework does that,
+ * so θ may be NaN with a dialect.
  *
  * Cost of a step: a square root and a division an element; 12 bytes read and 8 written, with m or b 4 and 4 more.
  * Clipping by norm and `onNonFinite` read the gradients once more.
@@ -199,7 +200,7 @@ function resolve(
 
   let { form = 0 } = variant;
   const buffered = variant.buffered ?? momentum > 0;
-  if (centered) form |= FORM_CENTERED;
+  if (centered) form |= framework === undefined ? FORM_CENTERED | FORM_VARIANCE_FLOOR : FORM_CENTERED;
   if (corrected) form |= FORM_BIAS_CORRECTION;
   if (buffered) form |= FORM_MOMENTUM;
   if (nesterov) form |= FORM_NESTEROV;

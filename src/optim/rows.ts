@@ -19,7 +19,7 @@ export type RowIndices = readonly number[] | Int32Array | Uint32Array;
 export class RowTable {
   readonly #memory: OwnedMemory;
   readonly #kernels: CoreKernels;
-  /** Makes a table with room for so many segments. */
+  /** Makes a table with room for this number of segments. */
   readonly #makeTable: (segmentCount: number) => SegmentTable;
   #table: SegmentTable | undefined;
   #gradients = { ptr: 0, size: -1 };
@@ -48,7 +48,7 @@ export class RowTable {
    * added in the order of the call. Returns how many. Checks nothing. Throws OutOfMemoryError, and has then changed
    * nothing.
    */
-  write(slot: Slot, indices: RowIndices, grads: Tensor | Float32Array): number {
+  write(slot: Slot, indices: Float64Array, grads: Tensor | Float32Array): number {
     const width = widthOf(slot.tensor!);
     const count = width === 0 ? 0 : indices.length; // without elements there may be more rows than an array can mark
     this.#reserve(count + 1, count * width, count && slot.tensor!.shape[0]!);
@@ -105,22 +105,42 @@ function widthOf({ size, shape }: Tensor): number {
   return size === 0 ? 0 : size / shape[0]!;
 }
 
+/** A copy of the indices of a call, read once: those of an array may be getters. Its memory is kept from call to call. */
+export class IndexBuffer {
+  #values = new Float64Array(16);
+  #view = this.#values.subarray(0, 0);
+
+  /** Throws OptionError unless these are indices; whether they are in range is for `checkRows`. */
+  read(indices: RowIndices): Float64Array {
+    if (!isIndices(indices)) {
+      throw unexpected("rowIndices", indices, "an array of integers, an Int32Array or a Uint32Array");
+    }
+    const { length } = indices;
+    if (this.#values.length < length) this.#values = new Float64Array(length);
+    const values = this.#values;
+    for (let i = 0; i < length; i++) {
+      const index: unknown = indices[i];
+      if (!Number.isInteger(index)) checkInteger(`rowIndices[${i}]`, index, 0);
+      values[i] = index as number;
+    }
+    if (this.#view.length !== length || this.#view.buffer !== values.buffer) this.#view = values.subarray(0, length);
+    return this.#view;
+  }
+}
+
 /** Throws OptionError, ShapeError or DisposedError unless a step of these rows of the slot can be made. */
-export function checkRows(core: Core, slot: Slot, indices: RowIndices, grads: Tensor | Float32Array): void {
+export function checkRows(core: Core, slot: Slot, indices: Float64Array, grads: Tensor | Float32Array): void {
   const { tensor } = slot;
   if (tensor === undefined || tensor.shape.length === 0) {
     const what = tensor === undefined ? "a Float32Array" : "a Tensor of shape []";
     throw new OptionError(`${pathOf(slot)} is ${what}, which has no rows, expected a Tensor with a first axis`);
   }
   checkLive(slot);
-  if (!isIndices(indices)) {
-    throw unexpected("rowIndices", indices, "an array of integers, an Int32Array or a Uint32Array");
-  }
   const last = tensor.shape[0]! - 1;
   const count = indices.length;
   for (let i = 0; i < count; i++) {
     const index = indices[i]!;
-    if (!(Number.isInteger(index) && index >= 0 && index <= last)) checkInteger(`rowIndices[${i}]`, index, 0, last);
+    if (!(index >= 0 && index <= last)) checkInteger(`rowIndices[${i}]`, index, 0, last);
   }
   const length = count * widthOf(tensor);
   if (grads instanceof Tensor) {

@@ -137,7 +137,7 @@ export class SegmentTable {
     return this.#u32[this.#segmentWord(index) + SEGMENT_GRAD]!;
   }
 
-  /** Writes so many scalars; with all of them, the float64 one too. */
+  /** Writes the first `count` scalars; with all of them, the float64 one too. */
   setScalars(index: number, scalars: Float64Array, count: number): void {
     const at = this.#segmentWord(index);
     const singles = Math.min(count, SEGMENT_SCALARS);

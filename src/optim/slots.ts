@@ -137,7 +137,7 @@ export function checkLive(slot: Slot): void {
 /** Arrays in a block start on cache lines. */
 const LINE_BYTES = 64;
 
-/** Bytes that an array of so many elements takes in a block. */
+/** Bytes that an array with this number of elements takes in a block. */
 export function bytesOf(count: number): number {
   return Math.ceil((count * 4) / LINE_BYTES) * LINE_BYTES;
 }

@@ -19,7 +19,7 @@ const LAYERS: readonly (readonly [name: string, pattern: RegExp])[] = [
 const GENERATED = LAYERS.findIndex(([name]) => name === "generated modules");
 
 /** What the package may import besides itself: its dependency, and optional peers. */
-const PACKAGES = /^(@assemblyscript\/loader$|@tensorflow\/tfjs-core$|@nats-io\/)/;
+const PACKAGES = /^(@assemblyscript\/loader$|@tensorflow\/tfjs-core$|@nats-io\/|node:)/;
 
 interface Import {
   readonly from: string;

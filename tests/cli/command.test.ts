@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import type { Report } from "../../bench/compare.js";
 import { drawBar } from "../../cli/terminal.js";
+import type { Report } from "../../measure/compare.js";
 
 const root = new URL("../../", import.meta.url);
 const file = fileURLToPath(new URL("dist/cli/lanewise.js", root));
@@ -186,7 +186,7 @@ describe("train", () => {
 });
 
 describe("in a terminal", () => {
-  it("shows progress and colour, and gives the cursor back", async () => {
+  it("shows progress and color, and gives the cursor back", async () => {
     const [output, code] = await inTerminal([...QUICK]);
     expect(code).toBe(0);
     expect(output).toContain("\x1b[?25l");
@@ -197,7 +197,7 @@ describe("in a terminal", () => {
   it.each<[string, string[], object]>([
     ["with NO_COLOR", [], { NO_COLOR: "1" }],
     ["with --no-color", ["--no-color"], {}],
-  ])("has no colour %s", async (_, args, env) => {
+  ])("has no color %s", async (_, args, env) => {
     const [output] = await inTerminal([...QUICK, ...args], { env });
     expect(output).toContain("█");
     expect(output).not.toMatch(new RegExp(`${ESCAPE}\\[[\\d;]*m`));
@@ -263,7 +263,7 @@ describe("the guide", () => {
 });
 
 describe("what lies beside it", () => {
-  it("are the licences of all that is in it", () => {
+  it("are the licenses of all that is in it", () => {
     const licenses = readFileSync(new URL("dist/cli/LICENSES.md", root), "utf8");
     for (const name of ["commander", "cli-progress", "tinybench", "string-width", "digits.br"]) {
       expect(licenses).toMatch(new RegExp(`^## ${name}`, "m"));

@@ -1,8 +1,8 @@
 // The measuring that the command and pages share: what it yields, that it compares bits, and that it cleans up.
 import { type Core, type CoreOptions, createCore, matmul, RMSProp } from "lanewise";
 import { describe, expect, it } from "vitest";
-import { type CompareOptions, compare, type Result } from "../../bench/compare.js";
-import { environment } from "../../bench/environment.js";
+import { type CompareOptions, compare, type Result } from "../../measure/compare.js";
+import { environment } from "../../measure/environment.js";
 
 /** A clock that every look at it moves on by the same time: all runs last as long. */
 function fakeClock(milliseconds = 0.25): () => number {
@@ -58,7 +58,7 @@ describe("compare", () => {
     expect(cores.map(reserved)).toEqual([0, 0, 0]);
   });
 
-  it("leaves out what is not to be had here", async () => {
+  it("leaves out what is unavailable here", async () => {
     const { cores, options } = small({ threads: 2 });
     const withoutWasm = (_?: CoreOptions) => options.createCore({ backend: "js" });
     const results = await collect({ ...options, createCore: withoutWasm });

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DOMParser } from "linkedom";
 import { afterAll, describe, expect, it } from "vitest";
-import type { BackendName, Kind, Report, Result } from "../../bench/compare.js";
-import { deviationOf, formatMarkdown } from "../../bench/markdown.js";
+import type { BackendName, Kind, Report, Result } from "../../measure/compare.js";
+import { deviationOf, formatMarkdown } from "../../measure/markdown.js";
 
 const folder = mkdtempSync(join(tmpdir(), "lanewise-merge-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -64,7 +64,7 @@ describe("the table", () => {
     ]);
   });
 
-  it("tells half the distance of the quartiles", () => {
+  it("tells half the interquartile range", () => {
     expect(deviationOf({ ...resultOf("step", 1, "js", 1), median: 4, spread: [3.9, 4.02] })).toBe("± 1.5 %");
   });
 });

@@ -80,7 +80,7 @@ describeConformance("dropout_f32", () => {
     }
   });
 
-  it("is uncorrelated with itself, shifted, and with the masks of neighbouring seeds", () => {
+  it("is uncorrelated with itself, shifted, and with the masks of neighboring seeds", () => {
     const count = 2 ** 18;
     const reference = signs(count, 1000, HALF);
     for (const lag of [1, 2, 3, 4, 5, 7, 8, 16, 32, 64, 100, 128, 256, 784, 1024, 4096, 65536]) {

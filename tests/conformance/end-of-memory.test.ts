@@ -64,6 +64,11 @@ function casesOf(n: number): Case[] {
     ["positive weights", [n, n, n, n], (k, t, w, o, ow) => k.positive_weights_f32(n, t!, 3, w!, 1, o!, ow!)],
     ["activation", [n, n], (k, x, y) => k.activation_f32(2, n, x!, y!)],
     ["activation backward", [3 * n, 3 * n, 3 * n, n], (k, y, dy, dx, s) => k.activation_backward_f32(2, 3, n, y!, dy!, dx!, s!)],
+    ...[0, 1, 2, 3].map((activation): Case => [`product with activation ${activation}`, [5 * n, 3 * n, 15, 3], (k, a, b, c, bias) => k.gemm_f32(1, 5, 3, n, 0.5, a!, 0, n, 0, b!, 0, 3, 0, 0, c!, 0, 3, bias!, activation, SCRATCH)]),
+    ...[0, 1, 2, 3].map((activation): Case => [`wide product with activation ${activation}`, [4 * 7, 7 * n, 4 * n, n], (k, a, b, c, bias) => k.gemm_f32(1, 4, n, 7, 1, a!, 0, 7, 0, b!, 0, n, 0, 1, c!, 0, n, bias!, activation, SCRATCH)]),
+    ["product of transposes", [2 * n, 3 * n, 6], (k, a, b, c) => k.gemm_f32(1, 2, 3, n, 1, a!, 0, 2, 1, b!, 0, n, 1, 0, c!, 0, 3, NONE, 0, SCRATCH)],
+    ["row by matrix", [n, n * n, n, n], (k, a, b, c, bias) => k.gemm_f32(1, 1, n, n, 1, a!, 0, n, 0, b!, 0, n, 0, 0, c!, 0, n, bias!, 2, SCRATCH)],
+    ["matrix by column", [n * n, n, n], (k, a, b, c) => k.gemm_f32(1, n, 1, n, 1, a!, 0, n, 0, b!, 0, 1, 0, 0, c!, 0, 1, NONE, 1, SCRATCH)],
     ["dropout", [n, n], (k, x, y) => k.dropout_f32(n, x!, y!, 1, 2 ** 30, 2)],
     ["count correct", [3 * n, 3 * n], (k, y, t) => k.count_correct_f32(3, n, y!, t!, 0, 0)],
   ];

@@ -66,7 +66,7 @@ const FUNCTIONS: Record<string, { kernel: Unary; reference: (x: number) => numbe
   },
 };
 
-/** Any bit pattern, every magnitude that matters, and the neighbours of the places where a formula changes. */
+/** Any bit pattern, every magnitude that matters, and the neighbors of the places where a formula changes. */
 function inputs(): Float32Array {
   const next = randomSource(1);
   const patterns = new Float32Array(Uint32Array.from({ length: 30_000 }, () => next() * 2 ** 32).buffer);
@@ -86,10 +86,10 @@ function inputs(): Float32Array {
     2 ** -126,
   ];
   const around = new Int32Array(Float32Array.from(places).buffer);
-  const neighbours = Array.from(around, (bits) => [-3, -2, -1, 0, 1, 2, 3].map((step) => bits + step)).flat();
+  const neighbors = Array.from(around, (bits) => [-3, -2, -1, 0, 1, 2, 3].map((step) => bits + step)).flat();
   return Float32Array.of(
     ...SPECIAL_VALUES,
-    ...new Float32Array(Int32Array.from(neighbours).buffer),
+    ...new Float32Array(Int32Array.from(neighbors).buffer),
     ...patterns,
     ...randomValues(20_000, 2, 105),
     ...randomValues(20_000, 3, 10),

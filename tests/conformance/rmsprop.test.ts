@@ -36,6 +36,7 @@ import {
   FORM_SEGMENT_RATE,
   FORM_SQUARE_LERP,
   FORM_SQUARE_PRODUCT,
+  FORM_VARIANCE_FLOOR,
   type GroupSpec,
   type RowOutcome,
   type RowSpec,
@@ -72,7 +73,7 @@ const CHOICES: GroupSpec[][] = [
     { mode: MODE_RESCALE | MODE_CLIP_GLOBAL_NORM, clipNorm: 20 },
   ],
   [{ mode: 0 }, { mode: MODE_COUPLED_DECAY }, { mode: MODE_DECOUPLED_DECAY }],
-  [{ mode: 0 }, { mode: FORM_CENTERED }],
+  [{ mode: 0 }, { mode: FORM_CENTERED }, { mode: FORM_CENTERED | FORM_VARIANCE_FLOOR }],
   [{ mode: 0 }, { mode: FORM_BIAS_CORRECTION }],
   [
     { mode: 0 },
@@ -93,7 +94,7 @@ function combine(lists: GroupSpec[][]): GroupSpec[] {
   );
 }
 
-/** Every set of Lanewise's own options: 864 groups. */
+/** Every set of Lanewise's own options: 1296 groups. */
 const GROUPS = combine(CHOICES);
 
 const modes = (...list: number[]): GroupSpec[] => list.map((mode) => ({ mode }));
@@ -124,7 +125,8 @@ function makeRow(group: number, { mode }: GroupSpec, count: number, seed: number
     param: randomValues(count, seed, 2),
     grad: randomValues(count, seed + 1, 2),
     states: [
-      randomValues(count, seed + 2).map((x) => 1 + x * x), // above every mean squared
+      // Above every mean squared, unless what rounds below it has a floor.
+      randomValues(count, seed + 2).map((x) => (mode! & FORM_VARIANCE_FLOOR ? 0.01 : 1) + x * x),
       mode! & FORM_CENTERED ? randomValues(count, seed + 3, 0.3) : null,
       mode! & FORM_MOMENTUM ? randomValues(count, seed + 4, 0.1) : null,
     ],
@@ -164,6 +166,7 @@ function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number, r
     const mean = has(FORM_BIAS_CORRECTION) ? round(m * F(row.correction1!)) : m;
     const square = round(mean * mean);
     variance = round(variance - (has(FORM_EPS_IN_MEAN) ? round(square + s("epsOutside")) : square));
+    if (has(FORM_VARIANCE_FLOOR) && variance < 0) variance = 0;
   }
   let u = round(learningRate * g);
   let d = round(Math.sqrt(round(variance + s("epsInside"))));
@@ -208,7 +211,7 @@ describeConformance("rmsprop_f32", () => {
   });
 
   it("every set of options, in one call", () => {
-    expect(GROUPS.length).toBe(864);
+    expect(GROUPS.length).toBe(1296);
     const rows = GROUPS.map((group, k) => makeRow(k, group, 8 + (k % 13), k));
     const { rows: after } = conformTable("options", "rmsprop_f32", rows, GROUPS);
     let total = 0;

@@ -11,15 +11,15 @@ const names = Object.keys(UNARY) as UnaryActivation[];
 /** Places where a formula changes, or where a derivative is 0. */
 const PLACES = [3, 2.5, 0.75179, 0.7824, 1.2784, 1.1924, 1.5, 0.72054, 0.78304, 15, 14.5, 40, 104, 150, 88.7, 1e-30];
 
-/** Any bit pattern, every magnitude that matters, and the neighbours of the places above. */
+/** Any bit pattern, every magnitude that matters, and the neighbors of the places above. */
 function inputs(): Float32Array {
   const next = randomSource(1);
   const patterns = new Float32Array(Uint32Array.from({ length: 20_000 }, () => next() * 2 ** 32).buffer);
   const around = new Int32Array(Float32Array.from([...PLACES, ...PLACES.map((place) => -place)]).buffer);
-  const neighbours = Array.from(around, (bits) => Array.from({ length: 401 }, (_, step) => bits + step - 200)).flat();
+  const neighbors = Array.from(around, (bits) => Array.from({ length: 401 }, (_, step) => bits + step - 200)).flat();
   return Float32Array.of(
     ...SPECIAL_VALUES,
-    ...new Float32Array(Int32Array.from(neighbours).buffer),
+    ...new Float32Array(Int32Array.from(neighbors).buffer),
     ...patterns,
     ...randomValues(20_000, 2, 110),
     ...randomValues(20_000, 3, 10),

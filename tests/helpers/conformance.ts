@@ -15,6 +15,7 @@ import type { NormKernels } from "../../src/backend/families/norm.js";
 import type { PoolKernels } from "../../src/backend/families/pool.js";
 import type { RecurrentKernels } from "../../src/backend/families/recurrent.js";
 import type { ReduceKernels } from "../../src/backend/families/reduce.js";
+import type { TreeKernels } from "../../src/backend/families/tree.js";
 import type { KernelFamily } from "../../src/backend/family.js";
 import { exp, log } from "../../src/backend/js/math.js";
 import { JsMemory } from "../../src/backend/js/memory.js";
@@ -49,7 +50,8 @@ export type AllKernels = CoreKernels &
   NormKernels &
   PoolKernels &
   RecurrentKernels &
-  ReduceKernels & {
+  ReduceKernels &
+  TreeKernels & {
     exp_f32(count: number, xPtr: number, yPtr: number): void;
     log_f32(count: number, xPtr: number, yPtr: number): void;
   };
@@ -195,7 +197,7 @@ export function runKernel(name: string, operands: Operands, call: KernelCall, sc
   const { memory, kernels } = createBackend(name);
   const ptr: Record<string, number> = {};
   let end = BASE;
-  /** An address for so many bytes, and room for guard bands around them; the memory is as large as needed so far. */
+  /** An address for this number of bytes, and room for guard bands around them; the memory is as large as needed so far. */
   const place = (byteLength: number) => {
     const at = end + GUARD_BYTES + 4;
     const start = end;

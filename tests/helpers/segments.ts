@@ -53,6 +53,7 @@ export const {
   RATE_AFTER: FORM_RATE_AFTER,
   RATE_LAST: FORM_RATE_LAST,
   SEGMENT_RATE: FORM_SEGMENT_RATE,
+  VARIANCE_FLOOR: FORM_VARIANCE_FLOOR,
 } = FORM;
 
 /** The float32 words of a group's block, by their name in src/abi/step-table.ts: `decayComplement` is GROUP_DECAY_COMPLEMENT. */

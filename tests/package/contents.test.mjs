@@ -152,7 +152,7 @@ describe("exports", () => {
       metafile: true,
       outfile: "out.js",
       conditions,
-      external: ["*.wasm", "*.wasm?module", "@tensorflow/tfjs-core", "node:*"],
+      external: ["*.wasm", "*.wasm?module", "@tensorflow/tfjs-core", "@nats-io/*", "node:*"],
     });
     const [main] = metafile.inputs["<stdin>"].imports;
     return {

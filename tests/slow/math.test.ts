@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { ACTIVATION } from "../../src/backend/backend.js";
-import * as twin from "../../src/backend/js/math.js";
+import * as js from "../../src/backend/js/math.js";
 import { type AllKernels, createBackend } from "../helpers/conformance.js";
 
-// Every float32 there is: 4096 chunks of 2²⁰ neighbouring bit patterns, each of one sign.
+// Every float32 there is: 4096 chunks of 2²⁰ neighboring bit patterns, each of one sign.
 const CHUNK = 2 ** 20;
 const X_PTR = 65536;
 const Y_PTR = X_PTR + 4 * CHUNK;
@@ -14,7 +14,7 @@ interface ElementaryFunction {
   run(kernels: AllKernels, count: number, xPtr: number, yPtr: number): void;
   /** In float64; monotone among the negative and among the positive numbers. */
   reference(x: number): number;
-  twin(x: number): number;
+  js(x: number): number;
   /** A bound of |f(x) − x| / |x|, for functions that are the identity near 0. */
   identityError?(x: number): number;
   /** The error that the docstring states. */
@@ -25,19 +25,19 @@ const FUNCTIONS: Record<string, ElementaryFunction> = {
   exp: {
     run: (kernels, count, xPtr, yPtr) => kernels.exp_f32(count, xPtr, yPtr),
     reference: Math.exp,
-    twin: twin.exp,
+    js: js.exp,
     stated: 0.913,
   },
   log: {
     run: (kernels, count, xPtr, yPtr) => kernels.log_f32(count, xPtr, yPtr),
     reference: Math.log,
-    twin: twin.log,
+    js: js.log,
     stated: 0.904,
   },
   tanh: {
     run: (kernels, count, xPtr, yPtr) => kernels.activation_f32(ACTIVATION.tanh, count, xPtr, yPtr),
     reference: Math.tanh,
-    twin: twin.tanh,
+    js: js.tanh,
     identityError: (x) => (x * x) / 3, // x − x³/3 < tanh x < x for x > 0
     stated: 1.316,
   },
@@ -47,7 +47,7 @@ const FUNCTIONS: Record<string, ElementaryFunction> = {
       const e = Math.exp(-Math.abs(x));
       return (x < 0 ? e : 1) / (1 + e);
     },
-    twin: twin.sigmoid,
+    js: js.sigmoid,
     stated: 1.661,
   },
 };
@@ -110,8 +110,8 @@ describe("every float32", () => {
     return worst;
   }
 
-  /** Compares the twin's bits on every 97th pattern, and on all of them next to the ends of the chunk. */
-  function compareTwin(name: string, of: (x: number) => number): void {
+  /** Compares the JavaScript bits on every 97th pattern, and on all of them next to the ends of the chunk. */
+  function compareJs(name: string, of: (x: number) => number): void {
     const compare = (i: number) => {
       const value = Math.fround(of(x[i]!));
       if (!Object.is(value, y[i])) expect.fail(`${name}(${x[i]}) is ${value} in JavaScript, ${y[i]} in Wasm`);
@@ -146,7 +146,7 @@ describe("every float32", () => {
           worst = error;
           where = x[0]!;
         }
-        compareTwin(name, definition.twin);
+        compareJs(name, definition.js);
         compareRemainder(name, definition.run);
       }
       console.info(`${name}: at most ${worst.toFixed(4)} ulp off, near ${where}`);

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 
-/** Images of 28 × 28 grey values in [0, 1], and the digit of each. */
+/** Images of 28 × 28 gray values in [0, 1], and the digit of each. */
 export interface Digits {
   images: Float32Array;
   labels: Int32Array;

@@ -27,7 +27,7 @@ describe("Arena", () => {
         }
         for (const { address } of live) arena.free(address);
         expect(arena.bytesInUse).toBe(0);
-        // Everything has merged into one block again: the whole is to be had at the first address.
+        // Everything has merged into one block again: the whole is available at the first address.
         expect(arena.allocate(64)).toBe(64);
       }),
     );

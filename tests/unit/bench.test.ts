@@ -1,13 +1,14 @@
 // The bench's own parts: a comparison that misses nothing, shapes that are what they claim, ratios the right way round.
 import { describe, expect, it } from "vitest";
-import { checkSame, checkWithin } from "../../bench/check.js";
-import { type Contestant, storedShapes, type Task } from "../../bench/contestant.js";
+import { type Contestant, storedShapes } from "../../bench/contestant.js";
 import { productJob } from "../../bench/gemm.bench.js";
 import { stepJob } from "../../bench/optim.bench.js";
 import { plainLoop } from "../../bench/plain.js";
 import { formatFamily } from "../../bench/report.js";
 import { type Job, run } from "../../bench/run.js";
 import { bytesOf, flopsOf, SHAPES } from "../../bench/shapes.js";
+import { checkSame, checkWithin } from "../../measure/check.js";
+import type { Task } from "../../measure/task.js";
 
 const floats = (...values: number[]) => Float32Array.of(...values);
 
@@ -60,7 +61,7 @@ describe("comparison of results", () => {
   it.each([
     ["a product", productJob(SHAPES["odd"]!.shapes[1]!, "GFLOP/s", [])],
     ["a step", stepJob("RMSProp", { rule: "lanewise" }, 1000, [])],
-  ])("of %s accepts itself, and not a neighbour's mistake", async (_, job: Job) => {
+  ])("of %s accepts itself, and not a neighbor's mistake", async (_, job: Job) => {
     const wrong = { ...plainLoop, name: "wrong" };
     const row = await run(job, [plainLoop, { ...plainLoop, name: "again" }], 1);
     expect(row.timings.map(({ name }) => name)).toEqual(["plain loop", "again"]);

@@ -52,7 +52,7 @@ describe("minimize", () => {
     }
   });
 
-  it("minimises Rosenbrock's valley", () => {
+  it("minimizes Rosenbrock's valley", () => {
     const f = (x: Float64Array) => (1 - x[0]!) ** 2 + 100 * (x[1]! - x[0]! ** 2) ** 2;
     const { value } = minimize(f, [-1.2, 1], {
       optimizer: (p) => new RMSProp(core, p, { learningRate: (i) => 0.01 / (1 + i / 1000) }),
@@ -159,5 +159,27 @@ describe("minimize", () => {
     expect(() => minimize(parabola, [0, 0], { optimizer, iterations: 1 })).toThrow(
       "a parameter of 3 elements, expected 2",
     );
+  });
+});
+
+describe("a gradient that fails", () => {
+  it.each<[string, () => unknown, RegExp]>([
+    [
+      "throws",
+      () => {
+        throw new Error("no slope here");
+      },
+      /no slope here/,
+    ],
+    ["returns strings", () => ["1"], /gradient\(x\)\[0\] is "1", expected a number/],
+    ["has another length", () => [1, 2], /gradient returned 2 numbers, expected 1/],
+  ])("leaves the parameter where it was when it %s", (_, gradient, message) => {
+    const core = createCoreSync();
+    const x = core.tensor([1], [7]);
+    const optimizer = new SGD(core, x);
+    const options = { optimizer, iterations: 1, gradient: gradient as () => number[] };
+    expect(() => minimize(([a]) => a!, [3], options)).toThrow(message);
+    expect(x.toArray()).toEqual([7]);
+    core.dispose();
   });
 });

@@ -13,12 +13,12 @@ describe.each(backends)("Tensor on %s", (backend) => {
     expect([...window.data]).toEqual([1, 2]);
     const optimizer = new SGD(core, window, { learningRate: 0.5 });
     optimizer.step(gradient);
-    window.ptr = block.ptr + 8;
+    window.moveTo(block.ptr + 8);
     expect([...window.data]).toEqual([3, 4]);
     optimizer.step(gradient);
     expect([...block.data]).toEqual([0.5, 1.5, 2.5, 3.5]);
     const moved = core.tensor([2], [2, 2]);
-    gradient.ptr = moved.ptr;
+    gradient.moveTo(moved.ptr);
     optimizer.step(gradient);
     expect([...block.data]).toEqual([0.5, 1.5, 1.5, 2.5]);
   });

@@ -9,7 +9,7 @@ const DIGIT = 20;
 export interface Pad {
   readonly element: HTMLCanvasElement;
   clear(): void;
-  /** Shows an image of 28 × 28 grey values. */
+  /** Shows an image of 28 × 28 gray values. */
   show(pixels: Float32Array): void;
 }
 
@@ -124,7 +124,7 @@ export function pad(onDraw: (pixels: Float32Array) => void): Pad {
   };
 }
 
-/** As the digits of MNIST were made: fitted into 20 × 20 pixels, and its centre of mass put in the middle of 28 × 28. */
+/** As the digits of MNIST were made: fitted into 20 × 20 pixels, and its center of mass put in the middle of 28 × 28. */
 function normalize(ink: HTMLCanvasElement): Float32Array {
   const box = boundsOf(ink);
   const small = h("canvas", { width: IMAGE, height: IMAGE });

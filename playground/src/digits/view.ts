@@ -23,7 +23,7 @@ const NETWORK: readonly Field[] = [
   { key: "learningRate", label: "Learning rate", kind: "slider", min: 1e-5, max: 1, scale: "log", initial: 0.001 },
   {
     key: "hidden",
-    label: "Neurons in between",
+    label: "Hidden neurons",
     kind: "select",
     initial: "128",
     choices: [
@@ -35,7 +35,7 @@ const NETWORK: readonly Field[] = [
   },
   {
     key: "batchSize",
-    label: "Digits in a step",
+    label: "Batch size",
     kind: "select",
     initial: "64",
     choices: [
@@ -44,7 +44,7 @@ const NETWORK: readonly Field[] = [
       ["256", "256"],
     ],
   },
-  { key: "seed", label: "Seed of chance", kind: "number", min: 0, max: 4294967295, whole: true, initial: 1 },
+  { key: "seed", label: "Random seed", kind: "number", min: 0, max: 4294967295, whole: true, initial: 1 },
 ];
 
 const PACE: readonly Field[] = [
@@ -54,9 +54,9 @@ const PACE: readonly Field[] = [
     kind: "select",
     initial: "60",
     choices: [
-      ["10", "10 steps a second, to watch"],
-      ["60", "60 steps a second"],
-      ["Infinity", "as fast as it goes"],
+      ["10", "10 steps per second, to watch"],
+      ["60", "60 steps per second"],
+      ["Infinity", "as fast as possible"],
     ],
   },
 ];
@@ -114,8 +114,8 @@ export default function digits(host: HTMLElement, { parameters, remember, signal
     h(
       "p",
       { class: "lead" },
-      "Handwritten digits, 28 × 28 grey values each, go through a layer of neurons to ten answers. Training nudges " +
-        "100,000 weights, step by step, in a worker beside this page. Draw a digit, and watch the network change its mind.",
+      "Handwritten digits, 28 × 28 gray values each, pass through a layer of neurons to ten outputs. Training adjusts " +
+        "100,000 weights, step by step, in a worker. Draw a digit, and watch the network change its mind.",
     ),
     h(
       "div",
@@ -126,16 +126,11 @@ export default function digits(host: HTMLElement, { parameters, remember, signal
         h(
           "figure",
           {},
-          h("figcaption", {}, h("b", {}, "Accuracy"), " — right answers among 1,000 digits it is not trained on."),
+          h("figcaption", {}, h("b", {}, "Accuracy"), " — share of correct answers on 1,000 test digits."),
           accuracyHost,
         ),
-        h(
-          "figure",
-          {},
-          h("figcaption", {}, h("b", {}, "Loss"), " — how wrong it is about those it is trained on."),
-          lossHost,
-        ),
-        h("div", { class: "bar" }, run, button("Start anew", start), status),
+        h("figure", {}, h("figcaption", {}, h("b", {}, "Loss"), " — error on the training digits."), lossHost),
+        h("div", { class: "bar" }, run, button("Restart", start), status),
       ),
       h(
         "div",
@@ -166,7 +161,7 @@ export default function digits(host: HTMLElement, { parameters, remember, signal
           h(
             "p",
             { class: "note" },
-            "A checkpoint is a file with all weights and what the optimizer remembers. Loaded again, training goes on from there.",
+            "A checkpoint is a file with all weights and the optimizer's state. Load it to resume training.",
           ),
           h(
             "div",
@@ -258,7 +253,7 @@ export default function digits(host: HTMLElement, { parameters, remember, signal
       }
       case "running":
         ({ running, finished } = data);
-        run.textContent = running ? "Pause" : finished ? "Again" : "Go on";
+        run.textContent = running ? "Pause" : finished ? "Again" : "Resume";
         status.dataset["state"] = running ? "running" : finished ? "done" : "paused";
         break;
       case "guess":

@@ -1,6 +1,6 @@
-import type { BackendName, Kind, Report, Result } from "../../../bench/compare.ts";
-import { environment } from "../../../bench/environment.ts";
-import { formatNumber, formatTime } from "../../../bench/format.ts";
+import type { BackendName, Kind, Report, Result } from "../../../measure/compare.ts";
+import { environment } from "../../../measure/environment.ts";
+import { formatNumber, formatTime } from "../../../measure/format.ts";
 import type { Context } from "../main.ts";
 import { chart, show } from "../ui/chart.ts";
 import { controls, decode, encode, type Field } from "../ui/controls.ts";
@@ -36,11 +36,11 @@ const FIELDS: readonly Field[] = [
     initial: false,
     help: ISOLATED
       ? "Large calls are shared among workers; the bits stay the same."
-      : "Not to be had: this page is not cross-origin isolated, which two headers of its server would do.",
+      : "Unavailable: the page must be served with two headers (cross-origin isolation).",
   },
   {
     key: "samples",
-    label: "How thoroughly",
+    label: "Samples",
     kind: "select",
     initial: "15",
     choices: [
@@ -73,7 +73,7 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
       "p",
       { class: "lead" },
       "The same work by the same package, once as WebAssembly with SIMD (four numbers to an instruction), once as plain " +
-        "JavaScript. Both give the same bits; that is checked before anything is timed.",
+        "JavaScript. Both give the same bits; this is checked before timing.",
     ),
     h(
       "div",
@@ -237,4 +237,4 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
   start();
 }
 
-const HEAD = ["work", "backend", "time of one", "speed", "of the best"];
+const HEAD = ["work", "backend", "time per run", "speed", "of the best"];

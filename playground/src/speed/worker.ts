@@ -1,6 +1,6 @@
 // Measures away from the page, so that neither disturbs the other.
 import { createCore, matmul, RMSProp } from "lanewise";
-import { compare, type Result } from "../../../bench/compare.ts";
+import { compare, type Result } from "../../../measure/compare.ts";
 
 /** What to measure. */
 export interface Request {

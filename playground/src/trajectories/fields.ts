@@ -37,7 +37,7 @@ export const FORMULA_FIELDS: readonly Field[] = [
     max: 100,
     scale: "log",
     initial: 5,
-    help: "Both axes go from minus this to plus this.",
+    help: "Both axes range from minus to plus this value.",
   },
 ];
 
@@ -55,9 +55,9 @@ export function raceFields({ steps, rates }: Suggestion): { race: readonly Field
         initial: "constant",
         choices: [
           ["constant", "constant"],
-          ["cosine", "falls like a cosine, to 0"],
-          ["exponential", "falls evenly, to a hundredth"],
-          ["steps", "a tenth, twice"],
+          ["cosine", "cosine decay to 0"],
+          ["exponential", "exponential decay to 1 %"],
+          ["steps", "×0.1, twice"],
         ],
       },
     ],
@@ -77,7 +77,7 @@ export function raceFields({ steps, rates }: Suggestion): { race: readonly Field
 }
 
 const DIALECTS = [
-  ["lanewise", "Lanewise (the textbook's)"],
+  ["lanewise", "Lanewise (textbook)"],
   ["pytorch", "PyTorch"],
   ["keras3", "Keras 3"],
   ["keras2", "Keras 2"],
@@ -99,7 +99,7 @@ export const MAIN_FIELDS: readonly Field[] = [
     kind: "select",
     initial: "lanewise",
     choices: DIALECTS,
-    help: "Frameworks differ in defaults, in where ε stands, in what there is. Options that one lacks are greyed out.",
+    help: "Frameworks differ in defaults, in the position of ε, and in options. Options a framework doesn't have are grayed out.",
   },
   {
     key: "decay",
@@ -118,22 +118,22 @@ export const MAIN_FIELDS: readonly Field[] = [
     min: 0,
     max: 0.99,
     initial: 0,
-    help: "How much of the last step is made again.",
+    help: "How much of the previous step carries over.",
   },
   { key: "nesterov", label: "Nesterov: look one step ahead", kind: "check", initial: false },
   { key: "centered", label: "Centered: divide by the spread", kind: "check", initial: false },
-  { key: "biasCorrection", label: "Correct the start at zero", kind: "check", initial: false },
+  { key: "biasCorrection", label: "Bias correction", kind: "check", initial: false },
 ];
 
 export const MORE_FIELDS: readonly Field[] = [
   { key: "eps", label: "ε", kind: "number", min: 0, max: 1e6, help: "Keeps the divisor above 0." },
   {
     key: "epsPlacement",
-    label: "Where ε stands",
+    label: "Position of ε",
     kind: "select",
     initial: "default",
     choices: [
-      ["default", "the dialect's place"],
+      ["default", "the dialect's default"],
       ["inside", "inside: √(v + ε)"],
       ["outside", "outside: √v + ε"],
       ["ratio", "ratio: (v + ε) / √v"],
@@ -141,18 +141,18 @@ export const MORE_FIELDS: readonly Field[] = [
   },
   {
     key: "initialScale",
-    label: "Start value of v",
+    label: "Initial value of v",
     kind: "number",
     min: 0,
     max: 1e6,
     help: "v: the remembered squares.",
   },
   { key: "meanDecay", label: "Decay of the mean", kind: "number", min: 0, max: 1, help: "Only if centered." },
-  { key: "weightDecay", label: "Weight decay", kind: "number", min: 0, max: 1e3, help: "Pulls towards 0." },
-  { key: "decoupledWeightDecay", label: "… beside the slope, not in it", kind: "check", initial: false },
+  { key: "weightDecay", label: "Weight decay", kind: "number", min: 0, max: 1e3, help: "Pulls toward 0." },
+  { key: "decoupledWeightDecay", label: "Decoupled weight decay", kind: "check", initial: false },
   {
     key: "clip",
-    label: "Clip the slope",
+    label: "Gradient clipping",
     kind: "select",
     initial: "none",
     choices: [
@@ -165,20 +165,20 @@ export const MORE_FIELDS: readonly Field[] = [
   { key: "bound", label: "… at", kind: "number", min: 1e-6, max: 1e6, initial: 1 },
   {
     key: "emaDecay",
-    label: "Average of the path",
+    label: "Averaged parameters",
     kind: "number",
     min: 0,
     max: 1,
     help: "Decay of the parameters' moving average, drawn dashed; try 0.9.",
   },
-  { key: "accumulationSteps", label: "Slopes for one step", kind: "number", min: 1, max: 100, whole: true },
+  { key: "accumulationSteps", label: "Gradient accumulation steps", kind: "number", min: 1, max: 100, whole: true },
   {
     key: "onNonFinite",
-    label: "A slope that is no number",
+    label: "Non-finite slope",
     kind: "select",
     initial: "propagate",
     choices: [
-      ["propagate", "goes its way"],
+      ["propagate", "is applied as is"],
       ["skip", "skips the step"],
       ["throw", "stops the race"],
     ],

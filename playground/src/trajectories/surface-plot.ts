@@ -20,7 +20,7 @@ export interface SurfacePlot {
 const CELL = 4;
 const LEVELS = 16;
 
-/** Two corners, so that the axes have something to span; nothing of it is seen. */
+/** Two opposite points, so that the axes have a range to span; they are invisible. */
 const FRAME = { name: "frame", color: "--invisible" };
 
 /** Contours and paths; `onPick` is told where the user points. */
@@ -67,7 +67,7 @@ export function surfacePlot(
       const line = points.map(at);
       const path = new Path2D();
       for (const [x, y] of line) path.lineTo(x, y);
-      // A rim in the colour of the page keeps lines apart that lie on each other.
+      // A rim in the color of the page keeps lines apart that lie on each other.
       ctx.setLineDash(dashed ? [5 * unit, 4 * unit] : []);
       ctx.lineWidth = 4 * unit;
       ctx.strokeStyle = cssColor("--page");

@@ -49,7 +49,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   ravine: {
     name: "Slanted ravine",
     formula: "0.05·(x₁ + x₂)² + 3·(x₁ − x₂)²",
-    about: "The valley lies across the axes. Scaling each axis by itself helps less here.",
+    about: "The valley is diagonal to the axes. Scaling each axis separately helps less here.",
     f: (x, y) => 0.05 * (x + y) ** 2 + 3 * (x - y) ** 2,
     gradient: (x, y) => [0.1 * (x + y) + 6 * (x - y), 0.1 * (x + y) - 6 * (x - y)],
     window: { x: [-5, 3], y: [-5, 3] },
@@ -61,7 +61,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   saddle: {
     name: "Saddle",
     formula: "x₁² − x₂² + 0.1·x₂⁴",
-    about: "The start lies almost on the ridge. Where the slope is tiny, small divisors make long steps: off they go.",
+    about: "The start is almost on the ridge. Where the slope is tiny, small divisors make long steps.",
     f: (x, y) => x ** 2 - y ** 2 + 0.1 * y ** 4,
     gradient: (x, y) => [2 * x, -2 * y + 0.4 * y ** 3],
     window: { x: [-3, 3], y: [-3.2, 3.2] },

@@ -75,8 +75,8 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
     h(
       "p",
       { class: "lead" },
-      "Each looks for the lowest point and sees nothing but the slope under its feet. RMSProp divides every direction " +
-        "by how steep it has lately been, so that flat ones are not left behind. Point at the map to start elsewhere.",
+      "Each looks for the lowest point and sees only the slope at its position. RMSProp divides each direction " +
+        "by its recent steepness, so that flat directions advance too. Click the map to start elsewhere.",
     ),
     h(
       "div",
@@ -116,7 +116,7 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
             "figcaption",
             {},
             h("b", {}, "Effective learning rate"),
-            " — what each axis' slope is multiplied with: the learning rate, divided by what is remembered of " +
+            " — the factor the slope along each axis is multiplied by: the learning rate divided by the recent " +
               "steepness (ε left out).",
           ),
           h("div", { class: "pair" }, ...rateHosts),
@@ -138,7 +138,7 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
     h(
       "div",
       { class: "bar" },
-      button("All settings back to their defaults", () => reset()),
+      button("Reset all settings", () => reset()),
     ),
   );
   surfaceForm.element.parentElement!.classList.add("stack");

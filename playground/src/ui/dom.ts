@@ -39,7 +39,7 @@ const probe = document.createElement("i");
 const colors = new Map<string, string>();
 dark.addEventListener("change", () => colors.clear());
 
-/** The colour of a CSS custom property in the theme of the moment, as a canvas understands it. */
+/** The color of a CSS custom property in the theme of the moment, as a canvas understands it. */
 export function cssColor(name: string): string {
   let color = colors.get(name);
   if (color === undefined) {

@@ -1,6 +1,6 @@
 import type { CoreKernels } from "../families/core.js";
 import { MAX_CHUNKS, ROW, SCRATCH_STEP } from "./job-queue.js";
-import type { Pool } from "./pool.js";
+import { type Lost, type Pool, rangesOf } from "./pool.js";
 import { GAINS_ASLEEP, GAINS_AWAKE, wholeLines } from "./shared-call.js";
 
 /** Chunks of a batch for each thread. Of a single product there is one: each packs anew what it shares with others. */
@@ -49,17 +49,22 @@ function plan(batch: number, m: number, n: number, threads: number): Plan {
 export function threadedGemm(
   pool: Pool,
   one: CoreKernels,
-  run: (chunks: number) => boolean,
+  run: (chunks: number, lost: Lost) => void,
 ): Pick<CoreKernels, "gemm_f32" | "gemm_scratch_bytes"> {
   const { rows } = pool.queue;
   const row = new Float64Array(ROW);
+  /** Where the chunks of the last product begin, and where the last one ends. */
+  const starts: number[] = [];
+  let cutAlong = "";
+  const lost: Lost = (unfinished) =>
+    `a product: ${cutAlong} ${rangesOf(unfinished.map((chunk) => [starts[chunk]!, starts[chunk + 1]!]))} of its result are lost`;
 
   function scratchStep(m: number, n: number, k: number, transposeA: number, transposeB: number, beta: number): number {
     return wholeLines(one.gemm_scratch_bytes(m, n, k, transposeA, transposeB, beta));
   }
 
   // biome-ignore format: operand by operand, as in the kernel
-  /** Computes the product on all threads; false if it cannot be cut, or has to be made again. */
+  /** Computes the product on all threads; false if it cannot be cut. */
   function share(
     batch: number, m: number, n: number, k: number, alpha: number,
     a: number, strideA: number, lda: number, transposeA: number,
@@ -80,8 +85,10 @@ export function threadedGemm(
     const cStep = 4 * (dimension === BATCH ? strideC : dimension === M ? ldc : 1);
     const biasStep = dimension === N && bias !== 0 ? 4 : 0;
     let start = 0;
+    starts.length = 0;
     for (let chunk = 0; chunk < chunks; chunk++) {
       const end = chunk + 1 === chunks ? length : Math.round(((chunk + 1) * length) / chunks / grain) * grain;
+      starts.push(start);
       row[dimension] = end - start;
       row[A] = a + start * aStep;
       row[B] = b + start * bStep;
@@ -90,9 +97,10 @@ export function threadedGemm(
       rows.set(row, chunk * ROW);
       start = end;
     }
-    if (run(chunks)) return true;
-    if (beta !== 0) throw pool.lost("a product with beta");
-    return false; // what is read is unchanged
+    starts.push(length);
+    cutAlong = dimension === BATCH ? "products" : dimension === M ? "rows" : "columns";
+    run(chunks, lost);
+    return true;
   }
 
   return {

@@ -19,15 +19,17 @@ export const TRAPPED = 17;
 export const SLEEPERS = 32;
 /** Whether the caller sleeps, or is about to. */
 export const CALLER_SLEEPS = 33;
-const WORDS = 64;
+/** For each chunk, the generation of the last job whose chunk of that number was finished. */
+export const FINISHED = 64;
 
 export const MAX_CHUNKS = 64;
+const WORDS = FINISHED + MAX_CHUNKS;
 /** float64 words of a row: the arguments of any kernel, then what each thread adds to the last of them. */
 export const ROW = 24;
 export const ARGUMENTS = 20;
 /** The argument that may be the address of scratch, and its step from thread to thread. */
 export const SCRATCH = ARGUMENTS - 1;
-export const SCRATCH_STEP = ARGUMENTS;
+export const SCRATCH_STEP = SCRATCH + 1;
 
 export const JOB_QUEUE_BYTES: number = WORDS * 4 + MAX_CHUNKS * ROW * 8;
 
@@ -52,6 +54,16 @@ export function claim({ words }: JobQueue, ticket: number): number {
   return isOurs ? unclaimed(ticket) - 1 : -1;
 }
 
+/** The job of a ticket. */
+export function generationOf(ticket: number): number {
+  return ticket >>> 8;
+}
+
+/** Notes that a chunk of this job has all of its results; nobody writes to them any more. */
+export function markFinished({ words }: JobQueue, chunk: number, generation: number): void {
+  Atomics.store(words, FINISHED + chunk, generation);
+}
+
 /** A kernel, whichever: those with fewer parameters ignore the rest. */
 export type Kernel = (...args: number[]) => unknown;
 
@@ -73,7 +85,7 @@ const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {}
 /** Looks between two looks at the clock. */
 const LOOKS = 64;
 
-/** Watches a word until it is no longer `value`, or for about so many milliseconds; returns what it was last. */
+/** Watches a word until it is no longer `value`, or for about this number of milliseconds; returns what it was last. */
 export function watch(words: Int32Array, index: number, value: number, milliseconds: number): number {
   const end = performance.now() + milliseconds;
   do {

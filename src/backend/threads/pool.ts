@@ -4,12 +4,14 @@ import {
   claim,
   compute,
   DONE,
+  FINISHED,
   JOB_QUEUE_BYTES,
   type JobQueue,
   jobQueueOver,
   KERNEL,
   type Kernel,
   MESSAGES,
+  markFinished,
   SLEEPERS,
   TICKET,
   TRAPPED,
@@ -42,6 +44,22 @@ const PATIENCE_FACTOR = 100;
 const PATIENCE_SLICES = 10;
 const GENERATIONS = 1 << 24;
 
+const ENDED = "a worker thread ended";
+
+/** Names a job and what it has lost, given the numbers of the chunks that were not finished. */
+export type Lost = (unfinished: readonly number[]) => string;
+
+/** Ranges of numbers as a message lists them. */
+export function rangesOf(ranges: readonly (readonly [first: number, end: number])[]): string {
+  const joined: [number, number][] = [];
+  for (const [first, end] of [...ranges].sort((a, b) => a[0] - b[0])) {
+    const last = joined.at(-1);
+    if (last !== undefined && last[1] === first) last[1] = end;
+    else joined.push([first, end]);
+  }
+  return joined.map(([first, end]) => (end - first === 1 ? `${first}` : `${first} to ${end - 1}`)).join(", ");
+}
+
 /** A worker, as the caller knows it. */
 interface Member {
   handle: WorkerHandle | undefined;
@@ -55,9 +73,11 @@ interface Member {
  * job ends whether workers come or not: one that has not started, is asleep, or has died between two jobs costs
  * nothing.
  *
- * What remains: a worker that dies inside a chunk, after it has claimed it. Nobody but the runtime could do that:
- * nothing else holds the worker, a trap is caught, and a chunk allocates nothing. The caller then waits in vain, gives
- * all workers up after a long while, and `run` returns false.
+ * What remains: a worker that stalls or dies inside a chunk, after it has claimed it. Nobody but the runtime could do
+ * that: nothing else holds the worker, a trap is caught, and a chunk allocates nothing. The caller then waits in vain
+ * and gives all workers up after a long while. It cannot know that a worker which it has ended is no longer running: the
+ * chunk may be written to later. So `run` throws, and from then on the pool is `broken`: its memory is not computed in
+ * again.
  */
 export class Pool {
   readonly queue: JobQueue;
@@ -78,6 +98,7 @@ export class Pool {
   /** Small jobs of a burst that are still to go by before sleeping workers are woken for one again. */
   #undisturbed = 0;
   #done = 0;
+  #broken: string | undefined;
   #disposed = false;
 
   /** The memory's words, for what a call's arguments are the addresses of. */
@@ -171,21 +192,23 @@ export class Pool {
   }
 
   /**
-   * Computes `chunks` chunks of a job, whose arguments are in the queue's rows, on all threads. False if workers were
-   * given up: what they had claimed is then done in part or not at all.
+   * Computes `chunks` chunks of a job, whose arguments are in the queue's rows, on all threads.
    *
-   * @throws BackendError if a kernel trapped in a worker, or what it threw on the caller
+   * @param lost what a job that failed has lost, given the chunks that were not finished
+   * @throws BackendError if a chunk was not finished: a kernel trapped, or workers were given up
    */
-  run(binary: number, kernelIndex: number, chunks: number): boolean {
+  run(binary: number, kernelIndex: number, chunks: number, lost: Lost): void {
+    this.assertWhole();
     const { words } = this.queue;
     const kernel = this.#binaries[binary]![kernelIndex]!;
     if (this.threads === 1) {
       for (let chunk = chunks - 1; chunk >= 0; chunk--) compute(kernel, this.queue, chunk, 0);
-      return true;
+      return;
     }
     const trapped = Atomics.load(words, TRAPPED);
     Atomics.store(words, KERNEL, (binary << 8) | kernelIndex);
     this.#publish(chunks);
+    const generation = this.#generation;
     const start = performance.now();
     let own = 0;
     try {
@@ -194,23 +217,48 @@ export class Pool {
         if (chunk < 0) continue;
         own++;
         compute(kernel, this.queue, chunk, 0);
+        markFinished(this.queue, chunk, generation);
       }
-    } catch (error) {
+    } catch (cause) {
       const withdrawn = unclaimed(this.#publish(0));
-      this.#wait(chunks - withdrawn - own, start);
-      throw error;
+      const isOver = this.#wait(chunks - withdrawn - own, start);
+      throw this.#break(isOver ? "a kernel failed" : ENDED, lost(this.#unfinished(chunks, generation)), cause);
     }
     if (own === chunks) this.#undisturbed = UNDISTURBED_JOBS;
-    if (!this.#wait(chunks - own, start)) return false;
-    if (Atomics.load(words, TRAPPED) === trapped) return true;
-    throw new BackendError("a kernel failed in a worker thread");
+    const isOver = this.#wait(chunks - own, start);
+    if (isOver && Atomics.load(words, TRAPPED) === trapped) return;
+    throw this.#break(isOver ? "a kernel failed" : ENDED, lost(this.#unfinished(chunks, generation)));
+  }
+
+  /** What was lost, once a job could not be completed: from then on every job is refused. */
+  get broken(): string | undefined {
+    return this.#broken;
+  }
+
+  /** Throws BackendError if the pool is broken. */
+  assertWhole(): void {
+    if (this.#broken !== undefined) throw new BackendError(`the core cannot be used any more: ${this.#broken}`);
+  }
+
+  /** Chunks of the job that not everything is known of. */
+  #unfinished(chunks: number, generation: number): number[] {
+    const { words } = this.queue;
+    const numbers = Array.from({ length: chunks }, (_, chunk) => chunk);
+    return numbers.filter((chunk) => Atomics.load(words, FINISHED + chunk) !== generation);
+  }
+
+  /** Refuses every later job; what to throw for this one. */
+  #break(why: string, what: string, cause?: unknown): BackendError {
+    this.#broken = `${why} in the middle of ${what} (${this.reason}); \`data\` and \`toArray()\` still read the tensors`;
+    return new BackendError(this.#broken, { cause });
   }
 
   /**
    * Whether work of this size is to be shared: it gains even if workers must be woken first, or it gains if they are
-   * awake, and they are.
+   * awake, and they are. Throws BackendError if the pool is broken.
    */
   isWorthwhile(size: number, gainsAwake: number, gainsAsleep: number): boolean {
+    this.assertWhole();
     if (size < gainsAwake && !this.eager) return false;
     return this.threads > 1 && (size >= gainsAsleep || this.eager || this.#isAwake());
   }
@@ -227,13 +275,6 @@ export class Pool {
     if (!isBurst) return false;
     this.#undisturbed--;
     return this.#undisturbed < 0;
-  }
-
-  /** What to throw for work that was changing what it reads when its workers were given up. */
-  lost(what: string): BackendError {
-    return new BackendError(
-      `a worker thread ended in the middle of ${what}, which is now done in part (${this.reason})`,
-    );
   }
 
   /** Ends the workers; jobs are then the caller's alone. */
@@ -258,7 +299,7 @@ export class Pool {
     this.#publish(0);
   }
 
-  /** Waits for so many chunks of workers; false if they were given up. */
+  /** Waits for this number of chunks of workers; false if they were given up. */
   #wait(chunks: number, start: number): boolean {
     const { words } = this.queue;
     this.#done = (this.#done + chunks) | 0;
@@ -276,7 +317,7 @@ export class Pool {
     return true;
   }
 
-  /** Sleeps until DONE is no longer `done`, or for so many milliseconds; returns what it is then. */
+  /** Sleeps until DONE is no longer `done`, or for this number of milliseconds; returns what it is then. */
   #sleep(done: number, milliseconds: number): number {
     const { words } = this.queue;
     Atomics.store(words, CALLER_SLEEPS, 1);

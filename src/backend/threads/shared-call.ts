@@ -1,6 +1,6 @@
 import type { Cut } from "../family.js";
 import { ARGUMENTS, type Kernel, MAX_CHUNKS, ROW, SCRATCH_STEP } from "./job-queue.js";
-import type { Pool } from "./pool.js";
+import { type Lost, type Pool, rangesOf } from "./pool.js";
 
 /** Multiply-adds from which sharing gains: when workers are awake, and when they must be woken first. */
 export const GAINS_AWAKE = 56 ** 3;
@@ -18,15 +18,27 @@ export function wholeLines(bytes: number): number {
  * A kernel whose calls are cut along one argument and computed on all threads.
  *
  * @param one the kernel on the caller's thread
- * @param run computes so many rows of the queue; false if workers were given up
+ * @param run computes this number of rows of the queue
  */
-export function sharedCall(pool: Pool, name: string, cut: Cut, one: Kernel, run: (chunks: number) => boolean): Kernel {
+export function sharedCall(
+  pool: Pool,
+  name: string,
+  cut: Cut,
+  one: Kernel,
+  run: (chunks: number, lost: Lost) => void,
+): Kernel {
   const { rows } = pool.queue;
   const args = new Float64Array(ARGUMENTS);
   const { count, steps, grain = 1, scratch } = cut;
   const moves = Object.entries(steps).map(([index, step]) => ({ index: Number(index), step }));
   /** What each move is in this call. */
   const distances = new Float64Array(moves.length);
+  /** Where the chunks of the last call begin, and where the last one ends. */
+  const starts = new Float64Array(MAX_CHUNKS + 1);
+  const lost: Lost = (unfinished) => {
+    const ranges = rangesOf(unfinished.map((chunk) => [starts[chunk]!, starts[chunk + 1]!]));
+    return `${name}: units ${ranges} of ${args[count]} of its result are lost`;
+  };
 
   /** Computes the call on all threads; false if it cannot be cut. */
   function share(): boolean {
@@ -43,6 +55,7 @@ export function sharedCall(pool: Pool, name: string, cut: Cut, one: Kernel, run:
     for (let chunk = 0; chunk < chunks; chunk++) {
       const at = chunk * ROW;
       const end = chunk + 1 === chunks ? units : Math.round(((chunk + 1) * units) / chunks / grain) * grain;
+      starts[chunk] = start;
       rows.set(args, at);
       rows[at + SCRATCH_STEP] = 0;
       rows[at + count] = end - start;
@@ -54,7 +67,8 @@ export function sharedCall(pool: Pool, name: string, cut: Cut, one: Kernel, run:
       if (scratch !== undefined) rows[at + scratch.argument]! += chunk * scratchBytes;
       start = end;
     }
-    if (!run(chunks)) throw pool.lost(name);
+    starts[chunks] = units;
+    run(chunks, lost);
     return true;
   }
 

@@ -6,7 +6,7 @@ import type { KernelFamily, StepKernel } from "../family.js";
 import { isShared } from "../wasm/instantiate.js";
 import { threadedGemm } from "./gemm.js";
 import type { Kernel } from "./job-queue.js";
-import { Pool, type PoolOptions } from "./pool.js";
+import { type Lost, Pool, type PoolOptions } from "./pool.js";
 import { sharedCall, wholeLines } from "./shared-call.js";
 import { type ScratchBytes, StepSplitter } from "./step.js";
 
@@ -20,11 +20,13 @@ export interface Threads {
   share<K>(family: KernelFamily<K>, one: K, module: WebAssembly.Module): K;
   /** How many threads compute, and why not more; it may change when a worker ends. */
   readonly reason: string;
+  /** What was lost when a worker ended in the middle of a job: nothing is computed from then on. */
+  readonly broken: string | undefined;
   dispose(): void;
 }
 
 /**
- * Starts `threads` − 1 workers over the backend's memory, and resolves when they are ready. Where they cannot be had,
+ * Starts `threads` − 1 workers over the backend's memory, and resolves when they are ready. If they are unavailable,
  * the kernels are the backend's own, and the reason says why.
  *
  * @param module the core binary that the backend was instantiated from
@@ -39,14 +41,20 @@ export async function startThreads(
 ): Promise<Threads> {
   const one = backend.kernels;
   if (!isShared(memory)) {
-    return { kernels: one, share: (_, own) => own, reason: "one thread: the memory is not shared", dispose() {} };
+    return {
+      kernels: one,
+      share: (_, own) => own,
+      reason: "one thread: the memory is not shared",
+      broken: undefined,
+      dispose() {},
+    };
   }
   const pool = new Pool(threads - 1, memory, options);
   const binary = pool.learn(module, one as unknown as WebAssembly.Exports, NAMES);
   await pool.start();
   const run = (name: keyof CoreKernels) => {
     const kernel = NAMES.indexOf(name);
-    return (chunks: number) => pool.run(binary, kernel, chunks);
+    return (chunks: number, lost: Lost) => pool.run(binary, kernel, chunks, lost);
   };
   const steps = new StepSplitter(pool, backend.memory, allocator, one.measure_f32);
   const stepKernels = Object.fromEntries(
@@ -63,6 +71,9 @@ export async function startThreads(
     share: (family, own, other) => shareFamily(pool, steps, family, own, other),
     get reason() {
       return pool.reason;
+    },
+    get broken() {
+      return pool.broken;
     },
     dispose: () => pool.dispose(),
   };
@@ -82,7 +93,7 @@ function shareFamily<K>(
   if (names.length > 0) {
     const binary = pool.learn(module, own as unknown as WebAssembly.Exports, names);
     for (const [index, name] of names.entries()) {
-      const run = (chunks: number): boolean => pool.run(binary, index, chunks);
+      const run = (chunks: number, lost: Lost) => pool.run(binary, index, chunks, lost);
       const cut = shared[name];
       if (cut !== undefined) kernels[name] = sharedCall(pool, name, cut, own[name]!, run);
       else {

@@ -13,7 +13,7 @@ import type { LinearMemory } from "../backend.js";
 import type { CoreKernels } from "../families/core.js";
 import type { StepKernel, StepKernelInfo } from "../family.js";
 import { MAX_CHUNKS, ROW } from "./job-queue.js";
-import type { Pool } from "./pool.js";
+import { type Lost, type Pool, rangesOf } from "./pool.js";
 import { wholeLines } from "./shared-call.js";
 
 /** Elements from which sharing gains: when workers are awake, and when they must be woken first. */
@@ -45,6 +45,8 @@ export class StepSplitter {
   readonly #allocator: Allocator;
   readonly #measure: CoreKernels["measure_f32"];
   #table = { ptr: 0, segments: 0 };
+  /** The table that was cut last. */
+  readonly #cutTable = { ptr: 0, segments: 0 };
   #u32: Uint32Array = new Uint32Array(0);
 
   constructor(pool: Pool, memory: LinearMemory, allocator: Allocator, measure: CoreKernels["measure_f32"]) {
@@ -55,18 +57,20 @@ export class StepSplitter {
   }
 
   /**
-   * This step on all threads; `run` runs its kernel on so many chunks.
+   * This step on all threads; `run` runs its kernel on a number of chunks.
    *
    * @param scratchBytes bytes of scratch that a thread needs for a segment; the caller has as many for each
    */
   threaded(
     one: StepKernel,
     { cut }: Pick<StepKernelInfo, "cut">,
-    run: (chunks: number) => boolean,
+    run: (chunks: number, lost: Lost) => void,
     scratchBytes?: ScratchBytes,
   ): StepKernel {
     const isWhole = cut === "parameters";
+    const lost: Lost = (unfinished) => this.#lost("a step", "and their state", unfinished);
     return (segmentsPtr, segmentCount, checkFinite, scratchPtr = 0) => {
+      this.#pool.assertWhole();
       const elements = this.#elements(segmentsPtr, segmentCount);
       const chunks = this.#chunksFor(segmentCount, elements, isWhole);
       if (chunks === 0) return one(segmentsPtr, segmentCount, checkFinite, scratchPtr);
@@ -74,23 +78,61 @@ export class StepSplitter {
       if (refused !== 0) return refused;
       this.#cut(segmentsPtr, segmentCount, elements, chunks, MEASURED, isWhole);
       if (scratchBytes !== undefined) this.#share(segmentsPtr, segmentCount, chunks, scratchPtr, scratchBytes);
-      if (!run(chunks)) throw this.#pool.lost("a step");
+      run(chunks, lost);
       return 0;
     };
   }
 
   /** This accumulation on all threads. */
-  accumulation(one: CoreKernels["accumulate_f32"], run: (chunks: number) => boolean): CoreKernels["accumulate_f32"] {
+  accumulation(
+    one: CoreKernels["accumulate_f32"],
+    run: (chunks: number, lost: Lost) => void,
+  ): CoreKernels["accumulate_f32"] {
+    const lost: Lost = (unfinished) =>
+      this.#lost("an accumulation of gradients", "in the sums of gradients", unfinished);
     return (segmentsPtr, segmentCount, divisor) => {
+      this.#pool.assertWhole();
       const elements = this.#elements(segmentsPtr, segmentCount);
       const chunks = this.#chunksFor(segmentCount, elements, false);
       if (chunks === 0) return one(segmentsPtr, segmentCount, divisor);
       this.#cut(segmentsPtr, segmentCount, elements, chunks, divisor, false);
-      if (!run(chunks)) throw this.#pool.lost("an accumulation of gradients");
+      run(chunks, lost);
     };
   }
 
-  /** Into how many chunks so many segments and elements are cut; 0 if the caller is faster alone, or has no room. */
+  /** What a step has lost: the elements of each parameter that are in a chunk which was not finished. */
+  #lost(what: string, which: string, unfinished: readonly number[]): string {
+    const words = this.#words();
+    const { rows } = this.#pool.queue;
+    const ranges = new Map<number, [number, number][]>();
+    for (const chunk of unfinished) {
+      const table = rows[chunk * ROW]! / 4;
+      for (let i = 0; i < rows[chunk * ROW + 1]!; i++) {
+        const piece = table + i * WORDS;
+        const ptr = words[piece + SEGMENT_PARAM]!;
+        const parameter = this.#segmentOf(ptr);
+        const first = (ptr - words[this.#cutTable.ptr / 4 + parameter * WORDS + SEGMENT_PARAM]!) / 4;
+        const own = ranges.get(parameter) ?? [];
+        ranges.set(parameter, [...own, [first, first + words[piece + SEGMENT_COUNT]!]]);
+      }
+    }
+    const list = [...ranges].map(([parameter, own]) => `elements ${rangesOf(own)} of parameter ${parameter}`);
+    return `${what}: ${list.join(", ")} ${which} are lost, everything else is complete`;
+  }
+
+  /** The number of the segment that this address of a parameter is in. */
+  #segmentOf(ptr: number): number {
+    const words = this.#words();
+    const { ptr: table, segments } = this.#cutTable;
+    for (let i = 0; i < segments; i++) {
+      const at = table / 4 + i * WORDS;
+      const start = words[at + SEGMENT_PARAM]!;
+      if (ptr >= start && ptr < start + words[at + SEGMENT_COUNT]! * 4) return i;
+    }
+    return -1;
+  }
+
+  /** Into how many chunks this number of segments and elements is cut; 0 if the caller is faster alone, or has no room. */
   #chunksFor(segmentCount: number, elements: number, isWhole: boolean): number {
     const pool = this.#pool;
     const least = pool.eager ? LINE_ELEMENTS : CHUNK_ELEMENTS;
@@ -121,7 +163,7 @@ export class StepSplitter {
     return this.#u32;
   }
 
-  /** Room for so many segments; false if memory cannot grow that far. */
+  /** Room for this number of segments; false if memory cannot grow that far. */
   #reserve(segments: number): boolean {
     if (segments <= this.#table.segments) return true;
     try {
@@ -143,6 +185,8 @@ export class StepSplitter {
     third: number,
     isWhole: boolean,
   ): void {
+    this.#cutTable.ptr = segmentsPtr;
+    this.#cutTable.segments = segmentCount;
     const words = this.#words();
     const { rows } = this.#pool.queue;
     let from = segmentsPtr / 4;
@@ -190,7 +234,7 @@ export class StepSplitter {
   }
 }
 
-/** Moves every array of a segment by so many bytes. */
+/** Moves every array of a segment by this number of bytes. */
 function advance(words: Uint32Array, segment: number, bytes: number): void {
   words[segment + SEGMENT_PARAM]! += bytes;
   words[segment + SEGMENT_GRAD]! += bytes;

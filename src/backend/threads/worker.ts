@@ -5,11 +5,13 @@ import {
   claim,
   compute,
   DONE,
+  generationOf,
   type JobQueue,
   jobQueueOver,
   KERNEL,
   type Kernel,
   MESSAGES,
+  markFinished,
   SLEEPERS,
   TICKET,
   TRAPPED,
@@ -61,7 +63,7 @@ function serve(): void {
     const kernel = binaries[job >> 8]?.[job & 255];
     if (unclaimed(ticket) > 0 && kernel !== undefined) {
       const chunk = claim(queue, ticket);
-      if (chunk >= 0) finish(kernel, chunk);
+      if (chunk >= 0) finish(kernel, chunk, generationOf(ticket));
     } else if (watch(words, TICKET, ticket, SPIN_MILLISECONDS) === ticket) {
       Atomics.add(words, SLEEPERS, 1);
       Atomics.wait(words, TICKET, ticket);
@@ -70,10 +72,11 @@ function serve(): void {
   }
 }
 
-function finish(kernel: Kernel, chunk: number): void {
+function finish(kernel: Kernel, chunk: number, generation: number): void {
   const { words } = queue;
   try {
     compute(kernel, queue, chunk, thread);
+    markFinished(queue, chunk, generation);
   } catch {
     Atomics.add(words, TRAPPED, 1);
   }

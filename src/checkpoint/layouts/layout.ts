@@ -50,7 +50,7 @@ export interface Column {
   readonly state: Exclude<keyof ParameterState, "iterations">;
   /** Whether it is there with these options; default: always. */
   readonly when?: (options: Options) => unknown;
-  /** What it holds before the first step; default 0. */
+  /** Its value before the first step; default 0. */
   readonly start?: number;
 }
 

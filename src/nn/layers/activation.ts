@@ -1,10 +1,11 @@
 import { ACTIVATION } from "../../backend/backend.js";
 import { nnFamily } from "../../backend/families/nn.js";
-import { unexpected } from "../../checks.js";
+import { checkKeys, unexpected } from "../../checks.js";
 import type { Shape } from "../../tensor.js";
-import { Layer, type LayerConfig } from "../layer.js";
+import { Layer, layerConfig } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
+import { checkName, optionList } from "./options.js";
 
 /** Activations that options of other layers know by name; others are given as layers: `gelu()`. */
 export type ActivationName = "relu" | "tanh" | "sigmoid";
@@ -12,19 +13,26 @@ export type ActivationName = "relu" | "tanh" | "sigmoid";
 /** @see ActivationName */
 export const ACTIVATION_NAMES: readonly string[] = ["relu", "tanh", "sigmoid"] satisfies ActivationName[];
 
+/** Options that every activation has. */
+export interface ActivationOptions {
+  /** Its name. Default: its number. */
+  name?: string;
+}
+
 /** What `relu`, `tanh`, `sigmoid` and `activation` make: a function of each element. */
 export class ActivationLayer extends Layer {
-  readonly kind = "activation";
+  readonly kind: ActivationName;
   /** Which function; a loss may compute it together with itself. */
   readonly function: ActivationName;
 
   constructor(name: ActivationName, layerName?: string) {
-    super(layerName);
+    super(checkName(layerName));
+    this.kind = name;
     this.function = name;
   }
 
-  override config(): LayerConfig {
-    return { function: this.function };
+  override config(): readonly unknown[] {
+    return optionList({ name: this.name });
   }
 
   override get activationName(): string {
@@ -50,18 +58,23 @@ export class ActivationLayer extends Layer {
 }
 
 /** max(x, 0); its derivative at 0 is 0. */
-export function relu(): ActivationLayer {
-  return new ActivationLayer("relu");
+export function relu(options: ActivationOptions = {}): ActivationLayer {
+  return plain("relu", options);
 }
 
 /** tanh(x), at most 2 ulp off. */
-export function tanh(): ActivationLayer {
-  return new ActivationLayer("tanh");
+export function tanh(options: ActivationOptions = {}): ActivationLayer {
+  return plain("tanh", options);
 }
 
 /** 1 / (1 + exp(−x)), at most 2 ulp off. */
-export function sigmoid(): ActivationLayer {
-  return new ActivationLayer("sigmoid");
+export function sigmoid(options: ActivationOptions = {}): ActivationLayer {
+  return plain("sigmoid", options);
+}
+
+function plain(name: ActivationName, options: ActivationOptions): ActivationLayer {
+  checkKeys("options", options, ["name"]);
+  return new ActivationLayer(name, options.name);
 }
 
 /** The layer for an `activation` option, which is a name or a layer. */
@@ -70,4 +83,10 @@ export function activationOf(option: ActivationName | Layer | undefined): Layer 
   if (ACTIVATION_NAMES.includes(option)) return new ActivationLayer(option);
   const names = ACTIVATION_NAMES.map((name) => `"${name}"`).join(", ");
   throw unexpected("activation", option, `one of ${names}, or a layer such as gelu()`);
+}
+
+/** An `activation` option as `Layer.config` has it. */
+export function activationConfig(layer: Layer | undefined): unknown {
+  if (layer instanceof ActivationLayer && layer.name === undefined) return layer.function;
+  return layer && layerConfig(layer);
 }

@@ -3,28 +3,22 @@ import { UNARY, type UnaryActivation } from "../../backend/unary.js";
 import { checkBoolean, checkFinite, checkKeys, checkNumber, unexpected } from "../../checks.js";
 import { OptionError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
-import { Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
+import { Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
-import { ACTIVATION_NAMES, ActivationLayer, type ActivationName } from "./activation.js";
+import { ACTIVATION_NAMES, ActivationLayer, type ActivationName, type ActivationOptions } from "./activation.js";
 import { lastAxis } from "./norm-options.js";
-import { checkName } from "./options.js";
-
-/** Options that every activation has. */
-export interface ActivationOptions {
-  /** Its name. Default: its number. */
-  name?: string;
-}
+import { checkName, optionList } from "./options.js";
 
 /** What `gelu`, `elu` and the other functions of single elements make. */
 export class UnaryLayer extends Layer {
   readonly kind: string;
   readonly #function: UnaryActivation;
   readonly #alpha: number;
-  readonly #config: LayerConfig;
+  readonly #config: object;
 
   /** @internal */
-  constructor(kind: string, config: LayerConfig, name: string | undefined, of: UnaryActivation, alpha = 0) {
+  constructor(kind: string, config: object, name: string | undefined, of: UnaryActivation, alpha = 0) {
     super(checkName(name));
     this.kind = kind;
     this.#config = config;
@@ -32,8 +26,8 @@ export class UnaryLayer extends Layer {
     this.#alpha = alpha;
   }
 
-  override config(): LayerConfig {
-    return this.#config;
+  override config(): readonly unknown[] {
+    return optionList({ ...this.#config, name: this.name });
   }
 
   override get activationName(): string {
@@ -63,6 +57,10 @@ export class SoftmaxLayer extends Layer {
   constructor(kind: "softmax" | "logSoftmax", name: string | undefined) {
     super(checkName(name));
     this.kind = kind;
+  }
+
+  override config(): readonly unknown[] {
+    return optionList({ name: this.name });
   }
 
   override get activationName(): string {
@@ -99,8 +97,8 @@ export class PreluLayer extends Layer {
     this.start = start;
   }
 
-  override config(): LayerConfig {
-    return { start: this.start };
+  override config(): readonly unknown[] {
+    return optionList({ start: this.start, name: this.name });
   }
 
   override outputShape(input: Shape): Shape {
@@ -273,7 +271,8 @@ const FUNCTIONS = {
  */
 export function activation(name: ActivationName | keyof typeof FUNCTIONS, options: ActivationOptions = {}): Layer {
   checkKeys("options", options, ["name"]);
-  if (ACTIVATION_NAMES.includes(name)) return new ActivationLayer(name as ActivationName, checkName(options.name));
+  if (typeof name !== "string") throw unexpected("name", name, "the name of an activation");
+  if (ACTIVATION_NAMES.includes(name)) return new ActivationLayer(name as ActivationName, options.name);
   if (Object.hasOwn(FUNCTIONS, name)) return FUNCTIONS[name as keyof typeof FUNCTIONS](options);
   const known = [...ACTIVATION_NAMES, ...Object.keys(FUNCTIONS)].map((each) => `"${each}"`).join(", ");
   throw unexpected("name", name, `one of ${known}`);

@@ -1,11 +1,11 @@
 import { normFamily } from "../../backend/families/norm.js";
 import { checkBoolean, checkKeys, checkNumber } from "../../checks.js";
 import type { Shape } from "../../tensor.js";
-import { type BufferSpec, Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
+import { type BufferSpec, Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
 import { affineParameters, checkAffine, lastAxis, type NormOptions } from "./norm-options.js";
-import { checkName } from "./options.js";
+import { checkName, optionList } from "./options.js";
 
 /** Options of `batchNorm`. */
 export interface BatchNormOptions extends NormOptions {
@@ -41,9 +41,9 @@ export class BatchNormLayer extends Layer {
     this.center = center;
   }
 
-  override config(): LayerConfig {
-    const { momentum, eps, unbiased, scale, center } = this;
-    return { momentum, eps, unbiased, scale, center };
+  override config(): readonly unknown[] {
+    const { momentum, eps, unbiased, scale, center, name } = this;
+    return optionList({ momentum, eps, unbiased, scale, center, name });
   }
 
   override outputShape(input: Shape): Shape {

@@ -3,10 +3,10 @@ import { reduceFamily } from "../../backend/families/reduce.js";
 import { checkChoice, checkKeys, unexpected } from "../../checks.js";
 import { OptionError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
-import { Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
+import { Layer, layerConfig, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
-import { checkName } from "./options.js";
+import { checkName, optionList } from "./options.js";
 import { RecurrentLayer } from "./recurrent.js";
 import { checkSequence, timeMajor } from "./sequence-run.js";
 
@@ -44,8 +44,8 @@ export class BidirectionalLayer extends Layer {
     this.mergeMode = mergeMode;
   }
 
-  override config(): LayerConfig {
-    return { layer: { kind: this.layer.kind, config: this.layer.config() }, mergeMode: this.mergeMode };
+  override config(): readonly unknown[] {
+    return [layerConfig(this.layer), ...optionList({ mergeMode: this.mergeMode, name: this.name })];
   }
 
   override get carriesState(): boolean {

@@ -2,7 +2,7 @@ import { reduceFamily } from "../../backend/families/reduce.js";
 import { checkInteger } from "../../checks.js";
 import { ShapeError } from "../../errors.js";
 import { type Shape, sizeOf } from "../../tensor.js";
-import { Layer, type LayerConfig } from "../layer.js";
+import { Layer } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
 
@@ -17,8 +17,8 @@ export class ConcatLayer extends Layer {
     this.axis = axis;
   }
 
-  override config(): LayerConfig {
-    return { axis: this.axis };
+  override config(): readonly unknown[] {
+    return [this.axis];
   }
 
   override outputShape(...inputs: readonly Shape[]): Shape {

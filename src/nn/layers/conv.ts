@@ -3,7 +3,7 @@ import { convFamily } from "../../backend/families/conv.js";
 import { checkInteger, checkKeys } from "../../checks.js";
 import { ShapeError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
-import type { LayerConfig, ParameterSpec } from "../layer.js";
+import type { ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import { multiply } from "../products.js";
 import type { Value } from "../value.js";
@@ -31,7 +31,7 @@ export interface Conv2dOptions extends KernelOptions {
   padding?: Padding;
   /** Pixels from one element of the window to the next. Default 1. */
   dilation?: Size;
-  /** Each of so many groups of outputs sees its own group of channels. Default 1; divides both. */
+  /** Number of groups: each group of outputs sees its own group of channels. Default 1; divides both. */
   groups?: number;
 }
 
@@ -54,7 +54,7 @@ export class ConvLayer extends KernelLayer {
   readonly groups: number;
   readonly #rank: 1 | 2;
   readonly #axes: AxesOptions;
-  readonly #config: LayerConfig;
+  readonly #config: object;
 
   constructor(rank: 1 | 2, filters: number, options: Conv1dOptions | Conv2dOptions) {
     checkInteger("filters", filters, 1);
@@ -68,11 +68,11 @@ export class ConvLayer extends KernelLayer {
     this.groups = groups;
     this.#rank = rank;
     this.#axes = axes;
-    this.#config = { filters, kernelSize, strides, padding, dilation, groups, bias: this.bias };
+    this.#config = { kernelSize, strides, padding, dilation, groups };
   }
 
-  override config(): LayerConfig {
-    return this.#config;
+  override config(): readonly unknown[] {
+    return [this.filters, ...this.options(this.#config)];
   }
 
   #image(input: Shape): readonly [number, number, number] {

@@ -2,7 +2,7 @@ import { ACTIVATION } from "../../backend/backend.js";
 import { convFamily } from "../../backend/families/conv.js";
 import { checkInteger, checkKeys } from "../../checks.js";
 import type { Shape } from "../../tensor.js";
-import type { LayerConfig, ParameterSpec } from "../layer.js";
+import type { ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
 import { KERNEL_OPTIONS, KernelLayer, type KernelOptions, planBiasGradient } from "./kernel-layer.js";
@@ -45,7 +45,7 @@ export class Conv2dTransposeLayer extends KernelLayer {
   readonly kind = "conv2dTranspose";
   readonly filters: number;
   readonly #axes: AxesOptions;
-  readonly #config: LayerConfig;
+  readonly #config: object;
 
   constructor(filters: number, options: Conv2dTransposeOptions) {
     checkInteger("filters", filters, 1);
@@ -55,11 +55,11 @@ export class Conv2dTransposeLayer extends KernelLayer {
     super(options);
     this.filters = filters;
     this.#axes = axes;
-    this.#config = { filters, kernelSize, strides, padding, dilation, bias: this.bias };
+    this.#config = { kernelSize, strides, padding, dilation };
   }
 
-  override config(): LayerConfig {
-    return this.#config;
+  override config(): readonly unknown[] {
+    return [this.filters, ...this.options(this.#config)];
   }
 
   #output(input: Shape) {

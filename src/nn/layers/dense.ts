@@ -4,12 +4,12 @@ import { checkBoolean, checkInteger, checkKeys, unexpected } from "../../checks.
 import { ShapeError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
 import { glorotUniform, type Initializer } from "../initializers.js";
-import { Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
+import { Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import { multiply } from "../products.js";
 import type { Value } from "../value.js";
-import { type ActivationName, activationOf } from "./activation.js";
-import { checkName } from "./options.js";
+import { type ActivationName, activationConfig, activationOf } from "./activation.js";
+import { checkName, optionList } from "./options.js";
 
 /** Options of `dense`. */
 export interface DenseOptions {
@@ -46,8 +46,10 @@ export class DenseLayer extends Layer {
     this.initializer = initializer;
   }
 
-  override config(): LayerConfig {
-    return { inputs: this.inputs, outputs: this.outputs, bias: this.bias };
+  override config(): readonly unknown[] {
+    const { inputs, outputs, bias, name } = this;
+    const options = optionList({ bias, activation: activationConfig(this.activation), name });
+    return inputs === undefined ? [outputs, ...options] : [inputs, outputs, ...options];
   }
 
   override get inputShape(): Shape | undefined {

@@ -2,7 +2,7 @@ import { ACTIVATION } from "../../backend/backend.js";
 import { convFamily } from "../../backend/families/conv.js";
 import { checkInteger, checkKeys } from "../../checks.js";
 import type { Shape } from "../../tensor.js";
-import type { LayerConfig, ParameterSpec } from "../layer.js";
+import type { ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
 import { KERNEL_OPTIONS, KernelLayer, type KernelOptions, planBiasGradient } from "./kernel-layer.js";
@@ -40,7 +40,7 @@ export class DepthwiseWindow {
   readonly multiplier: number;
   readonly axes: AxesOptions;
   /** The options with their defaults. */
-  readonly config: LayerConfig;
+  readonly config: object;
 
   constructor(kind: string, options: DepthwiseConv2dOptions) {
     checkKeys("options", options, [...WINDOW_OPTIONS, ...KERNEL_OPTIONS]);
@@ -108,8 +108,8 @@ export class DepthwiseConv2dLayer extends KernelLayer {
     this.#window = window;
   }
 
-  override config(): LayerConfig {
-    return { ...this.#window.config, bias: this.bias };
+  override config(): readonly unknown[] {
+    return this.options(this.#window.config);
   }
 
   override outputShape(input: Shape): Shape {

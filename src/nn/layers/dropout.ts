@@ -1,7 +1,7 @@
 import { nnFamily } from "../../backend/families/nn.js";
 import { checkNumber } from "../../checks.js";
 import type { Shape } from "../../tensor.js";
-import { Layer, type LayerConfig } from "../layer.js";
+import { Layer } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
 
@@ -16,8 +16,8 @@ export class DropoutLayer extends Layer {
     this.rate = rate;
   }
 
-  override config(): LayerConfig {
-    return { rate: this.rate };
+  override config(): readonly unknown[] {
+    return [this.rate];
   }
 
   override outputShape(input: Shape): Shape {

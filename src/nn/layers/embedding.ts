@@ -2,10 +2,10 @@ import { embeddingFamily } from "../../backend/families/embedding.js";
 import { checkInteger, checkKeys, unexpected } from "../../checks.js";
 import type { Shape } from "../../tensor.js";
 import { type Initializer, uniform } from "../initializers.js";
-import { Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
+import { Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
-import { checkName } from "./options.js";
+import { checkName, optionList } from "./options.js";
 
 /** Options of `embedding` and `positionalEmbedding`. */
 export interface EmbeddingOptions {
@@ -40,8 +40,8 @@ export class EmbeddingLayer extends Layer {
     this.initializer = initializer;
   }
 
-  override config(): LayerConfig {
-    return { count: this.count, width: this.width };
+  override config(): readonly unknown[] {
+    return [this.count, this.width, ...optionList({ name: this.name })];
   }
 
   override outputShape(input: Shape): Shape {

@@ -2,11 +2,11 @@ import { normFamily } from "../../backend/families/norm.js";
 import { checkInteger, checkKeys } from "../../checks.js";
 import { ShapeError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
-import { Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
+import { Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
 import { affineParameters, checkAffine, lastAxis, type NormOptions } from "./norm-options.js";
-import { checkName } from "./options.js";
+import { checkName, optionList } from "./options.js";
 
 /** How a normalization within an example divides it into sets with a mean and a variance of their own. */
 export interface NormSets {
@@ -94,9 +94,9 @@ export class GroupNormLayer extends ExampleNormLayer {
     this.groups = groups;
   }
 
-  override config(): LayerConfig {
-    const { groups, eps, scale, center } = this;
-    return { groups, eps, scale, center };
+  override config(): readonly unknown[] {
+    const { groups, eps, scale, center, name } = this;
+    return [groups, ...optionList({ eps, scale, center, name })];
   }
 
   override outputShape(input: Shape): Shape {
@@ -116,7 +116,7 @@ export class GroupNormLayer extends ExampleNormLayer {
 }
 
 /**
- * Group normalization: the channels, which are the last axis, are divided into groups of neighbours;
+ * Group normalization: the channels, which are the last axis, are divided into groups of neighbors;
  * y = (x − mean) / √(variance + eps) · gamma + beta, with mean and variance over all places and channels of a group of
  * one example. One group is the layer normalization of an image, as many groups as channels its instance normalization.
  *

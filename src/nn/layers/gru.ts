@@ -1,7 +1,7 @@
 import { recurrentFamily } from "../../backend/families/recurrent.js";
 import { reduceFamily } from "../../backend/families/reduce.js";
 import { checkBoolean } from "../../checks.js";
-import type { LayerConfig, ParameterSpec } from "../layer.js";
+import type { ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import { multiply } from "../products.js";
 import type { Address, Argument, Value } from "../value.js";
@@ -29,9 +29,9 @@ export class GruLayer extends RecurrentLayer {
     this.resetAfter = resetAfter;
   }
 
-  override config(): LayerConfig {
+  protected override options(): Readonly<Record<string, unknown>> {
     const { recurrentActivation, resetAfter } = this;
-    return { ...super.config(), recurrentActivation, resetAfter };
+    return { ...super.options(), recurrentActivation, resetAfter };
   }
 
   override get resetsAfter(): boolean {

@@ -6,8 +6,8 @@ import { glorotUniform, type Initializer } from "../initializers.js";
 import { Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
-import { type ActivationName, activationOf } from "./activation.js";
-import { checkName } from "./options.js";
+import { type ActivationName, activationConfig, activationOf } from "./activation.js";
+import { checkName, optionList } from "./options.js";
 
 /** Options that all convolutions share. */
 export interface KernelOptions {
@@ -36,6 +36,12 @@ export abstract class KernelLayer extends Layer {
     super(checkName(name), activationOf(activation));
     this.bias = bias;
     this.initializer = initializer;
+  }
+
+  /** The end of `config()`: these options and those that every such layer has. */
+  protected options(own: object): readonly unknown[] {
+    const { bias, name } = this;
+    return optionList({ ...own, bias, activation: activationConfig(this.activation), name });
   }
 
   /** A weight whose last two axes are inputs and outputs of a tap, as Keras counts them. */

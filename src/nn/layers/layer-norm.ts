@@ -1,8 +1,8 @@
 import { checkKeys } from "../../checks.js";
 import { type Shape, sizeOf } from "../../tensor.js";
-import type { LayerConfig } from "../layer.js";
 import { ExampleNormLayer, type NormSets } from "./group-norm.js";
 import type { NormOptions } from "./norm-options.js";
+import { optionList } from "./options.js";
 
 /** What `layerNorm` makes. */
 export class LayerNormLayer extends ExampleNormLayer {
@@ -14,9 +14,9 @@ export class LayerNormLayer extends ExampleNormLayer {
     super(options, 1e-3);
   }
 
-  override config(): LayerConfig {
-    const { eps, scale, center } = this;
-    return { eps, scale, center };
+  override config(): readonly unknown[] {
+    const { eps, scale, center, name } = this;
+    return optionList({ eps, scale, center, name });
   }
 
   protected sets(shape: Shape, rows: number): NormSets {

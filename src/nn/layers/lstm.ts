@@ -1,6 +1,6 @@
 import { recurrentFamily } from "../../backend/families/recurrent.js";
 import { checkBoolean } from "../../checks.js";
-import type { LayerConfig, ParameterSpec } from "../layer.js";
+import type { ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Address, Argument } from "../value.js";
 import { RecurrentLayer } from "./recurrent.js";
@@ -27,9 +27,9 @@ export class LstmLayer extends RecurrentLayer {
     this.unitForgetBias = unitForgetBias;
   }
 
-  override config(): LayerConfig {
+  protected override options(): Readonly<Record<string, unknown>> {
     const { recurrentActivation, unitForgetBias } = this;
-    return { ...super.config(), recurrentActivation, unitForgetBias };
+    return { ...super.options(), recurrentActivation, unitForgetBias };
   }
 
   override biasSpec(): ParameterSpec {

@@ -5,11 +5,11 @@ import { checkBoolean, checkInteger, checkKeys, unexpected } from "../../checks.
 import { ShapeError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
 import { glorotUniform, type Initializer } from "../initializers.js";
-import { Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
+import { Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import { multiply } from "../products.js";
 import type { Value } from "../value.js";
-import { checkName } from "./options.js";
+import { checkName, optionList } from "./options.js";
 
 /** Options of `multiHeadAttention`. */
 export interface MultiHeadAttentionOptions {
@@ -73,9 +73,9 @@ export class MultiHeadAttentionLayer extends Layer {
     this.initializer = initializer;
   }
 
-  override config(): LayerConfig {
-    const { heads, keySize, valueSize, causal, bias } = this;
-    return { heads, keySize, valueSize, causal, bias };
+  override config(): readonly unknown[] {
+    const { heads, keySize, valueSize, causal, bias, name } = this;
+    return [heads, ...optionList({ keySize, valueSize, causal, bias, name })];
   }
 
   override outputShape(...inputs: readonly Shape[]): Shape {

@@ -9,3 +9,9 @@ export function checkName(name: unknown): string | undefined {
     throw new OptionError(`name is "${name}", expected no number: layers without a name have numbers`);
   return name;
 }
+
+/** The options at the end of an argument list, without those that are undefined; none if all are. */
+export function optionList(options: Readonly<Record<string, unknown>>): readonly unknown[] {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return given.length === 0 ? [] : [Object.fromEntries(given)];
+}

@@ -1,10 +1,10 @@
 import { poolFamily } from "../../backend/families/pool.js";
 import { checkKeys } from "../../checks.js";
 import type { Shape } from "../../tensor.js";
-import { Layer, type LayerConfig } from "../layer.js";
+import { Layer } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
-import { checkName } from "./options.js";
+import { checkName, optionList } from "./options.js";
 import {
   type AxesOptions,
   checkAxes,
@@ -73,7 +73,8 @@ export class PoolLayer extends Layer {
   readonly #reduction: Reduction;
   readonly #rank: 1 | 2;
   readonly #axes: AxesOptions;
-  readonly #config: LayerConfig;
+  readonly #size: Size;
+  readonly #config: object;
 
   constructor(reduction: Reduction, rank: 1 | 2, size: Size, options: Pool1dOptions | Pool2dOptions) {
     checkKeys("options", options, ["strides", "padding", "name"]);
@@ -84,11 +85,12 @@ export class PoolLayer extends Layer {
     this.#reduction = reduction;
     this.#rank = rank;
     this.#axes = axes;
-    this.#config = { size, strides, padding };
+    this.#size = size;
+    this.#config = { strides, padding };
   }
 
-  override config(): LayerConfig {
-    return this.#config;
+  override config(): readonly unknown[] {
+    return [this.#size, ...optionList({ ...this.#config, name: this.name })];
   }
 
   #output(input: Shape) {
@@ -123,6 +125,10 @@ export class GlobalPoolLayer extends Layer {
     this.kind = `${GLOBAL_PREFIXES[reduction]}${rank}d`;
     this.#reduction = reduction;
     this.#rank = rank;
+  }
+
+  override config(): readonly unknown[] {
+    return optionList({ name: this.name });
   }
 
   override outputShape(input: Shape): Shape {

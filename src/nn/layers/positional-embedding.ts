@@ -3,11 +3,11 @@ import { checkInteger } from "../../checks.js";
 import { ShapeError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
 import type { Initializer } from "../initializers.js";
-import { Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
+import { Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
 import { checkEmbeddingOptions, type EmbeddingOptions } from "./embedding.js";
-import { checkName } from "./options.js";
+import { checkName, optionList } from "./options.js";
 
 /** What `positionalEmbedding` makes. */
 export class PositionalEmbeddingLayer extends Layer {
@@ -23,8 +23,8 @@ export class PositionalEmbeddingLayer extends Layer {
     this.initializer = initializer;
   }
 
-  override config(): LayerConfig {
-    return { length: this.length };
+  override config(): readonly unknown[] {
+    return [this.length, ...optionList({ name: this.name })];
   }
 
   override outputShape(input: Shape): Shape {

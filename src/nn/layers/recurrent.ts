@@ -4,11 +4,11 @@ import { checkBoolean, checkInteger, checkKeys, unexpected } from "../../checks.
 import { OptionError, ShapeError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
 import { glorotUniform, type Initializer, orthogonal } from "../initializers.js";
-import { Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
+import { Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import { multiply } from "../products.js";
 import type { Address, Argument, Value } from "../value.js";
-import { checkName } from "./options.js";
+import { checkName, optionList } from "./options.js";
 import { type GatedOptions, gateOf, RECURRENT_OPTIONS, type RecurrentActivation } from "./recurrent-options.js";
 import { checkSequence, type SequenceRun, type SequenceState, sumRows, timeMajor } from "./sequence-run.js";
 
@@ -66,10 +66,15 @@ export abstract class RecurrentLayer extends Layer {
     this.recurrentInitializer = recurrentInitializer;
   }
 
-  override config(): LayerConfig {
-    const { units, bias, returnSequences, goBackwards, stateful, masked, zeroOutputForMask } = this;
-    const flags = { bias, returnSequences, goBackwards, stateful, masked, zeroOutputForMask };
-    return { units, activation: this.innerActivation, ...flags };
+  override config(): readonly unknown[] {
+    return [this.units, ...optionList(this.options())];
+  }
+
+  /** The options that it was made with. */
+  protected options(): Readonly<Record<string, unknown>> {
+    const { innerActivation: activation, bias, returnSequences, goBackwards, stateful } = this;
+    const { masked, zeroOutputForMask, name } = this;
+    return { activation, bias, returnSequences, goBackwards, stateful, masked, zeroOutputForMask, name };
   }
 
   override get carriesState(): boolean {

@@ -1,6 +1,6 @@
 import { ShapeError } from "../../errors.js";
 import { type Shape, sizeOf } from "../../tensor.js";
-import { Layer, type LayerConfig } from "../layer.js";
+import { Layer } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import { checkShape } from "../symbolic.js";
 import type { Value } from "../value.js";
@@ -17,8 +17,8 @@ export class ReshapeLayer extends Layer {
     this.shape = shape === undefined ? undefined : Object.freeze([...checkShape("shape", shape)]);
   }
 
-  override config(): LayerConfig {
-    return this.shape === undefined ? {} : { shape: this.shape };
+  override config(): readonly unknown[] {
+    return this.shape === undefined ? [] : [this.shape];
   }
 
   override outputShape(input: Shape): Shape {

@@ -1,8 +1,8 @@
 import { checkKeys } from "../../checks.js";
 import { type Shape, sizeOf } from "../../tensor.js";
-import type { LayerConfig } from "../layer.js";
 import { ExampleNormLayer, type NormSets } from "./group-norm.js";
 import type { NormOptions } from "./norm-options.js";
+import { optionList } from "./options.js";
 
 /** Options of `rmsNorm`. */
 export type RmsNormOptions = Omit<NormOptions, "center">;
@@ -17,9 +17,9 @@ export class RmsNormLayer extends ExampleNormLayer {
     super({ ...options, center: false }, 1e-6);
   }
 
-  override config(): LayerConfig {
-    const { eps, scale } = this;
-    return { eps, scale };
+  override config(): readonly unknown[] {
+    const { eps, scale, name } = this;
+    return optionList({ eps, scale, name });
   }
 
   protected sets(shape: Shape, rows: number): NormSets {

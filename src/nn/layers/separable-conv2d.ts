@@ -1,6 +1,6 @@
 import { checkInteger } from "../../checks.js";
 import type { Shape } from "../../tensor.js";
-import type { LayerConfig, ParameterSpec } from "../layer.js";
+import type { ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import { multiply } from "../products.js";
 import type { Value } from "../value.js";
@@ -24,8 +24,8 @@ export class SeparableConv2dLayer extends KernelLayer {
     this.#window = window;
   }
 
-  override config(): LayerConfig {
-    return { filters: this.filters, ...this.#window.config, bias: this.bias };
+  override config(): readonly unknown[] {
+    return [this.filters, ...this.options(this.#window.config)];
   }
 
   override outputShape(input: Shape): Shape {

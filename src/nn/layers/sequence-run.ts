@@ -47,7 +47,7 @@ export function sumRows(builder: PlanBuilder, rows: number, columns: number, x: 
   builder.call(nnFamily, "activation_backward_f32", [ACTIVATION.identity, rows, columns, x, x, x, sums]);
 }
 
-/** x [rows, steps, features] as [steps, rows, features], so that the rows of a step are neighbours. */
+/** x [rows, steps, features] as [steps, rows, features], so that the rows of a step are neighbors. */
 export function timeMajor(builder: PlanBuilder, x: Value): Value {
   const [steps, features] = x.shape as [number, number];
   const { rows } = builder;

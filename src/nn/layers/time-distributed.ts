@@ -1,10 +1,10 @@
 import { checkKeys, unexpected } from "../../checks.js";
 import { ShapeError } from "../../errors.js";
 import type { Shape } from "../../tensor.js";
-import { type BufferSpec, Layer, type LayerConfig, type ParameterSpec } from "../layer.js";
+import { type BufferSpec, Layer, layerConfig, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
-import { checkName } from "./options.js";
+import { checkName, optionList } from "./options.js";
 
 /** Options of `timeDistributed`. */
 export interface TimeDistributedOptions {
@@ -24,8 +24,8 @@ export class TimeDistributedLayer extends Layer {
     this.layer = layer;
   }
 
-  override config(): LayerConfig {
-    return { layer: { kind: this.layer.kind, config: this.layer.config() } };
+  override config(): readonly unknown[] {
+    return [layerConfig(this.layer), ...optionList({ name: this.name })];
   }
 
   override get carriesState(): boolean {

@@ -1,10 +1,10 @@
 import { poolFamily } from "../../backend/families/pool.js";
 import { checkChoice, checkKeys } from "../../checks.js";
 import type { Shape } from "../../tensor.js";
-import { Layer, type LayerConfig } from "../layer.js";
+import { Layer } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
-import { checkName } from "./options.js";
+import { checkName, optionList } from "./options.js";
 import { checkSize, imageShape, outputImage, planWindow, type Size, windowOf } from "./window-options.js";
 
 /** Options of `upsample2d`. */
@@ -30,8 +30,8 @@ export class Upsample2dLayer extends Layer {
     this.interpolation = interpolation;
   }
 
-  override config(): LayerConfig {
-    return { size: this.#size, interpolation: this.interpolation };
+  override config(): readonly unknown[] {
+    return [this.#size, ...optionList({ interpolation: this.interpolation, name: this.name })];
   }
 
   override outputShape(input: Shape): Shape {

@@ -1,5 +1,5 @@
 import { nnFamily } from "../../backend/families/nn.js";
-import { checkFinite, checkNumber, isNumericArray, unexpected } from "../../checks.js";
+import { checkFinite, checkNumber, checkNumericArray, unexpected } from "../../checks.js";
 import { OptionError } from "../../errors.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
@@ -20,7 +20,7 @@ export function checkClassOptions({ classWeights, labelSmoothing = 0 }: ClassOpt
 } {
   checkNumber("labelSmoothing", labelSmoothing, 0, 1);
   if (classWeights === undefined) return { classWeights: undefined, labelSmoothing };
-  if (!isNumericArray(classWeights)) throw unexpected("classWeights", classWeights, "an array of numbers");
+  checkNumericArray("classWeights", classWeights, "an array of numbers");
   for (let i = 0; i < classWeights.length; i++) checkFinite(`classWeights[${i}]`, classWeights[i], 0);
   return { classWeights: Float32Array.from(classWeights), labelSmoothing };
 }

@@ -5,7 +5,7 @@ import { checkAscending, checkSchedule } from "./check.js";
 import { linearSchedule } from "./decay.js";
 
 /**
- * Brings a schedule in: multiplied by a ramp that reaches 1 after so many iterations, start + (1 − start)·t/steps.
+ * Warms up: the schedule times a ramp that reaches 1 after `steps` iterations, start + (1 − start)·t/steps.
  *
  * @param schedule a schedule, or a value that is finite and >= 0
  * @param steps an integer >= 1

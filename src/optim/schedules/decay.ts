@@ -18,7 +18,7 @@ export function constantSchedule(value: number): Schedule {
 }
 
 /**
- * A factor more at every so many iterations, or at each milestone: value·factorᵏ, k = ⌊t / every⌋ or the number of
+ * Multiplied by `factor` every `every` iterations, or at each milestone: value·factorᵏ, k = ⌊t / every⌋ or the number of
  * milestones <= t.
  *
  * @param value finite, >= 0
@@ -65,7 +65,7 @@ export function exponentialDecay(value: number, factor: number, floor = 0): Sche
 }
 
 /**
- * On a straight line from one value to another in so many iterations, then the latter: from + (to − from)·t/steps.
+ * A straight line from one value to another in `steps` iterations, then the latter: from + (to − from)·t/steps.
  *
  * @param from finite, >= 0
  * @param to finite, >= 0

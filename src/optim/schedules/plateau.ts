@@ -1,15 +1,18 @@
 import { checkChoice, checkFinite, checkInteger, checkKeys, checkNumber, describe, unexpected } from "../../checks.js";
 import { CheckpointError } from "../../errors.js";
-import type { Schedule } from "../options.js";
+import type { StatefulSchedule } from "../options.js";
 
 /** Options of `reduceOnPlateau`. */
 export interface PlateauOptions {
+  /** Whether a value that is reported shall fall, as a loss, or rise, as an accuracy. Default `"min"`. */
+  mode?: "min" | "max";
   /** What the value is multiplied by, 0 to 1. Default 0.1. */
   factor?: number;
   /** Reports without an improvement that are put up with, >= 0. Default 10. */
   patience?: number;
-  /** What counts as an improvement, >= 0: loss < best·(1 − threshold), or best − threshold. Default 1e-4. */
+  /** What an improvement must exceed, >= 0: loss < best − threshold·|best|, or best − threshold. Default 1e-4. */
   threshold?: number;
+  /** Default `"relative"`. */
   thresholdMode?: "relative" | "absolute";
   /** Reports after a reduction that do not count, >= 0. Default 0. */
   cooldown?: number;
@@ -20,7 +23,7 @@ export interface PlateauOptions {
 /** What a plateau schedule remembers. */
 export interface PlateauState {
   value: number;
-  /** The least loss; absent before the first report. */
+  /** The best value reported; absent before the first. */
   best?: number;
   /** Reports without an improvement, in a row. */
   waited: number;
@@ -29,8 +32,8 @@ export interface PlateauState {
 }
 
 /** A schedule that goes by what it is told instead of the iteration. */
-export interface PlateauSchedule extends Schedule {
-  /** Tells it the loss; NaN is no improvement. Throws OptionError unless it is a number. */
+export interface PlateauSchedule extends StatefulSchedule<PlateauState> {
+  /** Tells it the loss, or what `mode` says; NaN is no improvement. Throws OptionError unless it is a number. */
   report(loss: number): void;
   /** A copy of what it remembers; `load` takes it back. */
   state(): PlateauState;
@@ -39,8 +42,11 @@ export interface PlateauSchedule extends Schedule {
 }
 
 /**
- * Falls by a factor when a reported loss has stopped improving, as PyTorch's ReduceLROnPlateau does, but for its `eps`:
- * a reduction is never too small to be made.
+ * Falls by a factor when a reported loss has stopped improving, as PyTorch's ReduceLROnPlateau does, with two
+ * differences: a reduction is never too small to be made (no `eps`), and a relative threshold is one of |best|, so that
+ * values below 0 have to improve too; PyTorch takes best·(1 − threshold), which any value near a best below 0 reaches.
+ *
+ * An optimizer saves what it remembers with its own state.
  *
  * @param value finite, >= 0
  * @param options see `PlateauOptions`; PyTorch's defaults
@@ -52,9 +58,10 @@ export interface PlateauSchedule extends Schedule {
  */
 export function reduceOnPlateau(value: number, options: PlateauOptions = {}): PlateauSchedule {
   checkFinite("value", value, 0);
-  checkKeys("options", options, ["factor", "patience", "threshold", "thresholdMode", "cooldown", "minimum"]);
-  const { factor = 0.1, patience = 10, threshold = 1e-4, thresholdMode = "relative" } = options;
+  checkKeys("options", options, ["mode", "factor", "patience", "threshold", "thresholdMode", "cooldown", "minimum"]);
+  const { mode = "min", factor = 0.1, patience = 10, threshold = 1e-4, thresholdMode = "relative" } = options;
   const { cooldown = 0, minimum = 0 } = options;
+  checkChoice("mode", mode, ["min", "max"]);
   checkNumber("factor", factor, 0, 1);
   checkInteger("patience", patience, 0);
   checkFinite("threshold", threshold, 0);
@@ -65,11 +72,13 @@ export function reduceOnPlateau(value: number, options: PlateauOptions = {}): Pl
 
   function report(loss: number): void {
     if (typeof loss !== "number") throw unexpected("loss", loss, "a number");
-    const { best } = state;
-    const improves =
-      best === undefined
-        ? loss < Number.POSITIVE_INFINITY
-        : loss < (thresholdMode === "relative" ? best * (1 - threshold) : best - threshold);
+    const worst = mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+    const { best = worst } = state;
+    // PyTorch's product where the best is above 0, to the last bit.
+    const towards = (mode === "min") === best > 0 ? 1 - threshold : 1 + threshold;
+    const step = mode === "min" ? -threshold : threshold;
+    const bound = best === worst ? worst : thresholdMode === "relative" ? best * towards : best + step;
+    const improves = mode === "min" ? loss < bound : loss > bound;
     if (improves) state.best = loss;
     state.waited = improves ? 0 : state.waited + 1;
     if (state.cooldown > 0) {

@@ -1,6 +1,7 @@
 import { engine, type Tensor } from "@tensorflow/tfjs-core";
 import { ACTIVATION, type Activation } from "../../backend/backend.js";
-import { isFloat32, type KernelContext, sizeOf, type TfGradient, type TfKernel } from "./kernel.js";
+import type { KernelContext, TfGradient, TfKernel } from "./kernel.js";
+import { isFloat32, sizeOf } from "./shapes.js";
 
 // Gradients of activations in one kernel each, where TensorFlow.js composes them of three to six.
 

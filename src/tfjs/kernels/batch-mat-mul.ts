@@ -1,5 +1,6 @@
-import { isFloat32, type TfKernel } from "./kernel.js";
+import type { TfKernel } from "./kernel.js";
 import { product } from "./product.js";
+import { isFloat32 } from "./shapes.js";
 
 /** Products of matrices, batches broadcast. TensorFlow.js's runs scalar loops where one is transposed or batched. */
 export const batchMatMul: TfKernel = {

@@ -1,5 +1,6 @@
 import { backend_util, type TensorInfo } from "@tensorflow/tfjs-core";
-import { type KernelContext, sizeOf, type TfKernel } from "./kernel.js";
+import type { KernelContext, TfKernel } from "./kernel.js";
+import { sizeOf } from "./shapes.js";
 
 // Joining and splitting along an axis, each operand by one call that copies its rows. LSTM and GRU do it every time step.
 

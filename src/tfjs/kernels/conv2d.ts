@@ -1,7 +1,8 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { type FusedAttributes, fused } from "./fused.js";
-import { isFloat32, type KernelContext, sizeOf, type TfKernel } from "./kernel.js";
-import { isEmpty, isOutput, scratchFor, type WindowAttributes } from "./window.js";
+import { type KernelContext, scratchFor, type TfKernel } from "./kernel.js";
+import { isFloat32, sizeOf } from "./shapes.js";
+import { isEmpty, isOutput, type WindowAttributes } from "./window.js";
 
 /** Runs an operation over NHWC images; NCHW ones have their axes exchanged before and after. */
 function channelsLast(

@@ -1,6 +1,7 @@
 import { backend_util, type TensorInfo } from "@tensorflow/tfjs-core";
-import { isFloat32, type KernelContext, sizeOf, type TfKernel } from "./kernel.js";
-import { type PlannedWindow, scratchFor } from "./window.js";
+import { type KernelContext, scratchFor, type TfKernel } from "./kernel.js";
+import { isFloat32, sizeOf } from "./shapes.js";
+import type { PlannedWindow } from "./window.js";
 
 type Shape5D = [number, number, number, number, number];
 

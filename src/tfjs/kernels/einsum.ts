@@ -1,6 +1,7 @@
 import { backend_util, einsum as einsumOp, reshape, type Tensor, type TensorInfo, tile } from "@tensorflow/tfjs-core";
-import { isFloat32, type KernelContext, sizeOf, type TfKernel } from "./kernel.js";
+import type { KernelContext, TfKernel } from "./kernel.js";
 import { product } from "./product.js";
+import { isFloat32, sizeOf } from "./shapes.js";
 
 /**
  * Sums of products by an equation, of one operand or two: what is summed in one of them alone is summed first, and the

@@ -1,5 +1,6 @@
 import { add, broadcast_util, mul, neg, reshape, rsqrt, sub, sum, type Tensor } from "@tensorflow/tfjs-core";
-import { isFloat32, sizeOf, type TfKernel } from "./kernel.js";
+import type { TfKernel } from "./kernel.js";
+import { isFloat32, sizeOf } from "./shapes.js";
 
 /**
  * Normalization with a mean and a variance that are given; batch and layer normalization of TensorFlow.js's layers. The

@@ -1,6 +1,7 @@
 import { type FusedAttributes, fused } from "./fused.js";
-import { isFloat32, type TfKernel } from "./kernel.js";
+import type { TfKernel } from "./kernel.js";
 import { product } from "./product.js";
+import { isFloat32 } from "./shapes.js";
 
 /**
  * Product, bias and activation in one. TensorFlow.js's adds the bias several times where a matrix is transposed or

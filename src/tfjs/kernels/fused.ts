@@ -1,6 +1,7 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { ACTIVATION, type Activation } from "../../backend/backend.js";
-import { type Inputs, isFloat32, type KernelContext } from "./kernel.js";
+import type { Inputs, KernelContext } from "./kernel.js";
+import { isFloat32 } from "./shapes.js";
 
 /** What TensorFlow.js's fused kernels say beside their operation. */
 export interface FusedAttributes {
@@ -25,7 +26,7 @@ const THEIRS: { readonly [name: string]: string } = {
  * activation(operation + bias). The operation itself adds a bias that is a vector, and applies what it can.
  *
  * @param columns length of the bias that the operation adds, by its address (0: none)
- * @param operation gets that address and the number of an activation; what it returns is undefined if it cannot be had
+ * @param operation gets that address and the number of an activation; it returns undefined if it is unavailable
  */
 export function fused(
   { bias, preluActivationWeights }: Inputs,

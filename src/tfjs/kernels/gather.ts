@@ -1,4 +1,5 @@
-import { sizeOf, type TfKernel } from "./kernel.js";
+import type { TfKernel } from "./kernel.js";
+import { sizeOf } from "./shapes.js";
 
 /** Slices of x by index along an axis. Any elements of four bytes. TensorFlow.js's copies element by element. */
 export const gatherV2: TfKernel = {

@@ -8,7 +8,7 @@ import { type NormKernels, normFamily } from "../../backend/families/norm.js";
 import { type PoolKernels, poolFamily } from "../../backend/families/pool.js";
 import { type ReduceKernels, reduceFamily } from "../../backend/families/reduce.js";
 import type { WasmHeap } from "../wasm-heap.js";
-import { Windows } from "./window.js";
+import { type PlannedWindow, Windows } from "./window.js";
 
 /** Tensors by the names that TensorFlow.js's kernel gives them; what is optional may be absent or null. */
 export type Inputs = { readonly [name: string]: TensorInfo | null | undefined };
@@ -60,14 +60,15 @@ export class KernelContext {
   }
 }
 
-/** The number of elements of a shape, or of its axes from `begin` to before `end`. */
-export function sizeOf(shape: readonly number[], begin = 0, end = shape.length): number {
-  let size = 1;
-  for (let axis = begin; axis < end; axis++) size *= shape[axis]!;
-  return size;
-}
+/** The kernels that say how much scratch others need. */
+type ScratchKernel = Extract<keyof ConvKernels, `${string}_scratch_bytes`>;
 
-/** Whether a tensor is there and has float32 elements. */
-export function isFloat32(tensor: TensorInfo | null | undefined): tensor is TensorInfo {
-  return tensor != null && tensor.dtype === "float32";
+/** Address of the scratch that a kernel needs for a window. */
+export function scratchFor(kernel: ScratchKernel, window: PlannedWindow, { heap, conv }: KernelContext): number {
+  let bytes = window.scratchBytes.get(kernel);
+  if (bytes === undefined) {
+    bytes = conv[kernel](window.ptr);
+    window.scratchBytes.set(kernel, bytes);
+  }
+  return heap.core.scratch(bytes);
 }

@@ -1,4 +1,5 @@
-import { isFloat32, sizeOf, type TfKernel } from "./kernel.js";
+import type { TfKernel } from "./kernel.js";
+import { isFloat32, sizeOf } from "./shapes.js";
 
 /**
  * x where x > 0, else alpha·x, with alpha broadcast. TensorFlow.js's takes the wrong slopes where an axis of alpha before

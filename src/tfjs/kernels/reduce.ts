@@ -1,5 +1,6 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core";
-import { isFloat32, type KernelContext, sizeOf, type TfKernel } from "./kernel.js";
+import type { KernelContext, TfKernel } from "./kernel.js";
+import { isFloat32, sizeOf } from "./shapes.js";
 
 interface Attributes {
   axis: number | readonly number[] | null | undefined;

@@ -1,5 +1,6 @@
 import { reshape, sum, type Tensor, type TensorInfo } from "@tensorflow/tfjs-core";
-import { isFloat32, sizeOf, type TfKernel } from "./kernel.js";
+import type { TfKernel } from "./kernel.js";
+import { isFloat32, sizeOf } from "./shapes.js";
 
 /**
  * A tensor that is repeated along axes; its gradient is one sum, where TensorFlow.js's is a loop of slices and additions,

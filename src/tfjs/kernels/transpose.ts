@@ -1,4 +1,5 @@
-import { sizeOf, type TfKernel } from "./kernel.js";
+import type { TfKernel } from "./kernel.js";
+import { sizeOf } from "./shapes.js";
 
 /**
  * A permutation of axes. One that moves no elements shares them, where TensorFlow.js copies; one that exchanges two

@@ -1,4 +1,5 @@
-import { isFloat32, sizeOf, type TfKernel } from "./kernel.js";
+import type { TfKernel } from "./kernel.js";
+import { isFloat32, sizeOf } from "./shapes.js";
 
 /**
  * Sums of the rows of x that have the same segment, in ascending order; rows of other segments are left out. The gradient

@@ -1,9 +1,8 @@
 import { backend_util, type TensorInfo } from "@tensorflow/tfjs-core";
 import type { LinearMemory } from "../../backend/backend.js";
-import type { ConvKernels } from "../../backend/families/conv.js";
 import { WINDOW_BYTES, type Window, writeWindow } from "../../backend/window.js";
 import type { Core } from "../../core.js";
-import { type KernelContext, sizeOf } from "./kernel.js";
+import { sizeOf } from "./shapes.js";
 
 /** What TensorFlow.js says of a convolution or a pooling. */
 export interface WindowAttributes {
@@ -103,19 +102,6 @@ export class Windows {
 }
 
 const wordsOf = ({ buffer }: LinearMemory): Int32Array => new Int32Array(buffer);
-
-/** The kernels that say how much scratch others need. */
-type ScratchKernel = Extract<keyof ConvKernels, `${string}_scratch_bytes`>;
-
-/** Address of the scratch that a kernel needs for a window. */
-export function scratchFor(kernel: ScratchKernel, window: PlannedWindow, { heap, conv }: KernelContext): number {
-  let bytes = window.scratchBytes.get(kernel);
-  if (bytes === undefined) {
-    bytes = conv[kernel](window.ptr);
-    window.scratchBytes.set(kernel, bytes);
-  }
-  return heap.core.scratch(bytes);
-}
 
 /** Whether a tensor has the shape of the window's result; TensorFlow.js lets conv2dTranspose have others. */
 export function isOutput({ shape }: TensorInfo, { outShape }: PlannedWindow): boolean {

@@ -432,7 +432,7 @@ def compare(case, flush):
 
 def main():
     """
-    A line for each file, and one for each array that differs from the emulation: by so many float32 numbers, and by so
+    A line for each file, and one for each array that differs from the emulation: by how many float32 numbers, and by how
     many units in the last place of the largest number that the element has been.
     """
     failed = False

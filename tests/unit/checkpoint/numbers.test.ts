@@ -86,7 +86,7 @@ describe.each([
     expect((to(Number.NaN) & 0x7fff) > infinity).toBe(true);
   });
 
-  it("rounds to nearest, ties to even, from float64, between all neighbours", () => {
+  it("rounds to nearest, ties to even, from float64, between all neighbors", () => {
     // The largest value, and what would come after it, if it were finite.
     const end = 2 * from(infinity - 1) - from(infinity - 2);
     for (let bits = 0; bits < infinity; bits++) {

@@ -13,6 +13,7 @@ import {
   Model,
   meanSquaredError,
   type PlanBuilder,
+  prelu,
   relu,
   reshape,
   Sequential,
@@ -162,6 +163,9 @@ describe.each(backends)("a graph on %s", (backend) => {
     );
     expect(() => activation("gelu2" as never)).toThrow(/name is "gelu2", expected one of/);
     expect(() => dense(2, { name: "7" })).toThrow(/name is "7", expected no number/);
+    expect(() => new Sequential(core, [dense(3, { activation: prelu() })], { inputShape: [2] })).toThrow(
+      /prelu has parameters, expected it as a layer of its own/,
+    );
     expect(core.memory.bytesInUse).toBe(0);
   });
 });

@@ -425,7 +425,7 @@ describe.each(backends)("a network on %s", (backend) => {
   });
 });
 
-describe("initialisation", () => {
+describe("initialization", () => {
   const statistics = (values: Float32Array) => {
     const mean = values.reduce((a, b) => a + b, 0) / values.length;
     return {

@@ -63,7 +63,7 @@ describe.each(backends)("the plan of a step on %s", (backend) => {
     }
   });
 
-  it("reads each batch where it lies", () => {
+  it("reads each batch in place", () => {
     const { core, gradientsOf } = make();
     const batches = [0, 1, 2].map((i) => [x.subarray(i * 20, i * 20 + 20), y.subarray(i * 8, i * 8 + 8)] as const);
     const fromArrays = batches.map(([xi, yi]) => gradientsOf(xi, yi));

@@ -216,10 +216,9 @@ describe("recurrent layers", () => {
       [lstm, { unitForgetBias: false }],
       [gru, { resetAfter: false }],
     ] as const) {
-      const { units, ...config } = (make as typeof lstm)(7, { ...options, ...own } as object).config();
-      expect(units).toBe(7);
-      expect(config).toEqual({ ...options, ...own });
-      expect((make as typeof lstm)(7, config as object).config()).toEqual({ units, ...config });
+      const args = (make as typeof lstm)(7, { ...options, ...own } as object).config();
+      expect(args).toEqual([7, { ...options, ...own }]);
+      expect((make as typeof lstm)(...(args as [number])).config()).toEqual(args);
     }
   });
 });

@@ -127,7 +127,7 @@ describe.each(["js", "wasm"] as const)("RMSProp on %s", (backend) => {
           v[k] = decay * v[k]! + (1 - decay) * g * g;
           m[k] = meanDecay * m[k]! + (1 - meanDecay) * g;
           const [cv, cm] = corrected ? [1 - decay ** (i + 1), 1 - meanDecay ** (i + 1)] : [1, 1];
-          const s = v[k]! / cv - (centered ? (m[k]! / cm) ** 2 : 0);
+          const s = Math.max(v[k]! / cv - (centered ? (m[k]! / cm) ** 2 : 0), 0);
           const factor = {
             inside: 1 / Math.sqrt(s + eps),
             outside: 1 / (Math.sqrt(s) + eps),
@@ -142,6 +142,48 @@ describe.each(["js", "wasm"] as const)("RMSProp on %s", (backend) => {
       }
     });
 
+    describe("a variance that rounds below 0 counts as 0", () => {
+      const FORMS: RMSPropOptions[] = [
+        { centered: true },
+        { centered: true, biasCorrection: true },
+        { centered: true, momentum: 0.9, nesterov: true, biasCorrection: true },
+        { centered: true, meanDecay: 0.5, epsPlacement: "outside" },
+        { centered: true, meanDecay: 0.2, epsPlacement: "ratio", biasCorrection: true },
+      ];
+      const hardlyVarying = (n: number, t: number): Float32Array =>
+        Float32Array.from({ length: n }, (_, k) => (k + 1) * (1 + 1e-4 * Math.sin(t + k)));
+
+      it.each(FORMS)("%o", (options) => {
+        const n = 21;
+        const results = (["js", "wasm"] as const).map((name) => {
+          const core = createCoreSync({ backend: name });
+          const w = core.tensor([n]);
+          const optimizer = new RMSProp(core, { w }, options);
+          for (let t = 0; t < 1000; t++) optimizer.step({ w: hardlyVarying(n, t) });
+          return w.toArray() as number[];
+        });
+        expect(results[0]!.every(Number.isFinite)).toBe(true);
+        expect(results[1]).toEqual(results[0]);
+      });
+
+      it.each(FORMS)("random gradients: %o", (options) => {
+        const { points } = path([...randomValues(301, 1)], options, [[...randomValues(301, 2, 1)]]);
+        expect(points[0]!.every(Number.isFinite)).toBe(true);
+      });
+
+      it("but NaN and ∞ of a gradient stay seen", () => {
+        const { points } = path(new Array(19).fill(1), { centered: true }, [
+          Array.from({ length: 19 }, (_, k) => [Number.NaN, Number.POSITIVE_INFINITY, 1][k % 3]!),
+        ]);
+        expect(points[0]!.map(Number.isFinite)).toEqual(Array.from({ length: 19 }, (_, k) => k % 3 === 2));
+      });
+
+      it("dialects keep what their frameworks do", () => {
+        const { points } = path([1], { dialect: "tfjs", centered: true }, [[1e-6]]);
+        expect(points[0]![0]).toBeNaN();
+      });
+    });
+
     it("biasCorrection is exact far beyond float32, for any count of steps", () => {
       for (const decay of [0, 0.5, 0.9, 0.99, 0.999, 1 - 2 ** -20]) {
         for (const step of [1, 2, 3, 7, 10, 100, 1000, 12345, 2 ** 31, 2 ** 40 + 1]) {
@@ -151,7 +193,7 @@ describe.each(["js", "wasm"] as const)("RMSProp on %s", (backend) => {
       }
     });
 
-    it("with decay 0 and a bias to correct, a step is that of plain normalisation", () => {
+    it("with decay 0 and a bias to correct, a step is that of plain normalization", () => {
       const { points } = path([0, 0], { decay: 0, eps: 0, biasCorrection: true, learningRate: 0.5 }, [[3, -7]]);
       expect(points[0]).toEqual([-0.5, 0.5]);
     });

@@ -171,6 +171,30 @@ describe("schedules", () => {
       expect(new Set(rates).size).toBeGreaterThan(2);
     });
 
+    it.each([
+      ["min", -1, -0.95],
+      ["max", 1, 0.95],
+      ["max", -1, -1.05],
+      ["min", 1, 1.05],
+      ["min", 0, 0],
+      ["max", 0, 0],
+    ] as const)("%s of %d: what is as good or worse is no improvement, on both sides of 0", (mode, best, worse) => {
+      const schedule = reduceOnPlateau(1, { mode, patience: 2, factor: 0.5 });
+      for (const value of [best, best, worse, worse]) schedule.report(value);
+      expect(schedule(0)).toBe(0.5);
+      expect(schedule.state().best).toBe(best);
+      const better = mode === "min" ? best - 0.01 : best + 0.01;
+      schedule.report(better);
+      expect(schedule.state()).toEqual({ value: 0.5, best: better, waited: 0, cooldown: 0 });
+    });
+
+    it("a value of -0.00005 from the best is within the relative threshold below 0 too", () => {
+      const schedule = reduceOnPlateau(1, { patience: 0 });
+      schedule.report(-1);
+      schedule.report(-1.00005);
+      expect(schedule(0)).toBe(0.1);
+    });
+
     it("has PyTorch's defaults, and a state that is a copy", () => {
       const schedule = reduceOnPlateau(1);
       expect(schedule.state()).toEqual({ value: 1, waited: 0, cooldown: 0 });
@@ -237,6 +261,7 @@ describe("schedules", () => {
     ['anneal is "cos"', () => oneCycle(1, 5, { anneal: "cos" as never })],
     ["options.div is not an option", () => oneCycle(1, 5, { div: 3 } as never)],
     ["patience is 1.5", () => reduceOnPlateau(1, { patience: 1.5 })],
+    ['mode is "least"', () => reduceOnPlateau(1, { mode: "least" as never })],
     ["factor is 2", () => reduceOnPlateau(1, { factor: 2 })],
     ["threshold is -1", () => reduceOnPlateau(1, { threshold: -1 })],
     ['thresholdMode is "rel"', () => reduceOnPlateau(1, { thresholdMode: "rel" as never })],

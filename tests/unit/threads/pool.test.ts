@@ -35,7 +35,7 @@ afterEach(() => {
   for (const pool of pools.splice(0)) pool.dispose();
 });
 
-/** A pool, and a function that makes a kernel known and returns what runs it on so many chunks. */
+/** A pool, and a function that makes a kernel known and returns what runs it on a number of chunks. */
 function makePool(workers: number, options?: PoolOptions) {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true });
   const pool = new Pool(workers, memory, options);
@@ -45,7 +45,7 @@ function makePool(workers: number, options?: PoolOptions) {
     const module = moduleWith(...body);
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
     const binary = pool.learn(module, exports, ["f"]);
-    return (chunks: number, spin = 1): boolean => {
+    return (chunks: number, spin = 1): void => {
       for (let chunk = 0; chunk < chunks; chunk++) {
         const row = new Float64Array(ROW);
         row[0] = 1024 + chunk * 4;
@@ -53,7 +53,7 @@ function makePool(workers: number, options?: PoolOptions) {
         row[SCRATCH_STEP] = 4;
         pool.queue.rows.set(row, chunk * ROW);
       }
-      return pool.run(binary, 0, chunks);
+      pool.run(binary, 0, chunks, (unfinished) => `chunks ${unfinished.join(" ")} of ${chunks}`);
     };
   };
   /** How often each chunk ran since the last call. */
@@ -68,6 +68,16 @@ function makePool(workers: number, options?: PoolOptions) {
 }
 
 const LONG = 1_000_000;
+
+/** What a call throws, if anything. */
+function failureOf(call: () => void): Error {
+  try {
+    call();
+  } catch (error) {
+    return error as Error;
+  }
+  return undefined as unknown as Error;
+}
 
 /** Lets the event loop turn until something has happened. */
 async function until(happened: () => boolean): Promise<void> {
@@ -87,7 +97,7 @@ describe("a pool of threads", () => {
     for (let i = 0; i < 3000; i++) {
       const chunks = 1 + (i % 64);
       total += chunks;
-      expect(run(chunks, 1 + (i % 50))).toBe(true);
+      run(chunks, 1 + (i % 50));
       expect(ran(chunks)).toEqual(new Array(chunks).fill(1));
     }
     expect(byThread(workers + 1).reduce((a, b) => a + b)).toBe(total);
@@ -97,7 +107,10 @@ describe("a pool of threads", () => {
     const { pool, learn, byThread } = makePool(2);
     const run = learn(...countAt(THREAD), ...SPIN);
     await pool.start();
-    await until(() => run(16, LONG) && byThread(3).every((count) => count > 0));
+    await until(() => {
+      run(16, LONG);
+      return byThread(3).every((count) => count > 0);
+    });
   });
 
   it("runs kernels that workers have not taken in yet, and shares them as soon as they have", async () => {
@@ -113,28 +126,29 @@ describe("a pool of threads", () => {
     await pool.start();
     isHolding = true;
     const run = learn(...countAt(CHUNK), ...countAt(THREAD), ...SPIN);
-    expect(run(8)).toBe(true);
+    run(8);
     expect(byThread(3)).toEqual([8, 0, 0]);
     expect(ran(8)).toEqual(new Array(8).fill(1));
     for (const post of held) post();
-    await until(() => run(16, LONG) && byThread(3).every((count) => count > 0));
+    await until(() => {
+      run(16, LONG);
+      return byThread(3).every((count) => count > 0);
+    });
   });
 
-  it("throws what a kernel throws on the caller, and leaves no chunk behind", async () => {
-    const { pool, learn, ran } = makePool(2);
-    const good = learn(...countAt(CHUNK));
-    const bad = learn(...SPIN, ...UNREACHABLE); // in workers too: the jobs to come are not to blame
-    await pool.start();
-    for (let thrown = 0; thrown < 50; ) {
-      try {
-        bad(8, 1000); // workers may be faster, and leave none to this thread
-      } catch (error) {
-        if (error instanceof BackendError) continue;
-        expect(error).toBeInstanceOf(WebAssembly.RuntimeError);
-        thrown++;
-      }
-      expect(good(8)).toBe(true);
-      expect(ran(8)).toEqual(new Array(8).fill(1));
+  it("breaks when a kernel fails on the caller, with what it threw as cause", async () => {
+    for (let thrown = 0; thrown < 5; ) {
+      const { pool, learn } = makePool(2);
+      const good = learn(...countAt(CHUNK));
+      const bad = learn(...SPIN, ...UNREACHABLE); // in workers too: they may be faster, and leave none to this thread
+      await pool.start();
+      const error = failureOf(() => bad(8, 1000));
+      expect(error).toBeInstanceOf(BackendError);
+      expect(error.message).toMatch(/^a kernel failed in the middle of chunks [\d ]+ of 8/);
+      if (error.cause instanceof WebAssembly.RuntimeError) thrown++;
+      expect(() => good(8)).toThrow(/^the core cannot be used any more: a kernel failed in the middle of chunks/);
+      expect(pool.broken).toBe(error.message);
+      pool.dispose();
     }
   });
 
@@ -147,40 +161,37 @@ describe("a pool of threads", () => {
     const { pool, learn } = makePool(1, { spawn: asleep, patienceMilliseconds: 50 });
     const bad = learn(...UNREACHABLE);
     await pool.start();
-    expect(() => bad(8)).toThrow(WebAssembly.RuntimeError);
+    expect(failureOf(() => bad(3)).message).toMatch(
+      /^a kernel failed in the middle of chunks 0 1 2 of 3 \(2 threads\)/,
+    );
     expect(pool.threads).toBe(2); // the worker was not given up
   });
 
-  it("throws BackendError when a kernel fails in a worker, and works on", async () => {
-    const { pool, learn, ran } = makePool(1);
+  it.each([
+    ["fails", UNREACHABLE, /^a kernel failed in the middle of chunks [\d ]+ of 16 \(2 threads\)/],
+    [
+      "does not end",
+      FOREVER,
+      /^a worker thread ended in the middle of chunks \d+ of 16 \(one thread; 1 of 1 workers ended: it did not finish its share of a job\)/,
+    ],
+  ])("breaks when a kernel %s in a worker, and says which chunks are lost", async (_, body, message) => {
+    const { pool, learn, ran } = makePool(1, { patienceMilliseconds: 50 });
     const good = learn(...countAt(CHUNK));
-    const bad = learn(...SPIN, ...inWorkers(UNREACHABLE));
+    const bad = learn(...SPIN, ...inWorkers(body), ...countAt(CHUNK));
     await pool.start();
-    let failed: unknown;
+    let error: Error | undefined;
     await until(() => {
-      try {
-        bad(16, LONG);
-      } catch (error) {
-        failed = error;
-      }
-      return failed !== undefined;
+      ran(16);
+      error = failureOf(() => bad(16, 10_000));
+      return error !== undefined;
     });
-    expect(failed).toBeInstanceOf(BackendError);
-    expect((failed as Error).message).toMatch(/failed in a worker thread/);
-    expect(good(8)).toBe(true);
-    expect(ran(8)).toEqual(new Array(8).fill(1));
-    expect(pool.threads).toBe(2);
-  });
-
-  it("gives workers up that do not finish a chunk, says so, and works on alone", async () => {
-    const { pool, learn, ran } = makePool(2, { patienceMilliseconds: 50 });
-    const good = learn(...countAt(CHUNK));
-    const endless = learn(...SPIN, ...inWorkers(FOREVER));
-    await pool.start();
-    await until(() => endless(16, 10_000) === false);
-    expect(pool.reason).toBe("one thread; 2 of 2 workers ended: it did not finish its share of a job");
-    expect(good(8)).toBe(true);
-    expect(ran(8)).toEqual(new Array(8).fill(1));
+    expect(error).toBeInstanceOf(BackendError);
+    expect(error!.message).toMatch(message);
+    const lost = / chunks ([\d ]+) of/.exec(error!.message)![1]!.split(" ").map(Number);
+    expect(ran(16)).toEqual(Array.from({ length: 16 }, (__, chunk) => +!lost.includes(chunk)));
+    expect(() => good(8)).toThrow(BackendError);
+    expect(() => pool.isWorthwhile(1, 1, 1)).toThrow(BackendError);
+    expect(ran(8)).toEqual(new Array(8).fill(0));
   });
 });
 
@@ -230,7 +241,7 @@ describe("workers that are not there", () => {
     await pool.start();
     expect(pool.reason).toMatch(/threads?; .*1 of 2 workers did not start: /);
     expect(pool.reason).toMatch(reason);
-    expect(run(8)).toBe(true);
+    run(8);
     expect(ran(8)).toEqual(new Array(8).fill(1));
   });
 
@@ -246,13 +257,13 @@ describe("workers that are not there", () => {
     for (const [index, left] of ["2 threads", "one thread"].entries()) {
       handles[index]!.terminate();
       for (let i = 0; i < 50; i++) {
-        expect(run(16, 1000)).toBe(true);
+        run(16, 1000);
         expect(ran(16)).toEqual(new Array(16).fill(1));
       }
       await until(() => pool.threads === 2 - index);
       expect(pool.reason).toBe(`${left}; ${index + 1} of 2 workers ended: it ended with code 1`);
     }
-    expect(run(16)).toBe(true);
+    run(16);
   });
 
   it("are gone after dispose, and not called failures", async () => {
@@ -274,7 +285,7 @@ describe("workers that are not there", () => {
     await until(() => ended === 3);
     expect(pool.reason).toBe("one thread");
     ran(8);
-    expect(run(8)).toBe(true);
+    run(8);
     expect(ran(8)).toEqual(new Array(8).fill(1));
   });
 });

@@ -12,7 +12,7 @@ type Backward = ActivationKernels["softmax_backward_f32"];
 export function softmaxKernels(
   views: Views,
 ): Pick<ActivationKernels, "softmax_f32" | "log_softmax_f32" | "softmax_backward_f32" | "log_softmax_backward_f32"> {
-  /** Σ along an axis: as rows are added where its elements are neighbours, else in ascending order. */
+  /** Σ along an axis: as rows are added where its elements are neighbors, else in ascending order. */
   function axisSum(axis: number, inner: number, addend: (a: number) => number): number {
     if (inner === 1) return rowSum(axis, addend);
     let sum = 0;

@@ -21,7 +21,7 @@ function finish(
   x[at] = activation === ACTIVATION.identity ? value : activate(activation, value);
 }
 
-/** The twin of assembly/gemm/gemm.ts: the same sums in the same order, a 2 × 4 tile of them at a time. */
+/** assembly/gemm/gemm.ts in JavaScript: the same sums in the same order, a 2 × 4 tile of them at a time. */
 export function gemmKernels(views: Views): Pick<CoreKernels, "gemm_f32" | "gemm_scratch_bytes"> {
   const tile = new Float32Array(8);
   return {

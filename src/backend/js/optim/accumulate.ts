@@ -9,6 +9,7 @@ export function accumulateKernels(views: Views): Pick<CoreKernels, "accumulate_f
   return {
     accumulate_f32(segmentsPtr, segmentCount, divisor) {
       const { f32, i32 } = views;
+      const n = Math.fround(divisor); // above 2²⁴ not every integer is a float32
       const segments = segmentsPtr >>> 2;
       for (let segment = segments; segment < segments + segmentCount * ROW; segment += ROW) {
         if (i32[segment + SEGMENT_GRAD] === 0) continue;
@@ -16,7 +17,7 @@ export function accumulateKernels(views: Views): Pick<CoreKernels, "accumulate_f
         const sum = i32[segment + SEGMENT_ACCUMULATOR]! >>> 2;
         const count = i32[segment + SEGMENT_COUNT]!;
         if (g !== sum) for (let i = 0; i < count; i++) f32[sum + i]! += f32[g + i]!;
-        if (divisor > 0) for (let i = 0; i < count; i++) f32[sum + i]! /= divisor;
+        if (divisor > 0) for (let i = 0; i < count; i++) f32[sum + i]! /= n;
       }
     },
   };

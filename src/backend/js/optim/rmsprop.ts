@@ -14,6 +14,7 @@ import {
   FORM_SEGMENT_RATE,
   FORM_SQUARE_LERP,
   FORM_SQUARE_PRODUCT,
+  FORM_VARIANCE_FLOOR,
   GROUP_DECAY,
   GROUP_DECAY_COMPLEMENT,
   GROUP_EPS_INSIDE,
@@ -89,7 +90,7 @@ export function averageGradients(
   for (let i = 0; i < count; i++) f32[m + i] = mean[i]!;
 }
 
-/** s ← s − mean², or as TensorFlow.js has it s − (mean² + eps). */
+/** s ← s − mean², at least 0 if it has a floor; or as TensorFlow.js has it s − (mean² + eps). */
 function subtractMean(
   f32: Float32Array,
   mean: Float32Array,
@@ -100,6 +101,7 @@ function subtractMean(
 ): void {
   const eps = form & FORM_EPS_IN_MEAN ? f32[group + GROUP_EPS_OUTSIDE]! : 0;
   for (let i = 0; i < count; i++) s[i]! -= f(f(mean[i]! * mean[i]!) + eps);
+  if (form & FORM_VARIANCE_FLOOR) for (let i = 0; i < count; i++) if (s[i]! < 0) s[i] = 0;
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Views } from "../views.js";
 
 const f = Math.fround;
 
-/** How far the sources of neighbouring outputs are apart. */
+/** How far the sources of neighboring outputs are apart. */
 function ratio(inSize: number, outSize: number, alignCorners: number): number {
   const aligns = alignCorners !== 0 && outSize > 1;
   return (aligns ? inSize - 1 : inSize) / (aligns ? outSize - 1 : outSize);

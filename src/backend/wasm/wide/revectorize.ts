@@ -5,7 +5,7 @@ import { fill, PAGES } from "./warm-up-steps.js";
 /** Runs every kernel of a binary, over a memory of half a megabyte of its own. */
 export type WarmUp = (exports: WebAssembly.Exports, memory: WebAssembly.Memory) => void;
 
-// V8's revectorizer: an experimental pass that turns two neighbouring 128-bit operations into one of 256 bits. It is part
+// V8's revectorizer: an experimental pass that turns two neighboring 128-bit operations into one of 256 bits. It is part
 // of the optimizing compiler, which takes a function over from the baseline compiler once it has run for a while. So the
 // flag is set, the kernels run until that has happened, and the flag is set back. Another flag lets the optimizing
 // compiler do its work at once instead of later in another thread. docs/decisions/0009-wide.md says what else was tried.

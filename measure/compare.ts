@@ -1,13 +1,13 @@
 // Lanewise's backends against each other, in any runtime: the measuring of `lanewise bench` and of pages.
 import type { Core, CoreOptions, matmul, RMSProp } from "lanewise";
 import { checkSame } from "./check.js";
-import { STEP, type Task } from "./contestant.js";
 import type { Environment } from "./environment.js";
-import { measureRounds, pause, quantile } from "./measure.js";
+import { measureRounds, pause, quantile } from "./rounds.js";
+import { STEP, type Task } from "./task.js";
 
 /** What is measured: an RMSProp step, or the product of two square matrices. */
 export type Kind = "step" | "product";
-/** What computes: the JavaScript twin, Wasm on one thread, or on several. */
+/** What computes: JavaScript, Wasm on one thread, or on several. */
 export type BackendName = "js" | "wasm" | "threads";
 
 /** One backend at one size. */
@@ -36,8 +36,12 @@ export interface Report {
   /** Version of Lanewise. */
   readonly lanewise: string;
   readonly environment: Environment;
+  /** Of the numbers in `results`. Reports of 0.1.0 lack it. */
+  readonly units?: typeof UNITS;
   readonly results: readonly Result[];
 }
+
+export const UNITS = { median: "ms", spread: "ms", rate: "see unit" } as const;
 
 /** Sizes by kind. */
 export type Sizes = Readonly<Record<Kind, readonly number[]>>;
@@ -49,7 +53,7 @@ export interface CompareOptions {
   readonly RMSProp: typeof RMSProp;
   /** Default SIZES. */
   readonly sizes?: Partial<Sizes>;
-  /** More than 1: so many threads are measured too, where they can be had. Default 1. */
+  /** More than 1: this number of threads is measured too, if available. Default 1. */
   readonly threads?: number;
   /** Samples of each result. Default 15. */
   readonly samples?: number;

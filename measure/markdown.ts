@@ -26,7 +26,7 @@ export function columnsOf(results: readonly Result[]): (Column & { readonly back
   });
 }
 
-/** Half the distance of the quartiles, of the median. */
+/** Half the interquartile range, relative to the median. */
 export function deviationOf({ median, spread: [lower, upper] }: Result): string {
   return `± ${((50 * (upper - lower)) / median).toFixed(1)} %`;
 }

@@ -1,0 +1,75 @@
+import { existsSync } from "node:fs";
+import { defineConfig } from "vitepress";
+
+const pages = new URL("../pages", import.meta.url);
+const guide = (text, name) => ({ text, link: `/docs/guide/${name}` });
+
+export default defineConfig({
+  title: "Lanewise",
+  description: "Neural networks in JavaScript: Wasm SIMD, the same bits everywhere",
+  srcDir: "pages",
+  lastUpdated: false,
+  vite: { logLevel: "warn" },
+  // Formulas such as `<layer>.<name>` are text.
+  markdown: { html: false, attrs: { disable: true } },
+  themeConfig: {
+    search: { provider: "local" },
+    outline: "deep",
+    nav: [
+      { text: "Start", link: "/" },
+      guide("Networks", "networks"),
+      { text: "API", link: "/api/" },
+      { text: "Results", link: "/bench/RESULTS" },
+    ],
+    sidebar: [
+      {
+        text: "Guides",
+        items: [
+          { text: "Start here in three minutes", link: "/" },
+          guide("Networks", "networks"),
+          guide("Save and load models", "models"),
+          guide("Checkpoints: save and resume", "checkpoints"),
+          guide("TensorFlow.js", "tfjs"),
+          guide("Optimizers", "optimizers"),
+          guide("Which RMSProp is this?", "which-rmsprop"),
+          guide("Distributed training", "distributed"),
+          guide("Command line", "cli"),
+        ],
+      },
+      {
+        text: "Where it runs",
+        items: [
+          guide("Browsers", "browsers"),
+          guide("Node", "node"),
+          guide("Deno", "deno"),
+          guide("Bun", "bun"),
+          guide("Cloudflare Workers", "cloudflare-workers"),
+          guide("Vercel Edge", "vercel-edge"),
+          guide("Jest, TypeScript, Parcel", "tools"),
+        ],
+      },
+      {
+        text: "Speed",
+        items: [
+          guide("Threads", "threads"),
+          guide("Wide mode and relaxed arithmetic", "wide"),
+          { text: "Results", link: "/bench/RESULTS" },
+          { text: "Benchmarks", link: "/bench/README" },
+        ],
+      },
+      {
+        text: "Reference",
+        items: [
+          { text: "API", link: "/api/" },
+          { text: "Terminology", link: "/docs/terminology" },
+          { text: "Reliability", link: "/docs/reliability" },
+          { text: "Security", link: "/SECURITY" },
+          { text: "Examples", link: "/examples/README" },
+          { text: "Architecture", link: "/docs/architecture" },
+          { text: "Contributing", link: "/CONTRIBUTING" },
+          { text: "Changelog", link: "/CHANGELOG" },
+        ].filter(({ link }) => link.endsWith("/") || existsSync(`${pages.pathname}${link}.md`)),
+      },
+    ],
+  },
+});
