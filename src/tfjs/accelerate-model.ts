@@ -47,7 +47,7 @@ export async function accelerateModel(model: LayersModel): Promise<ModelAccelera
   const known = accelerated.get(model);
   if (known !== undefined) return known;
   // A Sequential has the model that computes inside, and makes another when it is built anew, as by `compile`.
-  const outer = model as unknown as { model?: TfModel };
+  const outer = model as unknown as { model?: TfModel; dispose?(): unknown };
   let inner = outer.model;
   const installation = new Installation(inner ?? (model as unknown as TfModel));
   const acceleration: ModelAcceleration = {
@@ -61,11 +61,17 @@ export async function accelerateModel(model: LayersModel): Promise<ModelAccelera
       if (accelerated.get(model) !== acceleration) return;
       accelerated.delete(model);
       installation.restore();
+      delete outer.dispose;
       if (inner !== undefined) Object.defineProperty(outer, "model", { ...PLAIN, value: inner, writable: true });
     },
   };
   if (Object.keys(installation.left).length > 0) return acceleration;
   accelerated.set(model, acceleration);
+  // What Lanewise has beside the weights is freed with them.
+  outer.dispose = () => {
+    acceleration.restore();
+    return outer.dispose?.();
+  };
   if (inner !== undefined) {
     Object.defineProperty(outer, "model", {
       ...PLAIN,

@@ -246,8 +246,23 @@ describe.each(["cpu", "wasm"])("fit on the %s backend", (backend) => {
     const { numTensors } = tf.memory();
     await work();
     expect(tf.memory().numTensors).toBe(numTensors);
-    tf.dispose([x, y]);
+    // A loop that lets others run: what they set in between is what training goes on with, wherever it is in memory.
+    const zeros = model.getWeights().map((weight) => tf.zerosLike(weight));
+    let sets = 0;
+    const timer = setInterval(() => {
+      sets++;
+      model.setWeights(zeros);
+    }, 0);
+    await model.fit(x, y, { epochs: 20, yieldEvery: "batch" });
+    clearInterval(timer);
+    expect(sets).toBeGreaterThan(0);
+    expect(values(model).every((value) => Math.abs(value) < 10)).toBe(true);
+    tf.dispose([x, y, ...zeros]);
+    const acceleration = await accelerateModel(model);
+    expect(acceleration.layers).toHaveLength(2);
     model.dispose();
+    expect(acceleration.layers).toEqual([]);
+    expect(Object.hasOwn(model, "dispose")).toBe(false);
   });
 
   it("follows a model that is compiled anew, and one that is loaded from what it saved", async () => {

@@ -81,16 +81,13 @@ export async function fitLoop(
     for (let epoch = start; epoch < epochs; epoch++) {
       for (const callback of callbacks) await callback.onEpochBegin(epoch, {});
       if (order !== undefined) shuffleInPlace(order);
-      if (seesEpochs) session.goOn();
       const logs: Logs = {};
       const sums = labels.map(() => 0);
       let seen = 0;
       for (let first = 0, batch = 0; first < rows; first += batchSize, batch++) {
         const batchLogs: Logs = {};
-        if (seesBatches) {
-          for (const callback of given) await callback.onBatchBegin(batch, batchLogs);
-          session.goOn();
-        }
+        for (const callback of given) await callback.onBatchBegin(batch, batchLogs);
+        session.goOn(); // in the meantime others may have set weights, and these be elsewhere in memory
         const size = Math.min(batchSize, rows - first);
         const results = session.step(data, order, first, size);
         batchLogs.batch = batch;
@@ -105,8 +102,7 @@ export async function fitLoop(
           for (const [i, label] of labels.entries()) logs[`val_${label}`] = values[i]!;
         }
         if (publishes === 0 || Date.now() - published >= publishes) {
-          if (seesBatches) session.publishAll();
-          else session.publish();
+          session.publishAll();
           published = Date.now();
         }
         for (const callback of given) await callback.onBatchEnd(batch, batchLogs);
@@ -115,7 +111,7 @@ export async function fitLoop(
       for (const [i, label] of labels.entries()) logs[label] = sums[i]! / seen;
       if (seesEpochs) session.publishAll();
       for (const callback of callbacks) await callback.onEpochEnd(epoch, logs);
-      if (seesEpochs) session.goOn();
+      session.goOn();
       if (tf.stopTraining) break;
     }
   } finally {

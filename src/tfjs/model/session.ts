@@ -134,7 +134,7 @@ export class Session {
     this.#link.pull();
   }
 
-  /** After others may have changed something in the middle of training. */
+  /** The same in the middle of training, where the optimizer's state is its own. */
   goOn(): void {
     this.attach();
     this.#link.pullRate();
