@@ -1,5 +1,6 @@
 import type { RMSPropOptions } from "lanewise";
 import type { Task } from "../measure/task.js";
+import type { DeepData, DeepNetwork } from "./deep.js";
 
 /** A product op(A)·op(B), or of each pair of a batch. */
 export interface Product {
@@ -71,4 +72,5 @@ export interface Contestant {
   product?(product: Product, operands: Operands): Task | undefined | Promise<Task | undefined>;
   step?(method: Method, parameters: Float32Array, gradients: Float32Array): Task | undefined;
   network?(network: Network, data: TrainingData): Task | undefined;
+  deep?(network: DeepNetwork, data: DeepData): Task | undefined;
 }

@@ -4,6 +4,7 @@ import { SingleBar } from "cli-progress";
 import { Command } from "commander";
 import { type Line, saveChart } from "./chart.js";
 import type { Contestant } from "./contestant.js";
+import { DEEP_FAMILIES, deepJob } from "./deep.bench.js";
 import { productJob, readBackJob } from "./gemm.bench.js";
 import { lanewiseContestants } from "./lanewise.js";
 import { BASELINE, FALLBACK } from "./library.js";
@@ -37,7 +38,13 @@ const COLORS: Readonly<Record<string, string>> = {
   native: "#111",
 };
 
-const FAMILIES = [...Object.keys(STEP_FAMILIES), ...Object.keys(SHAPES), "networks", "read"];
+const FAMILIES = [
+  ...Object.keys(STEP_FAMILIES),
+  ...Object.keys(SHAPES),
+  "networks",
+  ...Object.keys(DEEP_FAMILIES),
+  "read",
+];
 
 const options = new Command("npm run bench --")
   .description("Time steps, products and training steps in Lanewise, beside plain loops, native C and other packages.")
@@ -133,6 +140,12 @@ function planOf(family: string): Plan {
         title: "training steps",
         jobs: NETWORKS.map((network) => () => networkJob(network, pytorchs)),
       };
+    case "convolutions":
+    case "recurrent":
+    case "trainings": {
+      const { title, networks } = DEEP_FAMILIES[family]!;
+      return { title, jobs: networks.map((network) => () => deepJob(network, natives, pytorchs)) };
+    }
     case "read": {
       // Lanewise's results lie in an array that JavaScript sees; only the peers make this worth a table.
       const shapes = SHAPES["square"]!.shapes.filter(({ n }) => options.peers && READ_BACK.includes(n));

@@ -19,6 +19,7 @@ export const NETWORKS: readonly Network[] = [
 export function networkJob(network: Network, pytorchs: readonly PyTorch[]): Job {
   const { widths, activation, batch } = network;
   const data = makeTraining(network);
+  const numbers = [...data.layers.flatMap(({ weight, bias }) => [weight, bias]), data.x, data.y];
   return {
     name: `${widths.join("-")} ${activation}, batch ${batch}`,
     unit: "time",
@@ -30,7 +31,7 @@ export function networkJob(network: Network, pytorchs: readonly PyTorch[]): Job 
     gauges: pytorchs.map((pytorch) => ({
       name: pytorch.name,
       sample: () => pytorch.milliseconds(),
-      result: (runs) => pytorch.start(network, data, runs),
+      result: (runs) => pytorch.start(network, numbers, runs),
     })),
   };
 }

@@ -1,18 +1,19 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { ROUND_MILLISECONDS } from "../measure/rounds.js";
-import { type Network, TRAINING, type TrainingData } from "./contestant.js";
+import { type Network, TRAINING } from "./contestant.js";
+import type { DeepNetwork } from "./deep.js";
 
 /** A Python process that trains the networks on one thread, when it is told to. */
 export interface PyTorch {
   readonly name: string;
-  /** Begins with a network; returns the loss of the last of `runs` steps. */
-  start(network: Network, data: TrainingData, runs: number): Promise<Float32Array>;
+  /** Begins with a network and its numbers; returns what `read` of a task returns after `runs` steps. */
+  start(network: Network | DeepNetwork, numbers: readonly Float32Array[], runs: number): Promise<Float32Array>;
   /** Median time of a step. */
   milliseconds(): Promise<number>;
   dispose(): void;
@@ -53,10 +54,11 @@ function talkTo(name: string, child: ChildProcess): PyTorch {
   };
   return {
     name,
-    async start(network, data, runs) {
-      const arrays = [...data.layers.flatMap(({ weight, bias }) => [weight, bias]), data.x, data.y];
-      writeFileSync(file, Buffer.concat(arrays.map(({ buffer }) => new Uint8Array(buffer))));
-      return Float32Array.of(await ask({ ...network, ...TRAINING, file, runs }));
+    async start(network, numbers, runs) {
+      writeFileSync(file, Buffer.concat(numbers.map(({ buffer }) => new Uint8Array(buffer))));
+      await ask({ ...network, ...TRAINING, file, runs });
+      const { buffer, byteOffset, byteLength } = readFileSync(file);
+      return new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
     },
     milliseconds: () => ask({ milliseconds: ROUND_MILLISECONDS }),
     dispose() {

@@ -1,9 +1,10 @@
 import { createCore, matmul, RMSProp } from "lanewise";
-import { compare, type Kind, type Report, type Result } from "../measure/compare.js";
+import { compare, type Kind, type Report, type Result, UNITS } from "../measure/compare.js";
 import { environment } from "../measure/environment.js";
 import { formatNumber, formatTime } from "../measure/format.js";
 import { columnsOf, deviationOf, formatEnvironment, formatMarkdown, formatSize, TITLES } from "../measure/markdown.js";
-import { bold, cyan, drawBar, faint, print, printJson, startProgress, stopProgress } from "./terminal.js";
+import { heading, paragraph, terminalWidth } from "./layout.js";
+import { bold, cyan, drawBar, faint, green, print, printJson, startProgress, stopProgress } from "./terminal.js";
 
 /** Options of `lanewise bench`. */
 export interface BenchOptions {
@@ -15,26 +16,31 @@ export interface BenchOptions {
   markdown?: boolean;
 }
 
-const BAR_WIDTH = 27;
+/** The longest bar, and the narrowest terminal with times beside it. */
+const LONGEST_BAR = 27;
+const NARROWEST_WITH_TIMES = 60;
 
 /** Measures and prints: bars as each kind of work is done, or everything at the end for programs and for pasting. */
 export async function bench(options: BenchOptions): Promise<number> {
   const { threads, json, markdown } = options;
   const where = environment();
   const onScreen = !json && !markdown;
-  if (onScreen) print(`${bold(`Lanewise ${VERSION}`)} | ${formatEnvironment(where)}`);
+  if (onScreen) print(heading(where));
   const results: Result[] = [];
   for (const kind of ["step", "product"] as const) {
     const measured = await measureKind(kind, options);
     results.push(...measured);
     if (onScreen && measured.length > 0) print(`\n${formatBars(measured)}`);
   }
-  const report: Report = { lanewise: VERSION, environment: where, results };
+  const report: Report = { lanewise: VERSION, environment: where, units: UNITS, results };
   if (json) printJson(report);
   else if (markdown) print(formatPaste(report));
-  else print(faint("\nmedian rate and time; ± half the interquartile range"));
+  else {
+    print(`\n${paragraph("median rate and time; ± half the interquartile range", faint)}`);
+    if (results.length > 0) print(paragraph(closing(results), green));
+  }
   const missing = threads > 1 && results.every(({ backend }) => backend !== "threads");
-  if (missing && !json) print(faint("threads are unavailable here: lanewise doctor says why"));
+  if (missing && !json) print(paragraph("Threads are unavailable here: lanewise doctor shows why."));
   return 0;
 }
 
@@ -56,7 +62,10 @@ async function measureKind(kind: Kind, { steps, products, samples, threads }: Be
 function formatBars(results: readonly Result[]): string {
   const top = Math.max(...results.map(({ rate }) => rate));
   const { kind, unit } = results[0]!;
-  const lines = [bold(`${TITLES[kind]}, ${unit}`)];
+  const width = terminalWidth();
+  const hasTimes = width >= NARROWEST_WITH_TIMES;
+  const barWidth = Math.max(0, Math.min(LONGEST_BAR, width - (hasTimes ? 53 : 34)));
+  const lines = [paragraph(`${TITLES[kind]}, ${unit}`, bold)];
   let first = results[0]!;
   for (const result of results) {
     if (result.size !== first.size) first = result;
@@ -64,14 +73,31 @@ function formatBars(results: readonly Result[]): string {
     const cells = [
       (isFirst ? formatSize(result.size) : "").padEnd(11),
       result.backend.padEnd(8),
-      (isFirst ? faint : cyan)(drawBar(result.rate / top, BAR_WIDTH)),
+      (isFirst ? faint : cyan)(drawBar(result.rate / top, barWidth)),
       formatNumber(result.rate).padStart(7),
       (isFirst ? "" : `${formatNumber(result.rate / first.rate)} ×`).padStart(8),
-      faint(`${formatTime(result.median).padStart(9)} ${deviationOf(result)}`),
+      hasTimes ? faint(`${formatTime(result.median).padStart(9)} ${deviationOf(result)}`) : "",
     ];
-    lines.push(cells.join(""));
+    lines.push(cells.join("").trimEnd());
   }
   return lines.join("\n");
+}
+
+/** How much faster Wasm is, at the largest size of each kind. */
+function closing(results: readonly Result[]): string {
+  const ratios = (["step", "product"] as const).flatMap((kind) => {
+    const own = results.filter((result) => result.kind === kind);
+    const size = own.at(-1)?.size;
+    const [js, wasm] = ["js", "wasm"].map((name) =>
+      own.find((result) => result.size === size && result.backend === name),
+    );
+    if (!js || !wasm) return [];
+    const what =
+      kind === "step" ? `a step of ${formatSize(size!)} parameters` : `products of ${size} × ${size} matrices`;
+    return [`${formatNumber(wasm.rate / js.rate)} times as fast as JavaScript in ${what}`];
+  });
+  if (ratios.length === 0) return "Wasm does not run here: lanewise doctor shows why.";
+  return `Wasm is ${ratios.join(", and ")}.`;
 }
 
 /** The tables for a readme or an issue. */

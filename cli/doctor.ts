@@ -1,10 +1,9 @@
 import { availableParallelism } from "node:os";
-import process from "node:process";
 import * as lanewise from "lanewise";
 import * as nn from "lanewise/nn";
 import { environment } from "../measure/environment.js";
-import { formatEnvironment } from "../measure/markdown.js";
 import { pause } from "../measure/rounds.js";
+import { heading, labelled, paragraph } from "./layout.js";
 import { program } from "./program.mjs";
 import { bold, faint, green, print, printJson, red, startProgress, stopProgress } from "./terminal.js";
 
@@ -47,36 +46,41 @@ export async function doctor({ json }: { json?: boolean }): Promise<number> {
     printJson({ lanewise: VERSION, environment: where, features, cores: shown, digest, expected: DIGEST, ok });
     return ok ? 0 : 1;
   }
-  print(`${bold(`Lanewise ${VERSION}`)} | ${formatEnvironment(where)}\n`);
+  print(`${heading(where)}\n`);
   print(bold("This runtime offers"));
   for (const [key, title] of Object.entries(FEATURES)) {
     print(`  ${title.padEnd(17)}${features[key as keyof typeof FEATURES] ? green("yes") : faint("no")}`);
   }
-  print(`\n${bold("Asked for         Lanewise picks, and why")}`);
+  print(`\n${bold("What Lanewise selects, and why")}`);
   for (const { title, variant, reason } of cores) {
-    print(`  ${title.padEnd(16)}${green(variant.padEnd(14))}${wrap(reason, 32)}`);
+    print(labelled(`  ${title.padEnd(16)}${variant}`, reason, 32));
   }
   print(`\n${bold("Self-test")}`);
   for (const core of cores) {
-    const verdict = core.exact
-      ? core.digest === DIGEST
-        ? green("the release's bits")
-        : red(`DIFFERS from the release's ${DIGEST}`)
-      : faint("bits of its own: it may fuse multiply and add");
-    print(`  ${core.title.padEnd(16)}${core.digest}  ${verdict}`);
+    const [verdict, color] = !core.exact
+      ? ["results of its own: it may fuse multiply and add", faint]
+      : core.digest === DIGEST
+        ? ["as in the release", green]
+        : [`DIFFERS from the release's ${DIGEST}`, red];
+    print(labelled(`  ${core.title.padEnd(16)}${core.digest}`, verdict, 36, color));
   }
-  const explained = "a hash of products, every optimizer and a training run";
-  print(`\n${ok ? green("ok") : red("FAILED")}  digest ${digest}: ${explained}`);
+  const exact = cores.filter((core) => core.exact);
+  const wrong = exact.filter((core) => core.digest !== DIGEST);
+  const names = wrong.map(({ title }) => title).join(", ");
+  print();
+  if (ok)
+    print(
+      paragraph(
+        `ok  All ${exact.length} exact cores have the results of the release, bit for bit: digest ${digest}.`,
+        green,
+      ),
+    );
+  else
+    print(
+      paragraph(
+        `FAILED  Results differ from the release (${names}). Please report the output of lanewise doctor --json.`,
+        red,
+      ),
+    );
   return ok ? 0 : 1;
-}
-
-/** Breaks a reason at its semicolons, and where a line of the terminal ends. */
-function wrap(text: string, indent: number): string {
-  const width = Math.max(20, (process.stdout.columns ?? 100) - indent);
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    if (lines.at(-1)!.length + word.length >= width) lines.push("");
-    lines.push(`${lines.pop()}${word} `);
-  }
-  return lines.map((line) => line.trimEnd()).join(`\n${" ".repeat(indent)}`);
 }

@@ -1,11 +1,14 @@
 #!/usr/bin/env node
 // The command line: reads arguments, hands over to a command, and ends with its exit code.
 import process from "node:process";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, type Help, InvalidArgumentError, Option } from "commander";
 import { LanewiseError } from "lanewise";
 import { SIZES } from "../measure/compare.js";
 import { type BenchOptions, bench } from "./bench.js";
 import { doctor } from "./doctor.js";
+import { inspect } from "./inspect.js";
+import { terminalWidth } from "./layout.js";
+import { type PredictOptions, predict } from "./predict.js";
 import { forgoColor, stopProgress } from "./terminal.js";
 import { type TrainOptions, train } from "./train.js";
 import { type WorkerOptions, worker } from "./worker.js";
@@ -13,17 +16,21 @@ import { type WorkerOptions, worker } from "./worker.js";
 /** Exit code of a wrong argument; 1 is that of a wrong result. */
 const USAGE = 2;
 
+const TASKS = ["regression", "classification"];
+
 const program = new Command("lanewise")
-  .description("Check what Lanewise can use on this machine, and how fast it is.")
+  .description("Train and use networks, and measure how fast this machine's SIMD lanes are.")
   .version(VERSION)
   .option("--no-color", "print without color, as with NO_COLOR in the environment")
   .on("option:no-color", forgoColor)
   .showHelpAfterError("lanewise --help lists the commands, lanewise help <command> its options")
+  .configureHelp({ formatItem, minWidthToWrap: 20 })
+  .configureOutput({ getOutHelpWidth: terminalWidth, getErrHelpWidth: terminalWidth })
   .exitOverride();
 
 program
   .command("doctor")
-  .description("show what this runtime supports and which backend Lanewise picks, run the self-test, print the digest")
+  .description("show what this runtime offers and what Lanewise selects; run the self-test and print its digest")
   .option("--json", "print the report for programs")
   .action(run(doctor));
 
@@ -33,21 +40,51 @@ program
   .option("--steps <sizes>", "parameters of a step, comma-separated; 0: none", sizes, [...SIZES.step])
   .option("--products <sizes>", "n of n × n × n products, comma-separated; 0: none", sizes, [...SIZES.product])
   .option("--samples <n>", "turns of 20 ms for each result", integer(1), 15)
-  .option("--threads <n>", "also measure this number of threads, up to 256", threads, 1)
+  .option("--threads <n>", "also measure with this number of threads, up to 256", threads, 1)
   .option("--markdown", "print tables to paste")
   .option("--json", "print the results for programs")
   .action(run<BenchOptions>(bench));
 
 program
   .command("train")
-  .description("train a network on handwritten digits with each backend")
-  .option("--epochs <n>", "passes over the digits", integer(1), 20)
-  .option("--batch-size <n>", "digits a step", integer(1), 32)
-  .option("--hidden <n>", "width of the hidden layer", integer(1), 64)
+  .description(
+    "train a network to predict a column of a CSV file; without --data on handwritten digits, with each backend",
+  )
+  .option("--data <file>", "CSV file whose first line names the columns")
+  .option("--target <column>", "column to predict from the others")
+  .addOption(new Option("--task <task>", "default: regression for numbers, classification for text").choices(TASKS))
+  .option("--text <columns>", "columns to read as text though they are numbers, with commas between", names)
+  .option("--ignore <columns>", "columns not to use, with commas between", names)
+  .option("--delimiter <character>", "what separates the cells of the CSV file", delimiter)
+  .option("--validation <share>", "share of the rows to measure the model on; default: 0.2", share)
+  .option("--patience <n>", "epochs without improvement before training ends; default: 20", integer(0))
+  .option("--save <file>", "write the model to a safetensors file, for lanewise predict")
+  .option("--epochs <n>", "passes over the rows; default: 20 for digits, 300 for a CSV file", integer(1))
+  .option("--batch-size <n>", "rows in a step", integer(1), 32)
+  .option("--hidden <n>", "units of the hidden layer", integer(1), 64)
   .option("--learning-rate <x>", "step size", number(0), 1e-3)
-  .option("--seed <n>", "seed of the weights and the order", integer(0), 0)
+  .option("--seed <n>", "random seed of the weights, the split and the order", seed, 0)
   .option("--json", "print the results for programs")
   .action(run<TrainOptions>(train));
+
+program
+  .command("predict")
+  .description("predict a column of a CSV file with a model that lanewise train has saved")
+  .requiredOption("--model <file>", "what lanewise train --save has written")
+  .requiredOption("--data <file>", "CSV file with the columns that the model was trained on")
+  .option("--delimiter <character>", "what separates the cells of the CSV file", delimiter, ",")
+  .option("--output <file>", "write to this file instead of standard output")
+  .option("--json", "write JSON instead of CSV, with the probability of each class")
+  .action(run<PredictOptions>(predict));
+
+program
+  .command("inspect")
+  .description("show the tensors, metadata and model of a safetensors file")
+  .argument("<file>", "safetensors file; it need not be trusted")
+  .option("--json", "print the report for programs")
+  .action(async (file: string, options: { json?: boolean }) => {
+    process.exitCode = await inspect(file, options);
+  });
 
 program
   .command("worker")
@@ -71,6 +108,15 @@ program
   .option("--json", "print lines of JSON for programs")
   .action(run<WorkerOptions>(worker));
 
+/** A line of help: in a narrow terminal the description is below its term. */
+function formatItem(term: string, termWidth: number, description: string, helper: Help): string {
+  const width = helper.helpWidth ?? 80;
+  if (!description) return `  ${term}`;
+  if (width >= 64)
+    return `  ${term.padEnd(termWidth)}  ${helper.boxWrap(description, width - termWidth - 4).replaceAll("\n", `\n${" ".repeat(termWidth + 4)}`)}`;
+  return `  ${term}\n      ${helper.boxWrap(description, width - 6).replaceAll("\n", "\n      ")}`;
+}
+
 /** A command's action: its exit code becomes the process'. */
 function run<O>(command: (options: O) => Promise<number>) {
   return async (options: O) => {
@@ -85,6 +131,28 @@ function number(least: number, isRight = Number.isFinite, what = "a number") {
     if (text.trim() !== "" && isRight(value) && value >= least) return value;
     throw new InvalidArgumentError(`Expected ${what} >= ${least}.`);
   };
+}
+
+function share(text: string): number {
+  const value = number(0)(text);
+  if (value >= 1) throw new InvalidArgumentError("Expected a number from 0 to below 1.");
+  return value;
+}
+
+function seed(text: string): number {
+  const value = integer(0)(text);
+  if (value >= 2 ** 32) throw new InvalidArgumentError("Expected an integer from 0 to 4294967295.");
+  return value;
+}
+
+function delimiter(text: string): string {
+  if (text === "\\t") return "\t";
+  if (text.length !== 1 || /["\r\n]/.test(text)) throw new InvalidArgumentError('Expected one character, such as ";".');
+  return text;
+}
+
+function names(text: string): string[] {
+  return text.split(",").map((name) => name.trim());
 }
 
 function integer(least: number) {

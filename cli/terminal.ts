@@ -44,7 +44,8 @@ export function startProgress(format: string, total: number, payload: object): S
   stopProgress();
   current = new SingleBar({
     format,
-    barsize: 30,
+    // The rest of the line is text of about 40 characters.
+    barsize: Math.max(5, Math.min(30, (process.stderr.columns || 80) - 45)),
     barCompleteChar: "█",
     barIncompleteChar: "░",
     hideCursor: true,

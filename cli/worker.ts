@@ -16,6 +16,7 @@ import {
 } from "lanewise/distributed";
 import { type Dataset, dense, relu, Sequential, softmaxCrossEntropy, Trainer } from "lanewise/nn";
 import { loadDigits } from "./digits.js";
+import { paragraph } from "./layout.js";
 import { bold, cyan, faint, print } from "./terminal.js";
 
 /** Options of `lanewise worker`. */
@@ -80,7 +81,12 @@ export async function worker(options: WorkerOptions): Promise<number> {
     const { bytesSent, bytesReceived, waiting } = group.traffic;
     const digest = await digestOf(trainer);
     const traffic = `${megabytes(bytesSent)} sent, ${megabytes(bytesReceived)} received, ${(waiting / 1000).toFixed(1)} s waited`;
-    say("end", `digest of the parameters ${digest}; ${traffic}`, { digest, traffic: group.traffic });
+    const end = `Training has ended: digest of the parameters ${digest}; ${traffic}.`;
+    say("end", paragraph(end), {
+      digest,
+      traffic: group.traffic,
+      units: { bytesSent: "bytes", bytesReceived: "bytes", waiting: "ms" },
+    });
     if (options.save !== undefined) {
       const { parameters, buffers } = trainer.model;
       await writeFile(options.save, saveCheckpoint({ parameters: { ...parameters, ...buffers } }));

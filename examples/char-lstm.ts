@@ -106,7 +106,7 @@ function write(model: Sequential, characters: readonly string[], length: number)
 await runAsMain(import.meta.url, async () => {
   const settings = quick
     ? { length: 500_000, epochs: 1, units: 64, sampleEvery: 40 }
-    : { length: Number.POSITIVE_INFINITY, epochs: 3, units: 128, sampleEvery: 200 };
+    : { length: Number.POSITIVE_INFINITY, epochs: 2, units: 128, sampleEvery: 200 };
   const text = loadText();
   console.log(`Moby-Dick, ${text.length} characters; two LSTM layers of ${settings.units}; loss in nats a character`);
   const losses: number[] = [];
@@ -128,5 +128,5 @@ await runAsMain(import.meta.url, async () => {
       y: { label: "nats a character" },
     },
   );
-  conclude("loss", curve.at(-1)![1], { atMost: quick ? 3 : 1.55 });
+  conclude("loss", curve.at(-1)![1], { atMost: quick ? 3 : 1.7 });
 });

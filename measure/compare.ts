@@ -36,8 +36,12 @@ export interface Report {
   /** Version of Lanewise. */
   readonly lanewise: string;
   readonly environment: Environment;
+  /** Of the numbers in `results`. Reports of 0.1.0 lack it. */
+  readonly units?: typeof UNITS;
   readonly results: readonly Result[];
 }
+
+export const UNITS = { median: "ms", spread: "ms", rate: "see unit" } as const;
 
 /** Sizes by kind. */
 export type Sizes = Readonly<Record<Kind, readonly number[]>>;

@@ -141,12 +141,49 @@ export function checkChoice(name: string, value: unknown, choices: readonly stri
   throw unexpected(name, value, `one of ${choices.map((c) => `"${c}"`).join(", ")}`);
 }
 
+/** What other libraries call options. */
+const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
+  lr: ["learningRate"],
+  rho: ["decay"],
+  alpha: ["decay"],
+  beta: ["momentum", "beta1"],
+  epsilon: ["eps"],
+  wd: ["weightDecay"],
+  clipnorm: ["clipNorm"],
+  clipvalue: ["clipValue"],
+  globalclipnorm: ["globalClipNorm"],
+  usenesterov: ["nesterov"],
+};
+
+/** The known name that a key is likely to mean: in other letters, of another library, or one letter off. */
+function meantBy(key: string, known: readonly string[]): string | undefined {
+  const plain = key.replace(/[_-]/g, "").toLowerCase();
+  return (
+    known.find((name) => name.toLowerCase() === plain) ??
+    SYNONYMS[plain]?.find((name) => known.includes(name)) ??
+    known.find((name) => isNear(name.toLowerCase(), plain))
+  );
+}
+
+/** Whether two words differ by one letter that is wrong, missing, too many, or two that changed places. */
+function isNear(a: string, b: string): boolean {
+  if (Math.min(a.length, b.length) < 3) return false;
+  let start = 0;
+  while (start < a.length && a[start] === b[start]) start++;
+  const [restA, restB] = [a.slice(start), b.slice(start)];
+  const swapped = restA.length > 1 && restA[1]! + restA[0] + restA.slice(2) === restB;
+  return swapped || restA.slice(1) === restB.slice(1) || restA.slice(1) === restB || restA === restB.slice(1);
+}
+
 /** Throws OptionError unless `value` is an object whose every key is known; a misspelt option is not ignored. Allocates nothing. */
 export function checkKeys(name: string, value: unknown, known: readonly string[]): void {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw unexpected(name, value, "an object");
   }
   for (const key in value) {
-    if (!known.includes(key)) throw new OptionError(`${name}.${key} is not an option; known are ${known.join(", ")}`);
+    if (known.includes(key)) continue;
+    const meant = meantBy(key, known);
+    const advice = meant === undefined ? "" : `, did you mean ${meant}?`;
+    throw new OptionError(`${name}.${key} is not an option${advice}; known are ${known.join(", ")}`);
   }
 }

@@ -36,6 +36,7 @@ export type {
   Gradients,
   Parameter,
   ParameterCopies,
+  ParameterCopy,
   ParameterGroup,
   ParameterSet,
   ParametersOf,
@@ -44,6 +45,7 @@ export { RMSProp, type RMSPropGroupOptions, type RMSPropOptions } from "./optim/
 export type { RowIndices } from "./optim/rows.js";
 export { joinSchedules, scaleSchedule, warmup } from "./optim/schedules/combine.js";
 export { cosineDecay, cosineRestarts } from "./optim/schedules/cosine.js";
+export { type CyclicOptions, cyclic } from "./optim/schedules/cyclic.js";
 export { constantSchedule, exponentialDecay, linearSchedule, stepDecay } from "./optim/schedules/decay.js";
 export { type OneCycleOptions, oneCycle } from "./optim/schedules/one-cycle.js";
 export {
@@ -52,6 +54,8 @@ export {
   type PlateauState,
   reduceOnPlateau,
 } from "./optim/schedules/plateau.js";
+export { inverseTimeDecay, polynomialDecay } from "./optim/schedules/polynomial.js";
 export { SGD, type SGDGroupOptions, type SGDOptions } from "./optim/sgd.js";
+export { type DecayGroups, splitDecay } from "./optim/split-decay.js";
 export type { OptimizerState, ParameterState } from "./optim/state.js";
 export type { NestedArray, Shape, Tensor, TensorSource } from "./tensor.js";

@@ -103,12 +103,14 @@ declare module "@tensorflow/tfjs-core" {
   }
   export function add(a: Tensor, b: Tensor | number): Tensor;
   export function einsum(equation: string, ...tensors: Tensor[]): Tensor;
+  export function mean(x: Tensor): Tensor;
   export function mul(a: Tensor, b: Tensor | number): Tensor;
   export function neg(x: Tensor): Tensor;
   export function reshape(x: Tensor, shape: number[]): Tensor;
   export function rsqrt(x: Tensor): Tensor;
   export function sub(a: Tensor, b: Tensor): Tensor;
   export function sum(x: Tensor, axis?: number[], keepDims?: boolean): Tensor;
+  export function tidy<T extends Tensor | number>(f: () => T): T;
   export function tile(x: Tensor, reps: number[]): Tensor;
   export class Tensor {
     readonly shape: number[];

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-layers"; // Brings the gradients.
 import { STEP } from "../../measure/task.js";
 import { type Contestant, type Method, storedShapes, TRAINING } from "../contestant.js";
+import { deepTask } from "./tfjs-deep.js";
 
 setThreadsCount(1);
 tf.enableProdMode();
@@ -50,6 +51,7 @@ export function tfjs(backend: "wasm" | "cpu"): Contestant {
         },
       };
     },
+    deep: deepTask,
     network({ widths, activation, batch }, data) {
       const layers = data.layers.map(({ weight, bias }, i) => ({
         weight: tf.variable(tf.tensor2d(weight.slice(), [widths[i]!, widths[i + 1]!])),

@@ -44,10 +44,7 @@ export async function search({ trials: count, epochs, threads, onTrial }: Search
   const started: Trial[] = [];
   /** Works until no trial is left. */
   const work = async (): Promise<void> => {
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), {
-      workerData: { epochs },
-      execArgv: ["--import", import.meta.resolve("tsx")],
-    });
+    const worker = new Worker(new URL("./worker.mjs", import.meta.url), { workerData: { epochs } });
     try {
       for (let trial = waiting.shift(); trial !== undefined; trial = waiting.shift()) {
         started.push(trial);

@@ -33,8 +33,7 @@ export interface CheckpointSource {
  * | `optimizer/parameters/name/squareAverage` | a state array of it, flat |
  *
  * Everything else that the optimizer's `state()` and `description()` have is JSON in the metadata, under `lanewise`. A
- * learning rate is saved as the number that the next step uses; a schedule is code, and is given again to the optimizer
- * that goes on. The same state gives the same bytes on every backend: every NaN is written as 0x7fc00000.
+ * schedule is code, and is given again to the optimizer that goes on; what it remembers is saved. The same state gives the same bytes on every backend: every NaN is written as 0x7fc00000.
  *
  * @param source see `CheckpointSource`
  * @returns the file

@@ -66,13 +66,17 @@ type Tree = Record<string, unknown>;
 
 /** What a trainer's state has beside its optimizer's: nothing in it says how the optimizer steps. */
 const TRAINER_KEYS = ["random"];
+/** What an optimizer's state has of its options. */
+const OPTIONS = "options";
 
 /**
  * Loads what `saveCheckpoint` saved: parameters in place, and the state of an optimizer of the same kind over the same
  * parameters. Training then goes on as if it had never stopped, with the same bits.
  *
- * Class and dialect of the optimizer must be those of the saved one. Its options, the learning rate among them, stay
- * what they are; the saved ones are returned. A trainer's file may be loaded into an optimizer, and the reverse: the
+ * Class and dialect of the optimizer must be those of the saved one. Options that
+ * were changed while it ran, and what is frozen, become the saved ones; the others are the constructor's of `optimizer`.
+ * All saved ones are returned. A schedule is code, and the optimizer must have it already. A partial
+ * load leaves the options what they are, and lists them in `unexpected`. A trainer's file may be loaded into an optimizer, and the reverse: the
  * trainer's random numbers are then left out, or stay. Any safetensors file will do for parameters alone.
  *
  * @param bytes the file, or what `readSafetensors` has made of it
@@ -184,6 +188,10 @@ function adopt(
     else delete state[key];
   }
   if (strict && all) return state as unknown as OptimizerState;
+  // A part of a state goes into an optimizer whose options stay its own.
+  if (state[OPTIONS] !== undefined) report.unexpected.push(`${OPTIMIZER}/${OPTIONS}`);
+  const { [OPTIONS]: ownOptions, ...ownState } = own as unknown as Tree;
+  delete state[OPTIONS];
   const theirs = isRecord(saved.parameters) ? saved.parameters : {};
   const asked = new Set(loaded.values());
   for (const name of Object.keys(theirs)) {
@@ -192,13 +200,8 @@ function adopt(
   if (!strict) {
     const renamed = Array.from(loaded, ([name, source]) => [name, theirs[source]] as const);
     const parameters = Object.fromEntries(renamed.filter(([, record]) => record !== undefined));
-    return merge(
-      own as unknown as Tree,
-      { ...state, parameters },
-      OPTIMIZER,
-      report,
-      loaded,
-    ) as unknown as OptimizerState;
+    const merged = merge(ownState, { ...state, parameters }, OPTIMIZER, report, loaded);
+    return { ...merged, ...(ownOptions !== undefined && { [OPTIONS]: ownOptions }) } as unknown as OptimizerState;
   }
   const parameters: Tree = { ...own.parameters };
   for (const [name, source] of loaded) {
@@ -207,7 +210,8 @@ function adopt(
     if (record === undefined) throw new CheckpointError(`"${OPTIMIZER}/parameters/${source}" is missing`);
     Object.defineProperty(parameters, name, { value: record, enumerable: true, configurable: true, writable: true });
   }
-  return { ...state, parameters } as unknown as OptimizerState;
+  const kept = { ...state, ...(ownOptions !== undefined && { [OPTIONS]: ownOptions }), parameters };
+  return kept as unknown as OptimizerState;
 }
 
 /** `own` with what `saved` has in its place; says what it lacks, and what it has besides. */

@@ -1,6 +1,13 @@
 import { cut, isFloat32Array, quote, unexpected } from "../checks.js";
 import { CheckpointError, OptionError } from "../errors.js";
-import { isRecord, nameParameters, type Parameter, type ParameterSet, pathOf } from "../optim/parameters.js";
+import {
+  isRecord,
+  nameParameters,
+  type Parameter,
+  type ParameterCopy,
+  type ParameterSet,
+  pathOf,
+} from "../optim/parameters.js";
 import { type Shape, Tensor } from "../tensor.js";
 import type { StoredTensor } from "./safetensors.js";
 
@@ -51,8 +58,12 @@ export function valuesOf(parameter: Parameter): Float32Array {
   return parameter instanceof Tensor ? parameter.data : parameter;
 }
 
+/** A plain array is flat, but for a copy that `averaged()` made. */
 export function shapeOf(parameter: Parameter): Shape {
-  return parameter instanceof Tensor ? parameter.shape : [parameter.length];
+  if (parameter instanceof Tensor) return parameter.shape;
+  const { shape } = parameter as Partial<ParameterCopy>;
+  const isShape = Array.isArray(shape) && shape.reduce((size, dimension) => size * dimension, 1) === parameter.length;
+  return isShape ? shape : [parameter.length];
 }
 
 /**

@@ -103,8 +103,10 @@ export interface CheckedBatch {
 
 /** Outputs that a trainer takes: whether their targets are indices is one bit each of a plan's kind. */
 const MOST_OUTPUTS = 3;
-const EVALUATES = 8;
-const WEIGHTED = 16;
+/** Kinds of plans besides: without a backward pass, and with weights of the rows. @internal */
+export const EVALUATES = 8;
+/** @internal */
+export const WEIGHTED = 16;
 const WEIGHT = { shape: [], size: 1 };
 const NO_OPTIONS: BackwardOptions = {};
 const STEP_KEYS = ["sampleWeights"];
@@ -391,7 +393,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
   }
 
   /** A step on what `planFor` returned, after its batch was written. @internal */
-  stepOn(found: ModelPlan, recorder: Recorder | undefined): number {
+  stepOn(found: ModelPlan, recorder: Pick<Recorder, "record"> | undefined): number {
     const loss = this.#run(found, NO_OPTIONS, recorder);
     this.#update();
     return loss;
@@ -440,7 +442,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
     return this.#run(found, options);
   }
 
-  #run(found: ModelPlan, options: BackwardOptions, recorder?: Recorder): number {
+  #run(found: ModelPlan, options: BackwardOptions, recorder?: Pick<Recorder, "record">): number {
     const { plan } = found;
     const { scale = 1, accumulate = false, seed = this.#stepSeed } = options;
     plan.setSeed(seed);

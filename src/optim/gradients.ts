@@ -84,6 +84,10 @@ export class GradientReader {
 
   #readGroups(grads: Gradients): void {
     const structures = this.#structures;
+    if (isRecord(grads) && structures.every(({ kind }) => kind === "record")) {
+      this.#readNames(grads);
+      return;
+    }
     if (!Array.isArray(grads)) throw unexpected("grads", grads, "an array with the gradients of each group");
     if (grads.length > structures.length) {
       throw new ShapeError(
@@ -99,6 +103,28 @@ export class GradientReader {
         structure.wrapped = true;
         this.#readStructure(structure, entry.params);
       } else this.#readStructure(structure, entry);
+    }
+  }
+
+  /** One record for all groups, which are records too: names are unique. */
+  #readNames(grads: Record<string, unknown>): void {
+    const structures = this.#structures;
+    if (grads !== structures[0]!.known) {
+      for (const key in grads) {
+        if (structures.some(({ byKey }) => byKey.has(key))) continue;
+        const known = structures.flatMap(({ byKey }) => [...byKey.keys()]);
+        throw new OptionError(`grads.${key} is not a parameter; known are ${listed(known)}`);
+      }
+    }
+    for (let i = 0; i < structures.length; i++) {
+      const structure = structures[i]!;
+      structure.wrapped = false;
+      structure.known = i === 0 ? grads : undefined;
+      const { members } = structure;
+      for (let k = 0; k < members.length; k++) {
+        const slot = members[k]!;
+        this.#accept(slot, Object.hasOwn(grads, slot.key) ? grads[slot.key] : undefined);
+      }
     }
   }
 

@@ -13,6 +13,7 @@ import {
   checkStepOptions,
   type GroupOptions,
   given,
+  type Hyperparameters,
   type OptimizerDescription,
   type OptionChanges,
   rateOf,
@@ -32,14 +33,23 @@ import {
   type NamedParameter,
   type Parameter,
   type ParameterCopies,
+  type ParameterCopy,
   type ParameterSet,
   pathOf,
   type Structure,
   type StructureKind,
 } from "./parameters.js";
 import { checkRows, IndexBuffer, type RowIndices, RowTable } from "./rows.js";
+import {
+  asCheckpointError,
+  type Configuration,
+  isStateful,
+  readOptions,
+  saveOptions,
+  withMemories,
+} from "./saved-options.js";
 import { SegmentTable } from "./segment-table.js";
-import { bytesOf, type Group, makeBlocks, Slot } from "./slots.js";
+import { bytesOf, checkLive, type Group, makeBlocks, Slot } from "./slots.js";
 import { type OptimizerState, type ParameterState, StateLayout } from "./state.js";
 import { NEXT_MEMORY, type UpdateRule } from "./update-rule.js";
 
@@ -69,6 +79,11 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   /** Options of all groups that have none of their own; but for the learning rate. */
   #shared: GroupOptions;
   #learningRate: number | Schedule;
+  /** What the constructor and `add` were given, and whether it was changed since. */
+  #initial!: Configuration;
+  #changed = false;
+  /** Whether the parameters have the values of their averages. */
+  #isAveraged = false;
   readonly #groups: Group[] = [];
   readonly #structures: Structure<Slot>[] = [];
   readonly #slots: Slot[] = [];
@@ -126,6 +141,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       return { group: this.#newGroup(index, `${path}.`, given(options)), parameters, structure };
     });
     this.#addGroups(added);
+    this.#initial = this.#configuration();
   }
 
   /** Updates made so far; those passed over by `onNonFinite: "skip"` do not count. */
@@ -142,19 +158,21 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   set learningRate(value: number | Schedule) {
     this.#assertLive();
     this.#learningRate = checkLearningRate("learningRate", value);
+    this.#changed = true;
   }
 
   /**
    * Updates every parameter that has a gradient, in place. With `accumulationSteps: n` only each n-th call does, by the
    * mean of the gradients since: their sum in the order of the calls, divided by n even if a parameter had fewer of
-   * them. One that had none is passed over.
+   * them. One that had none is passed over. `flush` ends an accumulation early, `discardGradients` drops it.
    *
    * Cost: one call into Wasm, two with accumulation, and no allocation, except for a tensor whose gradient comes as a
    * Float32Array for the first time. Parameters that are Float32Arrays are copied in and out, gradients that are, in.
    *
    * @param grads gradients in the structure of the parameters: Tensors of the parameter's shape or Float32Arrays of its
    *   length. One that is `null`, `undefined` or absent passes its parameter over: its value, state and count of steps
-   *   stay. For groups: an array with, for each group, its gradients or `{ params: gradients }`. A record's names are
+   *   stay. For groups: an array with, for each group, its gradients or `{ params: gradients }`; or one record of all,
+   *   if the groups are records. A record's names are
    *   checked when it is not the one of the last step.
    * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError; NonFiniteError with `onNonFinite: "throw"`.
    *   Parameters, state and `iterations` are then what they were; what NonFiniteError refuses after an accumulation is
@@ -164,8 +182,36 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   step(grads: Gradients): void {
     this.#assertLive();
+    this.#advance(grads, this.#accumulated + 1);
+  }
+
+  /**
+   * Ends an accumulation early: an update by the mean of the gradients since the last one, of as many calls as there
+   * were. Does nothing if there were none. `Trainer.fit` calls it after each epoch.
+   *
+   * @throws as `step`
+   * @example
+   * for (const batch of batches) optimizer.step(gradientsOf(batch));
+   * optimizer.flush();
+   */
+  flush(): void {
+    this.#assertLive();
+    if (this.#accumulated === 0) return;
+    this.#advance(this.#structures[0]!.index < 0 ? null : [], this.#accumulated, true);
+  }
+
+  /** Drops the gradients that were accumulated since the last update: the next call of `step` begins anew. */
+  discardGradients(): void {
+    this.#assertLive();
+    this.#accumulated = 0;
+    for (const slot of this.#slots) slot.accumulated = false;
+  }
+
+  /** A call of `step`, the n-th since the last update; `last`: it updates whatever `accumulationSteps` is. */
+  #advance(grads: Gradients, calls: number, last = false): void {
+    this.#assertNotAveraged("step");
     const { accumulationSteps } = this.#stepOptions;
-    const isUpdate = this.#accumulated + 1 === accumulationSteps;
+    const isUpdate = last || calls === accumulationSteps;
     if (isUpdate) this.#readRates();
     const gradients = this.#gradients;
     const table = this.#table;
@@ -183,9 +229,9 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     const slots = this.#slots;
     if (accumulationSteps > 1) {
       table.renew();
-      accumulate(this.core, table, slots, isUpdate ? accumulationSteps : 0);
+      accumulate(this.core, table, slots, isUpdate ? calls : 0);
       gradients.stale = true;
-      this.#accumulated = isUpdate ? 0 : this.#accumulated + 1;
+      this.#accumulated = isUpdate ? 0 : calls;
       if (!isUpdate) return;
     } else if (gradients.stale || gradients.hasArrays) {
       table.renew();
@@ -223,6 +269,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   stepRows(name: string, rowIndices: RowIndices, rowGrads: Tensor | Float32Array): void {
     this.#assertLive();
+    this.#assertNotAveraged("stepRows");
     const { onNonFinite, accumulationSteps } = this.#stepOptions;
     if (accumulationSteps > 1) {
       throw new OptionError(`stepRows needs accumulationSteps 1, but it is ${accumulationSteps}`);
@@ -258,7 +305,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
 
   /**
    * Copies of the parameters' moving averages, in the structure of the parameters. A parameter without an average (no
-   * `emaDecay`, or no step so far) is copied itself: so the result is always a whole model.
+   * `emaDecay`, or no step so far) is copied itself: so the result is always a whole model. Each copy has the `shape` of
+   * its parameter, under which `saveCheckpoint` saves it. `withAveraged` evaluates a model with them.
    *
    * @example
    * const optimizer = new RMSProp(core, { w }, { emaDecay: 0.999 });
@@ -268,14 +316,65 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   averaged(): ParameterCopies {
     this.#assertLive();
     const copies = this.#structures.map(({ kind, members }) => {
-      const values = members.map((slot) => {
-        const isThere = slot.iterations > 0 || slot.group.hyper.average?.startsAtParameter;
-        return ((isThere ? slot.state(this.core, AVERAGE) : undefined) ?? slot.elements()).slice();
-      });
+      const values = members.map((slot) => shaped((this.#averageOf(slot) ?? slot.elements()).slice(), slot.shape));
       if (kind === "single") return values[0]!;
       return kind === "list" ? values : Object.fromEntries(members.map(({ key }, i) => [key, values[i]!]));
     });
     return this.#structures[0]!.index < 0 ? copies[0]! : copies;
+  }
+
+  /**
+   * Runs a function while the parameters have the values of their moving averages, and gives them back their own
+   * afterwards, also when it throws. If it returns a promise, they get them back when that is settled. Meanwhile the
+   * optimizer takes no steps.
+   *
+   * Cost: a copy of each parameter that has an average.
+   *
+   * @returns what the function returns
+   * @throws OptionError within another call of it; what the function throws
+   * @example
+   * const { accuracy } = trainer.optimizer.withAveraged(() => trainer.evaluate({ x, y }));
+   * const file = trainer.optimizer.withAveraged(() => saveCheckpoint({ parameters: model }));
+   */
+  withAveraged<T>(run: () => T): T {
+    this.#assertLive();
+    this.#assertNotAveraged("withAveraged");
+    if (typeof run !== "function") throw unexpected("run", run, "a function");
+    const own: [Slot, Float32Array][] = [];
+    for (const slot of this.#slots) {
+      const average = this.#averageOf(slot);
+      if (average === undefined) continue;
+      checkLive(slot);
+      own.push([slot, slot.elements().slice()]);
+    }
+    for (const [slot] of own) slot.elements().set(this.#averageOf(slot)!);
+    this.#isAveraged = true;
+    const restore = (): void => {
+      this.#isAveraged = false;
+      for (const [slot, values] of own) if (slot.tensor?.ptr !== 0) slot.elements().set(values);
+    };
+    let result: T;
+    try {
+      result = run();
+    } catch (error) {
+      restore();
+      throw error;
+    }
+    if (typeof (result as PromiseLike<unknown> | undefined)?.then !== "function") {
+      restore();
+      return result;
+    }
+    return Promise.resolve(result).finally(restore) as T;
+  }
+
+  /** A parameter's average, live until the memory grows; `undefined` where there is none yet. */
+  #averageOf(slot: Slot): Float32Array | undefined {
+    const isThere = slot.iterations > 0 || slot.group.hyper.average?.startsAtParameter;
+    return isThere ? slot.state(this.core, AVERAGE) : undefined;
+  }
+
+  #assertNotAveraged(method: string): void {
+    if (this.#isAveraged) throw new OptionError(`${method} was called within withAveraged, whose function is running`);
   }
 
   /**
@@ -315,27 +414,9 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       if (isForAll) return without(own, changes);
       return index === group ? given({ ...own, ...changes }) : own;
     });
-    const hypers = this.#groups.map(({ prefix }, i) => {
-      return resolveOptions(this.#rule, shared, owns[i]!, prefix, stepOptions.accumulationSteps);
-    });
-    const { blocks, table } = this.#memory.transaction(() => ({
-      blocks: this.#groups.map((each, i) => makeBlocks(this.core, this.#memory, each, hypers[i]!, this.#rule.states)),
-      table: new SegmentTable(this.core, this.#memory, this.#slots.length, this.#groups.length),
-    }));
-
-    this.#stepOptions = stepOptions;
-    this.#learningRate = rate;
-    this.#shared = shared;
-    for (const [i, each] of this.#groups.entries()) {
-      for (const [k, block] of each.blocks.entries()) {
-        if (block !== undefined && block !== blocks[i]![k]) this.#memory.release(block.ptr);
-      }
-      each.own = owns[i]!;
-      each.ownRate = each.own.learningRate;
-      each.hyper = hypers[i]!;
-      each.blocks = blocks[i]!;
-    }
-    this.#useTable(table);
+    const configuration = { stepOptions, learningRate: rate, shared, owns };
+    this.#configure(configuration, this.#resolve(configuration));
+    this.#changed = true;
   }
 
   /**
@@ -363,11 +444,12 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     const structure = joins ? first : newStructure(kind, position);
     this.#addGroups([{ group: this.#newGroup(index, `params[${index}].`, given(own)), parameters, structure }]);
     if (!joins && first.index < 0) first.index = 0;
+    this.#initial = { ...this.#initial, owns: [...this.#initial.owns, this.#groups[index]!.own] };
   }
 
   /**
    * Ignores the gradients of a parameter from now on, in norms too: its value and state stay. They may be given or not,
-   * and are not checked. `state()` does not hold what is frozen.
+   * and are not checked. It stays frozen after `load(state())`.
    *
    * @param name the parameter's name, its index for lists
    * @throws OptionError for a name that there is not
@@ -393,7 +475,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
 
   /**
    * What the optimizer is, as plain data: its class, and for each group the parameters' names and the options that were
-   * given for them. Without its state, what is frozen, `onNonFinite` and `accumulationSteps`.
+   * given for them; what is frozen, `onNonFinite` and `accumulationSteps` where they are not the defaults.
    *
    * @throws OptionError if a schedule returns no learning rate
    * @example
@@ -409,30 +491,134 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       const options = given.filter(([, value]) => value !== Number.POSITIVE_INFINITY);
       return { parameters: slots.map(({ name }) => name), options: Object.fromEntries(options) };
     });
-    return { optimizer: this.#rule.name, ...this.#rule.constants, groups };
+    const { onNonFinite, accumulationSteps } = this.#stepOptions;
+    const frozen = this.#slots.filter((slot) => slot.frozen).map(({ name }) => name);
+    return {
+      optimizer: this.#rule.name,
+      ...this.#rule.constants,
+      groups,
+      ...(onNonFinite !== "propagate" && { onNonFinite }),
+      ...(accumulationSteps > 1 && { accumulationSteps }),
+      ...(frozen.length > 0 && { frozen }),
+    };
   }
 
-  /** A copy of everything the optimizer remembers, in plain arrays; `load` takes it back. */
+  /**
+   * A copy of everything the optimizer remembers, as plain data; `load` takes it back. The options are in it if they were
+   * changed after the constructor, or something is frozen. A schedule is code and is not in it, but what a schedule with
+   * a `state` remembers is.
+   */
   state(): OptimizerState {
     this.#assertLive();
     return {
       iterations: this.#iterations,
       ...(this.#accumulated > 0 && { accumulatedSteps: this.#accumulated }),
+      ...(this.#hasChanged() && { options: saveOptions(this.#configuration(), this.#groups) }),
       parameters: this.#layout.save(this.core, this.#slots),
     };
   }
 
   /**
-   * Continues from the state of an optimizer that had the same parameters by name, and options that need the same
-   * arrays, in the middle of an accumulation too. The options, the learning rate among them, stay this optimizer's.
+   * Continues from the state of an optimizer that had the same parameters by name, in the middle of an accumulation
+   * too, and as if it had never stopped: what is frozen and options that were changed while it ran, the learning rate among
+   * them, become the saved ones; where nothing was changed they are those of this optimizer's constructor, which must need
+   * the same arrays. Set others afterwards. Where the saved optimizer had a schedule this one must have it too, and
+   * keeps it.
    *
-   * @throws CheckpointError naming what is missing, unknown or of another length; the state is then what it was
+   * @throws CheckpointError naming what is missing, unknown or of another length, and for a schedule that this optimizer
+   *   lacks; the state is then what it was. OutOfMemoryError
    */
   load(state: OptimizerState): void {
     this.#assertLive();
-    const counts = this.#layout.load(this.core, this.#slots, this.#stepOptions.accumulationSteps, state);
+    const { options } = (state ?? {}) as Partial<OptimizerState>;
+    if (options === undefined && !this.#hasChanged()) {
+      this.#loadState(state, this.#stepOptions.accumulationSteps);
+      return;
+    }
+    const saved =
+      options === undefined
+        ? { ...this.#initial, frozen: new Set<string>(), memories: [] }
+        : readOptions(options, this.#configuration(), this.#groups);
+    const { configuration, hypers } = asCheckpointError(() => {
+      checkKeys("shared", saved.shared, this.#groupKeys);
+      for (const [i, own] of saved.owns.entries()) checkKeys(`groups[${i}]`, own, this.#groupKeys);
+      const learningRate = checkLearningRate("learningRate", saved.learningRate);
+      const configuration = { ...saved, learningRate, stepOptions: checkStepOptions(saved.stepOptions) };
+      return { configuration, hypers: this.#resolve(configuration) };
+    });
+    withMemories(saved.memories, () => {
+      this.#configure(configuration, hypers, () => {
+        this.#loadState(state, configuration.stepOptions.accumulationSteps);
+      });
+    });
+    for (const slot of this.#slots) slot.frozen = saved.frozen.has(slot.name);
+    this.#changed = options !== undefined;
+  }
+
+  #loadState(state: OptimizerState, accumulationSteps: number): void {
+    const counts = this.#layout.load(this.core, this.#slots, accumulationSteps, state);
     this.#iterations = counts.iterations;
     this.#accumulated = counts.accumulatedSteps;
+  }
+
+  /** Whether a state must have its options: they are not the constructor's, or a schedule remembers something. */
+  #hasChanged(): boolean {
+    if (this.#changed || this.#slots.some(({ frozen }) => frozen) || isStateful(this.#learningRate)) return true;
+    return this.#groups.some(({ ownRate }) => isStateful(ownRate));
+  }
+
+  #configuration(): Configuration {
+    return {
+      stepOptions: this.#stepOptions,
+      learningRate: this.#learningRate,
+      shared: this.#shared,
+      owns: this.#groups.map(({ own }) => own),
+    };
+  }
+
+  /** The groups' hyper-parameters under these options. Throws OptionError. */
+  #resolve({ shared, owns, stepOptions }: Configuration): Hyperparameters[] {
+    return this.#groups.map(({ prefix }, i) => {
+      return resolveOptions(this.#rule, shared, owns[i]!, prefix, stepOptions.accumulationSteps);
+    });
+  }
+
+  /**
+   * Takes these options, with the state arrays that they need; `fill` may write the arrays. What it throws, and
+   * OutOfMemoryError, leave everything as it was.
+   */
+  #configure(
+    { stepOptions, learningRate, shared, owns }: Configuration,
+    hypers: readonly Hyperparameters[],
+    fill?: () => void,
+  ): void {
+    const groups = this.#groups;
+    const before = groups.map(({ blocks }) => blocks);
+    const table = this.#memory.transaction(() => {
+      const blocks = groups.map((each, i) => makeBlocks(this.core, this.#memory, each, hypers[i]!, this.#rule.states));
+      const table = new SegmentTable(this.core, this.#memory, this.#slots.length, groups.length);
+      for (const [i, each] of groups.entries()) each.blocks = blocks[i]!;
+      try {
+        fill?.();
+      } catch (error) {
+        for (const [i, each] of groups.entries()) each.blocks = before[i]!;
+        throw error;
+      }
+      return table;
+    });
+
+    this.#stepOptions = stepOptions;
+    this.#learningRate = learningRate;
+    this.#shared = shared;
+    for (const [i, each] of groups.entries()) {
+      for (const [k, block] of before[i]!.entries()) {
+        if (block !== undefined && block !== each.blocks[k]) this.#memory.release(block.ptr);
+      }
+      each.own = owns[i]!;
+      each.ownRate = each.own.learningRate;
+      each.hyper = hypers[i]!;
+    }
+    this.#useTable(table);
   }
 
   /** Frees the state; the parameters stay. A second call does nothing, other uses afterwards throw DisposedError. */
@@ -674,6 +860,11 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     slot.group.hyper.stepScalars!(slot, this.#scalars, this.#table.rates, slot.group.index);
     for (let k = 0; k < memory.length; k++) memory[k] = this.#scalars[NEXT_MEMORY + k]!;
   }
+}
+
+/** An array that says its shape; as a property that comparing and listing elements pass over. */
+function shaped(values: Float32Array, shape: readonly number[]): ParameterCopy {
+  return Object.defineProperty(values, "shape", { value: [...shape] }) as ParameterCopy;
 }
 
 /** A structure that has no members yet. */

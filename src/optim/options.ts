@@ -46,6 +46,12 @@ export interface OptimizerDescription {
   dialect?: string;
   /** Names of the parameters, and the options given for them; `learningRate` is what the next step uses. */
   groups: { parameters: string[]; options: Record<string, number | string | boolean> }[];
+  /** Where it is not the default. */
+  onNonFinite?: "skip" | "throw";
+  /** Where it is more than 1. */
+  accumulationSteps?: number;
+  /** Names of the parameters that are frozen, if some are. */
+  frozen?: string[];
 }
 
 export const STEP_KEYS = ["onNonFinite", "accumulationSteps"] as const satisfies readonly (keyof StepOptions)[];

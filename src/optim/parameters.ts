@@ -22,14 +22,20 @@ export type Gradient = Tensor | Float32Array | null | undefined;
 export type GradientSet = Gradient | readonly Gradient[] | { readonly [name: string]: Gradient };
 
 /**
- * Gradients in the structure of the parameters; for groups one entry each, as `gradients` or `{ params: gradients }`.
+ * Gradients in the structure of the parameters; for groups one entry each, as `gradients` or `{ params: gradients }`, or
+ * one record of all if the groups are records.
  */
 export type Gradients = GradientSet | readonly (GradientSet | { readonly params: GradientSet })[];
 
 /** A copy of every parameter, in the structure of the parameters; for groups one entry each. */
 export type ParameterCopies = CopySet | CopySet[];
 
-type CopySet = Float32Array | Float32Array[] | { [name: string]: Float32Array };
+/** A copy of a parameter, flat, with the parameter's shape. */
+export interface ParameterCopy extends Float32Array {
+  readonly shape: readonly number[];
+}
+
+type CopySet = ParameterCopy | ParameterCopy[] | { [name: string]: ParameterCopy };
 
 /** How a structure is nested: one parameter, an array of them, or a record by name. */
 export type StructureKind = "single" | "list" | "record";

@@ -2,6 +2,7 @@ import { describe, isFloat32Array } from "../checks.js";
 import type { Core } from "../core.js";
 import { CheckpointError } from "../errors.js";
 import { ACCUMULATOR, AVERAGE } from "./options.js";
+import type { SavedOptions } from "./saved-options.js";
 import type { Slot } from "./slots.js";
 import type { Remembered, UpdateRule } from "./update-rule.js";
 
@@ -29,6 +30,8 @@ export interface OptimizerState {
   iterations: number;
   /** Calls of `step` since the last update, in the middle of an accumulation. */
   accumulatedSteps?: number;
+  /** All options and what is frozen, if they were changed while it ran. */
+  options?: SavedOptions;
   parameters: { [name: string]: ParameterState };
 }
 
@@ -81,7 +84,7 @@ export class StateLayout {
       iterations,
       parameters,
       accumulatedSteps = 0,
-    } = readRecord("state", state, ["iterations", "parameters"], "accumulatedSteps");
+    } = readRecord("state", state, ["iterations", "parameters"], "accumulatedSteps", "options");
     checkCount("state.iterations", iterations);
     checkCount("state.accumulatedSteps", accumulatedSteps, accumulationSteps);
     const names = slots.map((slot) => slot.name);
@@ -101,7 +104,7 @@ export class StateLayout {
     }
     for (const { name } of this.#memory) lengths[name] = 1;
     const sum = this.#names[ACCUMULATOR]!;
-    const record = readRecord(path, value, ["iterations", ...Object.keys(lengths)], accumulates ? sum : undefined);
+    const record = readRecord(path, value, ["iterations", ...Object.keys(lengths)], ...(accumulates ? [sum] : []));
     if (Object.hasOwn(record, sum)) lengths[sum] = slot.size;
     checkCount(`${path}.iterations`, record.iterations);
     for (const name of Object.keys(lengths)) checkArray(`${path}.${name}`, record[name], lengths[name]!);
@@ -121,16 +124,21 @@ export class StateLayout {
 
 /**
  * A copy of `value`, so that what was checked is what is used, whatever its getters say next. Throws CheckpointError
- * unless it is an object with exactly these keys, and perhaps the optional one.
+ * unless it is an object with exactly these keys, and perhaps optional ones.
  */
-function readRecord(path: string, value: unknown, keys: readonly string[], optional?: string): Record<string, unknown> {
+function readRecord(
+  path: string,
+  value: unknown,
+  keys: readonly string[],
+  ...optional: string[]
+): Record<string, unknown> {
   if (typeof value !== "object" || value === null) {
     throw new CheckpointError(`${path} is ${describe(value)}, expected an object`);
   }
   const missing = keys.find((key) => !Object.hasOwn(value, key));
   if (missing !== undefined) throw new CheckpointError(`${path}.${missing} is missing`);
   const known = new Set(keys);
-  const extra = Object.keys(value).find((key) => key !== optional && !known.has(key));
+  const extra = Object.keys(value).find((key) => !optional.includes(key) && !known.has(key));
   if (extra !== undefined) throw new CheckpointError(`${path}.${extra} is unknown to this optimizer`);
   return { ...value };
 }

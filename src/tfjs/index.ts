@@ -10,6 +10,7 @@ export type { Schedule } from "../optim/options.js";
 export type { RMSPropOptions } from "../optim/rmsprop.js";
 export type { SGDOptions } from "../optim/sgd.js";
 export { type AccelerateOptions, type Acceleration, accelerate } from "./accelerate.js";
+export { accelerateModel, type LayersModel, type ModelAcceleration } from "./accelerate-model.js";
 export { type AdagradOptions, adagrad } from "./optimizers/adagrad.js";
 export { adam, adamw } from "./optimizers/adam.js";
 export { LanewiseOptimizer } from "./optimizers/optimizer.js";

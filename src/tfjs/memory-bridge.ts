@@ -7,11 +7,15 @@ import { heapOf, type WasmHeap } from "./wasm-heap.js";
 /** Connects an optimizer's core with TensorFlow.js: how tensors of the core get the values of variables and gradients. */
 export interface MemoryBridge {
   readonly core: Core;
+  /** Whether windows are the variables' own memory. */
+  readonly inPlace: boolean;
   /** For the reader: where the step runs, and what is copied. */
   readonly path: string;
   /** A tensor of the core for a variable or gradient of this size. */
   open(size: number): Tensor;
   close(window: Tensor): void;
+  /** Makes a tensor of the core's own one that `open` could have returned; its values do not matter. */
+  adopt(tensor: Tensor): void;
   /** Gives the window a gradient's values. */
   readGradient(gradient: TfTensor, window: Tensor): void;
   /** Gives the window a variable's values, which nobody else then shares. */
@@ -40,6 +44,7 @@ export function currentBridge(): MemoryBridge {
 
 /** On the wasm backend gradients and variables are used in place, and the state is beside them. */
 class Windows implements MemoryBridge {
+  readonly inPlace = true;
   readonly core: Core;
   readonly path: string;
   readonly #heap: WasmHeap;
@@ -56,6 +61,10 @@ class Windows implements MemoryBridge {
 
   close(window: Tensor): void {
     window.moveTo(0); // the memory there is not ours
+  }
+
+  adopt(tensor: Tensor): void {
+    tensor.dispose();
   }
 
   readGradient(gradient: TfTensor, window: Tensor): void {
@@ -79,6 +88,7 @@ class Windows implements MemoryBridge {
 
 /** On any other backend numbers are read from it and written to it, and the state is in a core of its own. */
 class Copies implements MemoryBridge {
+  readonly inPlace = false;
   readonly core: Core;
   readonly path: string;
 
@@ -97,6 +107,8 @@ class Copies implements MemoryBridge {
   close(window: Tensor): void {
     window.dispose();
   }
+
+  adopt(): void {}
 
   readGradient(gradient: TfTensor, window: Tensor): void {
     window.data.set(gradient.dataSync());

@@ -1,6 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { type CyclicOptions, cyclic } from "../../src/optim/schedules/cyclic.js";
+import { oneCycle } from "../../src/optim/schedules/one-cycle.js";
 import { type PlateauOptions, reduceOnPlateau } from "../../src/optim/schedules/plateau.js";
+import { inverseTimeDecay, polynomialDecay } from "../../src/optim/schedules/polynomial.js";
 
 interface Case {
   name: string;
@@ -33,5 +36,41 @@ describe(`schedules of ${framework} ${version}`, () => {
     });
     expect(actual).toEqual(rates);
     expect(new Set(rates).size).toBeGreaterThan(1);
+  });
+
+  /** PyTorch's own arithmetic is a recurrence in places, with an error of a few float64 roundings a step. */
+  function expectRates(actual: (iteration: number) => number, rates: readonly number[]): void {
+    for (const [t, rate] of rates.entries()) {
+      expect(Math.abs(actual(t) - rate), `iteration ${t}: ${actual(t)} for ${rate}`).toBeLessThanOrEqual(1e-14);
+    }
+  }
+
+  it.each(of("cyclic"))("CyclicLR: $options.mode", ({ options: o, rates }) => {
+    const modes: Record<string, CyclicOptions["mode"]> = { triangular2: "halving", exp_range: "exponential" };
+    const mode = modes[o.mode as string] ?? "triangular";
+    const options = { up: o.step_size_up as number, mode, gamma: (o.gamma as number) ?? 1 };
+    const down = o.step_size_down as number | undefined;
+    expectRates(cyclic(o.base_lr as number, o.max_lr as number, { ...options, ...(down && { down }) }), rates);
+  });
+
+  it.each(of("polynomial"))("PolynomialLR: power $options.power", ({ rate, options: o, rates }) => {
+    expectRates(polynomialDecay(rate, o.total_iters as number, o.power as number), rates);
+  });
+
+  it.each(of("one cycle"))("OneCycleLR: $options", ({ options: o, rates }) => {
+    const schedule = oneCycle(o.max_lr as number, o.total_steps as number, {
+      ...(o.three_phase !== undefined && { threePhase: Boolean(o.three_phase) }),
+      ...(o.anneal_strategy !== undefined && { anneal: "linear" }),
+      ...(o.pct_start !== undefined && { pctStart: o.pct_start as number }),
+      ...(o.div_factor !== undefined && { divFactor: o.div_factor as number }),
+      ...(o.final_div_factor !== undefined && { finalDivFactor: o.final_div_factor as number }),
+    });
+    expectRates(schedule, rates);
+  });
+
+  it("InverseTimeDecay, by Keras's formula and docstring: 0.1 / (1 + 0.5·t)", () => {
+    const schedule = inverseTimeDecay(0.1, 1, 0.5);
+    expect([0, 1, 2].map(schedule)).toEqual([0.1, 0.1 / 1.5, 0.05]);
+    expect([0, 3, 4, 9].map(inverseTimeDecay(0.1, 4, 1, { staircase: true }))).toEqual([0.1, 0.1, 0.05, 0.1 / 3]);
   });
 });

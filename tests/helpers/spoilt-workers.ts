@@ -1,7 +1,7 @@
 import binaryen from "binaryen";
 import { type Spawn, spawnWorker } from "../../src/backend/threads/spawn.js";
-import { embeddedWasm } from "../../src/backend/wasm/embedded.js";
-import { type Core, type CoreOptions, createCoreFrom } from "../../src/core.js";
+import type { Core, CoreOptions } from "../../src/core.js";
+import { eagerCore } from "./eager-core.js";
 
 /** What a kernel does in a worker after it has overwritten the first number of its result. */
 export type Spoilt = "spins" | "traps";
@@ -29,7 +29,7 @@ function spoiltModule(kernels: readonly string[], spoilt: Spoilt): WebAssembly.M
 }
 
 /** A core on two threads that shares whatever can be cut, and whose worker fails in the middle of these kernels. */
-export async function coreWithSpoiltWorker(
+export function coreWithSpoiltWorker(
   spoilt: Spoilt,
   spoils: (kernel: string) => boolean,
   options: CoreOptions = {},
@@ -44,12 +44,5 @@ export async function coreWithSpoiltWorker(
         ),
     };
   };
-  const { startThreads } = await embeddedWasm.loadThreads!();
-  const loadThreads = async () => ({
-    startThreads: ((threads, backend, module, memory, allocator) =>
-      startThreads(threads, backend, module, memory, allocator, {
-        ...{ spawn, eager: true, patienceMilliseconds: 50 },
-      })) as typeof startThreads,
-  });
-  return createCoreFrom({ ...embeddedWasm, loadThreads }, { ...options, backend: "wasm", threads: 2 });
+  return eagerCore({ ...options, threads: 2 }, { spawn, patienceMilliseconds: 50 });
 }

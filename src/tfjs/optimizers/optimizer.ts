@@ -278,6 +278,50 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     this.#disposed = true;
   }
 
+  /** The learning rate as it was set: a number or a schedule. @internal */
+  get rate(): number | Schedule {
+    return this.#options.learningRate!;
+  }
+
+  /**
+   * An optimizer of these tensors of a core with the options and the state of this one, for the variables of the same
+   * names. `join` takes its state back.
+   *
+   * @internal
+   */
+  fork(core: Core, variables: readonly Variable[], parameters: Readonly<Record<string, Tensor>>): Optimizer {
+    const inner = this.#kind.make(core, { ...parameters }, this.#options);
+    try {
+      this.restart(inner, variables);
+    } catch (error) {
+      inner.dispose();
+      throw error;
+    }
+    return inner;
+  }
+
+  /** Gives what `fork` returned the state of this optimizer. @internal */
+  restart(inner: Optimizer, variables: readonly Variable[]): void {
+    if (this.#disposed) throw new DisposedError("optimizer was used after dispose()");
+    const bridge = currentBridge();
+    const updates = variables.map((variable) => ({ name: variable.name, variable, gradient: undefined }));
+    const isKnown = ({ name, variable }: Update): boolean => this.#entries.get(name)?.variable === variable;
+    if (bridge !== this.#bridge || !updates.every(isKnown)) this.#build(bridge, updates);
+    const state = this.#inner!.state();
+    inner.load({
+      ...state,
+      parameters: Object.fromEntries(updates.map(({ name }) => [name, state.parameters[name]!])),
+    });
+  }
+
+  /** Goes on from the state of what `fork` returned. @internal */
+  join(inner: Optimizer): void {
+    const [own, state] = [this.#inner!.state(), inner.state()];
+    this.#inner!.load({ ...state, parameters: { ...own.parameters, ...state.parameters } });
+    this.iterations_ = inner.iterations;
+    this.#accumulatedSteps = state.accumulatedSteps ?? 0;
+  }
+
   #clear(): void {
     release(this.#bridge, this.#inner, this.#entries.values());
     this.#inner = undefined;

@@ -24,7 +24,7 @@ environment paddle requirements-paddle.txt
 [ -e node_modules ] || npm ci --silent
 
 for script in common pytorch lion_pytorch_ matrices timm_ keras3 tf_keras_ tf1_ops optax_ tfjs_ images_torch images_keras \
-  recurrent char_lstm; do
+  recurrent char_lstm schedules; do
   "$envs/main/bin/python" "$script.py"
 done
 KERAS_BACKEND=torch "$envs/main/bin/python" keras3.py

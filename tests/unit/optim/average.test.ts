@@ -3,6 +3,7 @@ import { coreFamily } from "../../../src/backend/families/core.js";
 import type { Core } from "../../../src/core.js";
 import { type GroupOptions, NonFiniteError, OptionError, RMSProp, SGD } from "../../../src/index.js";
 import { Optimizer } from "../../../src/optim/optimizer.js";
+import type { ParameterCopy } from "../../../src/optim/parameters.js";
 import type { Formula, UpdateRule } from "../../../src/optim/update-rule.js";
 import { readGolden, startParameters } from "../../golden/vectors.js";
 import { expectSameBits } from "../../helpers/bits.js";
@@ -142,7 +143,7 @@ describe.each(backends)("emaDecay on %s", (backend) => {
       for (let step = 0; step < c.steps; step++) {
         for (const name of ["a", "b"] as const) params[name].set(c.arrays[name].parameter![step]!);
         optimizer.step(zeros);
-        const averages = optimizer.averaged() as typeof params;
+        const averages = optimizer.averaged() as Record<keyof typeof params, ParameterCopy>;
         for (const name of ["a", "b"] as const) {
           expectSameBits(averages[name], c.arrays[name].parameterAverage![step]!, `${name} after step ${step + 1}`);
         }

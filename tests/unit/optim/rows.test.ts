@@ -167,7 +167,11 @@ describe.each(backends)("stepRows on %s", (backend) => {
     optimizer.freeze("0");
     optimizer.stepRows("0", [1], new Float32Array([1]));
     expect([...table.data]).toEqual([0, 0, 0]);
-    expect(optimizer.state()).toEqual({ iterations: 1, parameters: { 0: { iterations: 0 } } });
+    expect(optimizer.state()).toMatchObject({
+      iterations: 1,
+      options: { frozen: ["0"] },
+      parameters: { 0: { iterations: 0 } },
+    });
   });
 
   describe("refuses, and changes nothing", () => {

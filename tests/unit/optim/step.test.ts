@@ -17,6 +17,7 @@ import { RMSProp } from "../../../src/optim/rmsprop.js";
 import { SGD } from "../../../src/optim/sgd.js";
 import { expectSameBits } from "../../helpers/bits.js";
 import { makeCore } from "../../helpers/cores.js";
+import { withoutOptions } from "../../helpers/optimizer-state.js";
 import { randomValues } from "../../helpers/random.js";
 
 const gradient = (...values: number[]) => new Float32Array(values);
@@ -344,7 +345,7 @@ describe.each(["js", "wasm"] as const)("step on %s", (backend) => {
       expectSameBits(w1.data, params.w1.data, "w1");
       expectSameBits(w2, params.w2, "w2");
       expectSameBits(w3.data, params.w3.data, "w3");
-      expect(optimizer.state()).toEqual(undisturbed.state());
+      expect(withoutOptions(optimizer)).toEqual(undisturbed.state());
     });
   });
 

@@ -1,0 +1,5 @@
+// Worker threads do not inherit tsx.
+import { register } from "tsx/esm/api";
+
+register();
+await import("./worker.ts");
