@@ -31,7 +31,7 @@ export interface LearningRates {
 const KEYS = ["loss", "optimizer", "seed", "from", "to", "steps", "batchSize", "shuffle", "sampleWeights", "signal"];
 /** Of the losses before, what one more leaves. */
 const SMOOTHING = 0.9;
-/** Above so many times the least loss training diverges. */
+/** Above this multiple of the least loss, training counts as diverged. */
 const DIVERGED = 4;
 
 /**

@@ -139,7 +139,7 @@ describe.each(ways)("a worker that %s", (way) => {
     expectBroken(core, error, x, [() => trainer.step(x, y), () => model.predict(x)]);
   });
 
-  it("in somebody else's heap never gives its blocks back", async () => {
+  it("in another library's heap never gives its blocks back", async () => {
     const attach = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true });
     let top = 1024;
     const freed: number[] = [];
