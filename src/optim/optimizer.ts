@@ -40,14 +40,8 @@ import {
   type StructureKind,
 } from "./parameters.js";
 import { checkRows, IndexBuffer, type RowIndices, RowTable } from "./rows.js";
-import {
-  asCheckpointError,
-  type Configuration,
-  isStateful,
-  readOptions,
-  saveOptions,
-  withMemories,
-} from "./saved-options.js";
+import { asCheckpointError, type Configuration, readOptions, saveOptions, withMemories } from "./saved-options.js";
+import { isStateful } from "./schedules/check.js";
 import { SegmentTable } from "./segment-table.js";
 import { bytesOf, checkLive, type Group, makeBlocks, Slot } from "./slots.js";
 import { type OptimizerState, type ParameterState, StateLayout } from "./state.js";

@@ -2,6 +2,7 @@ import { describe } from "../checks.js";
 import { CheckpointError, LanewiseError } from "../errors.js";
 import { type GroupOptions, given, type Schedule, type StatefulSchedule, type StepOptions } from "./options.js";
 import { isRecord } from "./parameters.js";
+import { isStateful } from "./schedules/check.js";
 import type { Group } from "./slots.js";
 
 /** A schedule in a state: code is not saved, what it remembers is; `null` if that is nothing. */
@@ -37,11 +38,6 @@ export interface Configuration {
 export interface LoadedConfiguration extends Configuration {
   readonly frozen: ReadonlySet<string>;
   readonly memories: readonly (readonly [schedule: StatefulSchedule, memory: unknown])[];
-}
-
-export function isStateful(schedule: unknown): schedule is StatefulSchedule {
-  const { state, load } = (schedule ?? {}) as Partial<StatefulSchedule>;
-  return typeof schedule === "function" && typeof state === "function" && typeof load === "function";
 }
 
 function saveRate(rate: number | Schedule): number | SavedSchedule {

@@ -1,5 +1,5 @@
 import { checkFinite, checkInteger, checkNumericArray } from "../../checks.js";
-import type { Schedule } from "../options.js";
+import type { Schedule, StatefulSchedule } from "../options.js";
 
 /** A schedule, or a value as one. Throws OptionError. */
 export function checkSchedule(name: string, value: unknown): Schedule {
@@ -15,4 +15,10 @@ export function checkAscending(name: string, values: readonly number[], least: n
     checkInteger(`${name}[${i}]`, value, i === 0 ? least : values[i - 1]! + 1);
     return value;
   });
+}
+
+/** Whether a schedule remembers something that a checkpoint must have. */
+export function isStateful(schedule: unknown): schedule is StatefulSchedule {
+  const { state, load } = (schedule ?? {}) as Partial<StatefulSchedule>;
+  return typeof schedule === "function" && typeof state === "function" && typeof load === "function";
 }

@@ -1,7 +1,7 @@
-import { checkNumber, unexpected } from "../../checks.js";
-import { OptionError } from "../../errors.js";
+import { checkNumber, describe, unexpected } from "../../checks.js";
+import { CheckpointError, OptionError } from "../../errors.js";
 import type { Schedule } from "../options.js";
-import { checkAscending, checkSchedule } from "./check.js";
+import { checkAscending, checkSchedule, isStateful } from "./check.js";
 import { linearSchedule } from "./decay.js";
 
 /**
@@ -31,7 +31,7 @@ export function warmup(schedule: number | Schedule, steps: number, start = 0): S
  */
 export function scaleSchedule(schedule: number | Schedule, factor: number | Schedule): Schedule {
   const [a, b] = [checkSchedule("schedule", schedule), checkSchedule("factor", factor)];
-  return (iteration) => a(iteration) * b(iteration);
+  return withMemory((iteration) => a(iteration) * b(iteration), [a, b]);
 }
 
 /**
@@ -55,9 +55,35 @@ export function joinSchedules(schedules: readonly (number | Schedule)[], boundar
       `boundaries has ${starts.length - 1} entries, expected ${parts.length - 1}, one less than schedules`,
     );
   }
-  return (iteration) => {
+  const joined = (iteration: number): number => {
     let part = parts.length - 1;
     while (part > 0 && iteration < starts[part]!) part--;
     return parts[part]!(iteration - starts[part]!);
   };
+  return withMemory(joined, parts);
+}
+
+/** A schedule made of others remembers what they do: its state is a list with an entry for each. */
+function withMemory(schedule: Schedule, parts: readonly Schedule[]): Schedule {
+  if (!parts.some(isStateful)) return schedule;
+  const state = (): unknown[] => parts.map((part) => (isStateful(part) ? part.state() : null));
+  const load = (states: unknown): void => {
+    if (!Array.isArray(states) || states.length !== parts.length) {
+      throw new CheckpointError(
+        `state is ${describe(states)}, expected an array of ${parts.length} states of schedules`,
+      );
+    }
+    const before = state();
+    const loadAll = (all: readonly unknown[]) =>
+      parts.forEach((part, i) => {
+        if (isStateful(part)) part.load(all[i]);
+      });
+    try {
+      loadAll(states);
+    } catch (error) {
+      loadAll(before);
+      throw error;
+    }
+  };
+  return Object.assign(schedule, { state, load });
 }

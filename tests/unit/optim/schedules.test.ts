@@ -272,3 +272,30 @@ describe("schedules", () => {
     expect(make).toThrow(message);
   });
 });
+
+describe("schedules around one that remembers", () => {
+  it("are saved and restored with it", () => {
+    const core = makeCore("js");
+    const make = () => {
+      const plateau = reduceOnPlateau(1, { patience: 0, factor: 0.5 });
+      const learningRate = warmup(joinSchedules([0.1, scaleSchedule(plateau, 2)], [2]), 4);
+      const w = Float32Array.of(1);
+      return { plateau, w, optimizer: new SGD(core, w, { learningRate }) };
+    };
+    const one = make();
+    for (let i = 0; i < 6; i++) {
+      one.optimizer.step(Float32Array.of(1));
+      one.plateau.report(1);
+    }
+    const two = make();
+    two.w.set(one.w);
+    two.optimizer.load(one.optimizer.state());
+    expect(two.optimizer.learningRate).toBe(one.optimizer.learningRate);
+    expect(one.optimizer.learningRate).toBeLessThan(0.2);
+    const state = one.optimizer.state();
+    const broken = structuredClone(state) as { options: { learningRate: { schedule: unknown[] } } };
+    broken.options.learningRate.schedule = [];
+    expect(() => two.optimizer.load(broken as never)).toThrow(/expected an array of 2 states of schedules/);
+    expect(two.optimizer.learningRate).toBe(one.optimizer.learningRate);
+  });
+});
