@@ -42,7 +42,7 @@ export type {
   ParametersOf,
 } from "./optim/parameters.js";
 export { RMSProp, type RMSPropGroupOptions, type RMSPropOptions } from "./optim/rmsprop.js";
-export type { RowIndices } from "./optim/rows.js";
+export { type RowGradient, type RowIndices, rows } from "./optim/row-gradient.js";
 export { joinSchedules, scaleSchedule, warmup } from "./optim/schedules/combine.js";
 export { cosineDecay, cosineRestarts } from "./optim/schedules/cosine.js";
 export { type CyclicOptions, cyclic } from "./optim/schedules/cyclic.js";

@@ -39,10 +39,12 @@ import {
   type Structure,
   type StructureKind,
 } from "./parameters.js";
-import { checkRows, IndexBuffer, type RowIndices, RowTable } from "./rows.js";
+import type { RowGradient, RowIndices } from "./row-gradient.js";
+import { checkRows, IndexBuffer, RowTable } from "./rows.js";
 import { asCheckpointError, type Configuration, readOptions, saveOptions, withMemories } from "./saved-options.js";
 import { isStateful } from "./schedules/check.js";
 import { SegmentTable } from "./segment-table.js";
+import { separateRows } from "./separate-rows.js";
 import { bytesOf, checkLive, type Group, makeBlocks, Slot } from "./slots.js";
 import { type OptimizerState, type ParameterState, StateLayout } from "./state.js";
 import { NEXT_MEMORY, type UpdateRule } from "./update-rule.js";
@@ -176,7 +178,69 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   step(grads: Gradients): void {
     this.#assertLive();
-    this.#advance(grads, this.#accumulated + 1);
+    const separated = separateRows(grads);
+    if (separated === undefined) this.#advance(grads, this.#accumulated + 1);
+    else this.#stepWithRows(separated.whole, separated.byName);
+  }
+
+  /** A step of whole parameters and of rows of others. All of it is checked first. */
+  #stepWithRows(whole: Gradients, byName: readonly (readonly [string, RowGradient])[]): void {
+    const parts = byName.map(([name, { indices, grads }]) => {
+      const path = `grads.${name}`;
+      this.#assertRowsPossible(path);
+      const slot = this.#slotNamed(name);
+      if (slot.group.hyper.mode & MODE_CLIP_GLOBAL_NORM) {
+        throw new OptionError(
+          `${path} is of rows, for which there is no globalClipNorm, expected clipNorm or clipValue`,
+        );
+      }
+      const copy = Float64Array.from(this.#rowIndices.read(indices));
+      checkRows(this.core, slot, copy, grads);
+      if (
+        this.#stepOptions.onNonFinite !== "propagate" &&
+        !(grads instanceof Tensor ? grads.data : grads).every(Number.isFinite)
+      ) {
+        if (this.#stepOptions.onNonFinite === "throw") throw nonFinite(path);
+        return undefined;
+      }
+      return { slot, indices: copy, grads };
+    });
+    if (parts.includes(undefined)) return; // the whole step is skipped
+    const { iterations } = this;
+    this.#advance(whole, 1);
+    if (this.iterations === iterations) return; // a gradient of a whole parameter was refused
+    for (const part of parts)
+      if (part !== undefined && !part.slot.frozen) this.#updateRows(part.slot, part.indices, part.grads);
+  }
+
+  /** Throws OptionError unless rows can be updated; `what` asks. */
+  #assertRowsPossible(what: string): void {
+    const { accumulationSteps } = this.#stepOptions;
+    if (accumulationSteps > 1) {
+      throw new OptionError(`${what} needs accumulationSteps 1, but it is ${accumulationSteps}`);
+    }
+    if (!this.#isElementwise) {
+      throw new OptionError(`${what} needs an update rule that works element by element, ${this.#rule.name} does not`);
+    }
+  }
+
+  /** Updates rows of a slot that were checked, with the rates of this step; false if a gradient was refused. */
+  #updateRows(slot: Slot, indices: Float64Array, rowGrads: Tensor | Float32Array): boolean {
+    this.#rows ??= new RowTable(this.core, this.#memory, (segmentCount) => this.#makeRowTable(segmentCount));
+    const rows = this.#rows;
+    const segmentCount = rows.write(slot, indices, rowGrads);
+    const { table } = rows;
+    const { index } = slot.group;
+    table.rates[index] = this.#table.rates[index]!;
+    table.setRate(index);
+    this.#scalarsGroup = undefined;
+    for (let segment = 0; segment < segmentCount; segment++) this.#writeSegmentStep(table, segment, slot);
+    if (this.#run(table, segmentCount) !== 0) return false;
+    const averagePtr = slot.statePtr(AVERAGE);
+    if (averagePtr !== 0 && slot.averageBegins) table.copy(slot.ptr, averagePtr, slot.size);
+    if (slot.memory.length > 0) this.#remember(slot);
+    slot.iterations++;
+    return true;
   }
 
   /**
@@ -264,35 +328,14 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   stepRows(name: string, rowIndices: RowIndices, rowGrads: Tensor | Float32Array): void {
     this.#assertLive();
     this.#assertNotAveraged("stepRows");
-    const { onNonFinite, accumulationSteps } = this.#stepOptions;
-    if (accumulationSteps > 1) {
-      throw new OptionError(`stepRows needs accumulationSteps 1, but it is ${accumulationSteps}`);
-    }
-    if (!this.#isElementwise) {
-      throw new OptionError(`stepRows needs an update rule that works element by element, ${this.#rule.name} does not`);
-    }
+    this.#assertRowsPossible("stepRows");
     this.#readRates();
     const indices = this.#rowIndices.read(rowIndices);
     const slot = this.#slotNamed(name); // after what may run the caller's code
     checkRows(this.core, slot, indices, rowGrads);
-    if (!slot.frozen) {
-      this.#rows ??= new RowTable(this.core, this.#memory, (segmentCount) => this.#makeRowTable(segmentCount));
-      const rows = this.#rows;
-      const segmentCount = rows.write(slot, indices, rowGrads);
-      const { table } = rows;
-      const { index } = slot.group;
-      table.rates[index] = this.#table.rates[index]!;
-      table.setRate(index);
-      this.#scalarsGroup = undefined;
-      for (let segment = 0; segment < segmentCount; segment++) this.#writeSegmentStep(table, segment, slot);
-      if (this.#run(table, segmentCount) !== 0) {
-        if (onNonFinite === "skip") return;
-        throw nonFinite("rowGrads");
-      }
-      const averagePtr = slot.statePtr(AVERAGE);
-      if (averagePtr !== 0 && slot.averageBegins) table.copy(slot.ptr, averagePtr, slot.size);
-      if (slot.memory.length > 0) this.#remember(slot);
-      slot.iterations++;
+    if (!slot.frozen && !this.#updateRows(slot, indices, rowGrads)) {
+      if (this.#stepOptions.onNonFinite === "skip") return;
+      throw nonFinite("rowGrads");
     }
     this.#iterations++;
   }

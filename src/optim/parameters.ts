@@ -2,6 +2,7 @@ import { isFloat32Array, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError } from "../errors.js";
 import { Tensor } from "../tensor.js";
+import type { RowGradient } from "./row-gradient.js";
 
 /** What an optimizer updates: a tensor in place, or a plain array by copying it in and out. */
 export type Parameter = Tensor | Float32Array;
@@ -16,7 +17,7 @@ export type ParameterGroup<Options> = Options & { readonly params: ParameterSet 
 export type ParametersOf<Options> = ParameterSet | readonly ParameterGroup<Options>[];
 
 /** The gradient of one parameter; without one (`null` or `undefined`) a step passes the parameter over. */
-export type Gradient = Tensor | Float32Array | null | undefined;
+export type Gradient = Tensor | Float32Array | RowGradient | null | undefined;
 
 /** Gradients in the structure of a `ParameterSet`. */
 export type GradientSet = Gradient | readonly Gradient[] | { readonly [name: string]: Gradient };

@@ -6,11 +6,9 @@ import { Tensor } from "../tensor.js";
 import { viewOfMemory } from "./gradients.js";
 import type { OwnedMemory } from "./owned-memory.js";
 import { pathOf } from "./parameters.js";
+import type { RowIndices } from "./row-gradient.js";
 import type { SegmentTable } from "./segment-table.js";
 import { checkLive, type Slot } from "./slots.js";
-
-/** Rows of a tensor, along its first axis. */
-export type RowIndices = readonly number[] | Int32Array | Uint32Array;
 
 /**
  * Steps of single rows of a tensor: a step table with a segment for each row that is touched, and a block for their

@@ -92,6 +92,7 @@ const plain: Record<string, unknown[]> = {
   cyclic: [0.1, 0.2, { up: 3, down: 4, mode: "triangular", gamma: 0.9 }],
   polynomialDecay: [0.1, 10, 2, 0],
   inverseTimeDecay: [0.1, 10, 0.5, { staircase: true }],
+  rows: [[0], new Float32Array(4)],
   splitDecay: [{ w: new Float32Array(4) }, 0.1, { decays: () => true }],
   layerConfig: [nn.relu()],
   fitStandardizer: [[1, 2, 3, 4], 2],

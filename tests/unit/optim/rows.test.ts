@@ -6,6 +6,7 @@ import {
   OutOfMemoryError,
   RMSProp,
   type RMSPropOptions,
+  rows,
   SGD,
   type SGDOptions,
   ShapeError,
@@ -222,5 +223,77 @@ describe.each(backends)("stepRows on %s", (backend) => {
       step([1]);
       expect([wide.data[0], wide.data[8000]]).toEqual([0, 1]);
     });
+  });
+});
+
+describe.each(backends)("rows in a step on %s", (backend) => {
+  const make = (options: object = {}) => {
+    const core = makeCore(backend);
+    const table = core.tensor([6, 3], (i) => i / 7);
+    const head = core.tensor([4], [1, 2, 3, 4]);
+    return { core, table, head, optimizer: new RMSProp(core, { table, head }, { momentum: 0.9, ...options }) };
+  };
+  const grads = Float32Array.from({ length: 9 }, (_, i) => i - 4);
+  const headGrads = Float32Array.of(1, -1, 2, 0.5);
+
+  it("are updated as by stepRows, and it is one step", () => {
+    const schedule = (iteration: number) => 0.1 / (1 + iteration);
+    const [one, two, three] = [
+      make({ learningRate: schedule }),
+      make({ learningRate: schedule }),
+      make({ learningRate: schedule }),
+    ];
+    for (let i = 0; i < 3; i++) {
+      one.optimizer.step({ table: rows([4, 1, 4], grads), head: headGrads });
+      two.optimizer.stepRows("table", [4, 1, 4], grads);
+      three.optimizer.step({ head: headGrads });
+    }
+    expect(one.optimizer.iterations).toBe(3);
+    expectSameBits(one.table.data, two.table.data, "table");
+    expectSameBits(one.head.data, three.head.data, "head");
+    one.optimizer.freeze("table");
+    const before = one.table.data.slice();
+    one.optimizer.step({ table: rows([0], new Float32Array(3).fill(1)) });
+    expectSameBits(one.table.data, before, "frozen");
+  });
+
+  it("are all applied or none", () => {
+    const { core, table, head, optimizer } = make({ onNonFinite: "throw" });
+    const before = [table.data.slice(), head.data.slice()];
+    const nan = Float32Array.of(Number.NaN, 1, 1);
+    const bad: (() => void)[] = [
+      () => optimizer.step({ table: rows([0], nan), head: headGrads }),
+      () =>
+        optimizer.step({
+          table: rows(
+            [0],
+            nan.map(() => 1),
+          ),
+          head: Float32Array.of(1, Number.NaN, 1, 1),
+        }),
+      () => optimizer.step({ table: rows([6], nan), head: headGrads }),
+      () => optimizer.step({ table: rows([0, 1], nan), head: headGrads }),
+      () =>
+        optimizer.step({
+          table: rows(
+            [0],
+            nan.map(() => 1),
+          ),
+          head: new Float32Array(3),
+        }),
+      () => optimizer.step({ tabel: rows([0], nan) } as never),
+      () => optimizer.step(rows([0], nan) as never),
+    ];
+    for (const step of bad) expect(step).toThrow(/grads|rowIndices|rowGrads|name/);
+    expectSameBits(table.data, before[0]!, "table");
+    expectSameBits(head.data, before[1]!, "head");
+    expect(optimizer.iterations).toBe(0);
+    const skipping = new RMSProp(core, { table }, { onNonFinite: "skip" });
+    skipping.step({ table: rows([0], nan) });
+    expect(skipping.iterations).toBe(0);
+    expect(() => make({ accumulationSteps: 2 }).optimizer.step({ table: rows([0], nan) })).toThrow(
+      /grads\.table needs accumulationSteps 1/,
+    );
+    expect(() => make({ globalClipNorm: 1 }).optimizer.step({ table: rows([0], nan) })).toThrow(/no globalClipNorm/);
   });
 });
