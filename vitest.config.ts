@@ -5,6 +5,8 @@ export default defineConfig({
     include: ["tests/**/*.test.ts"],
     exclude: [...configDefaults.exclude, "tests/slow/**", "tests/tfjs/**"],
     testTimeout: 120_000,
+    // Vitest leaves one core idle, which is half of two.
+    maxWorkers: "100%",
     reporters: ["default", ["json", { outputFile: "build/test-results.json" }]],
   },
 });
