@@ -129,9 +129,10 @@ for (const [folder, { format, suffix }] of Object.entries(FOLDERS)) {
   });
   const core = isCore();
   const groups = [{ debugName: "core", name: (id, context) => (core(id, context) ? "core" : null) }];
-  // A chunk for each binary: a bundler drops the import of one that is not used only together with its module.
+  // A chunk for each binary, also for one that the core uses: a bundler drops the import of one that is not used only
+  // together with its module.
   if (isStatic)
-    groups.push({ debugName: "Wasm", name: (id) => (BINARY.test(id) ? `wasm-${basename(id, ".ts")}` : null) });
+    groups.unshift({ debugName: "Wasm", name: (id) => (BINARY.test(id) ? `wasm-${basename(id, ".ts")}` : null) });
   await bundle.write({
     dir: `${root}dist/${folder}`,
     format,
