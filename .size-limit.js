@@ -1,15 +1,15 @@
 // What travels to a user: minified and brotli-compressed. What createCore loads on demand is counted for itself.
 // docs/decisions/0005-size-budget.md has the budgets and their reasons.
-const onDemand = ["./lazy.js", "./start.js", "./tfjs-kernels.js"];
+const onDemand = ["./lazy.js", "./start.js", "./tfjs-kernels.js", "./install.js"];
 const withoutOnDemand = (config) => ({ ...config, external: [...onDemand, "@tensorflow/tfjs-core"] });
 const entry = (name) => ({ path: `dist/default/${name}.js`, modifyEsbuildConfig: withoutOnDemand });
 const main = "{ createCore, createCoreSync, matmul, RMSProp }";
 const dense = "{ Sequential, Trainer, dense, relu, softmaxCrossEntropy }";
 
 export default [
-  { name: "lanewise, its main names", ...entry("index"), import: main, limit: "28 KiB" },
-  { name: "lanewise, everything", ...entry("index"), limit: "38 KiB" },
-  { name: "lanewise/js, everything", ...entry("js"), limit: "32 KiB" },
+  { name: "lanewise, its main names", ...entry("index"), import: main, limit: "29 KiB" },
+  { name: "lanewise, everything", ...entry("index"), limit: "39 KiB" },
+  { name: "lanewise/js, everything", ...entry("js"), limit: "32.25 KiB" },
   {
     name: "relaxed and wide, on demand",
     ...entry("lazy"),
@@ -18,12 +18,12 @@ export default [
   },
   { name: "wide tiles of layers, on demand", ...entry("wide-families"), limit: "22 KiB" },
   { name: "threads, on demand", path: "dist/default/start.js", limit: "6 KiB" },
-  { name: "lanewise/checkpoint, everything", ...entry("checkpoint"), limit: "14.25 KiB" },
+  { name: "lanewise/checkpoint, everything", ...entry("checkpoint"), limit: "14.75 KiB" },
   {
     name: "lanewise/checkpoint, save and load",
     ...entry("checkpoint"),
     import: "{ saveCheckpoint, loadCheckpoint }",
-    limit: "9.75 KiB",
+    limit: "10.25 KiB",
   },
   { name: "lanewise/checkpoint, one store", ...entry("checkpoint"), import: "{ indexedDBStore }", limit: "1.25 KiB" },
   {
@@ -32,20 +32,21 @@ export default [
     modifyEsbuildConfig: (config) => ({ ...config, platform: "node" }),
     limit: "1.75 KiB",
   },
-  { name: "lanewise/tfjs, everything", ...entry("tfjs"), limit: "33 KiB" },
+  { name: "lanewise/tfjs, everything", ...entry("tfjs"), limit: "33.5 KiB" },
   { name: "lanewise/tfjs, the kernels of accelerate(), on demand", ...entry("tfjs-kernels"), limit: "45 KiB" },
+  { name: "lanewise/tfjs, the training step of accelerateModel(), on demand", ...entry("install"), limit: "99 KiB" },
   {
     name: "lanewise's main names and a dense network",
     ...entry("index"),
     import: { "dist/default/index.js": main, "dist/default/nn.js": dense },
-    limit: "48 KiB",
+    limit: "48.5 KiB",
   },
   { name: "lanewise/nn, everything", ...entry("nn"), limit: "96 KiB" },
   {
     name: "lanewise/distributed, everything",
     ...entry("distributed"),
     modifyEsbuildConfig: (config) => ({ ...config, external: ["@nats-io/*"] }),
-    limit: "44 KiB",
+    limit: "46 KiB",
   },
   {
     name: "lanewise/distributed, the hub",

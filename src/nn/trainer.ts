@@ -91,7 +91,7 @@ export interface BackwardOptions extends StepOptions {
   seed?: number;
 }
 
-/** A batch that was checked. @internal */
+/** A batch that was checked: what {@link Trainer} computes on. */
 export interface CheckedBatch {
   readonly xs: Batch[];
   readonly ys: Batch[];

@@ -9,7 +9,10 @@ export interface Reference {
   readonly alpha: number;
   value(x: number): number;
   slope(x: number): number;
-  /** The largest errors over all float32, in ulp, that the kernels promise. */
+  /**
+   * The largest errors over all float32, in ulp, that the kernels promise. The shorter exponential is within 0.0025 ulp
+   * before it is rounded; eˣ − 1 of elu and selu uses it where eˣ is at most 3/4, which makes that 3 times as much.
+   */
   readonly ulp: { readonly value: number; readonly slope: number };
 }
 
@@ -113,13 +116,13 @@ export const REFERENCES: Readonly<Record<UnaryActivation, Reference>> = {
     alpha: 1,
     value: (x) => (x < 0 ? Math.expm1(x) : x),
     slope: (x) => (x < 0 ? Math.exp(x) : 1),
-    ulp: { value: 0.505, slope: 0.505 },
+    ulp: { value: 0.51, slope: 0.505 },
   },
   selu: {
     alpha: 0,
     value: (x) => SELU.scale * (x < 0 ? SELU.alpha * Math.expm1(x) : x),
     slope: (x) => SELU.scale * (x < 0 ? SELU.alpha * Math.exp(x) : 1),
-    ulp: { value: 0.505, slope: 0.505 },
+    ulp: { value: 0.51, slope: 0.505 },
   },
   gelu: {
     alpha: 0,
