@@ -10,8 +10,8 @@ export interface Reference {
   value(x: number): number;
   slope(x: number): number;
   /**
-   * The largest errors over all float32, in ulp, that the kernels promise. The shorter exponential is within 0.0025 ulp
-   * before it is rounded; eˣ − 1 of elu and selu uses it where eˣ is at most 3/4, which makes that 3 times as much.
+   * The largest errors over all float32, in ulp, that the kernels promise. Those of elu and selu: rounding, and the
+   * relative error of eˣ − 1 in float64, which is 2⁻³¹ and so at most 2⁻⁷ ulp of a float32.
    */
   readonly ulp: { readonly value: number; readonly slope: number };
 }
