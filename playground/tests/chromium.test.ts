@@ -176,7 +176,7 @@ describe("trajectories", () => {
     await positionOf(page, "rmsprop");
     await page.getByLabel("Surface", { exact: true }).selectOption("beale");
     await page.getByLabel("Decay ρ").press("ArrowLeft");
-    await page.getByLabel("Steps").press("Home");
+    await page.getByLabel("Steps", { exact: true }).press("Home");
     await page.getByText("All other options").click();
     await page.getByLabel("Averaged parameters").fill("0.5");
     await page.getByLabel("Position of ε").selectOption("outside");
