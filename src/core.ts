@@ -205,6 +205,7 @@ export class Core {
     this.#reason = this.reason;
     this.#threads = undefined;
     this.#kernels.clear();
+    this.leaks.end();
     if (isWhole) this.#backend?.allocator.freeAll();
     this.#backend = undefined;
   }
