@@ -1,9 +1,6 @@
-import {
-  FORM_MEAN_FROM_GRADIENT, MODE_COUPLED_DECAY, MODE_DECOUPLED_DECAY, MODE_RESCALE,
-} from "../../src/abi/step-table";
-import { add, div, mul, sqrt, sub } from "../simd";
-import { FORM_TRANSFORMS, Group, Segment, formOf } from "./step-table";
-import { averageProduct, decayGradient, lerp, rescale, transformed } from "./transform";
+import { Off, On } from "../simd";
+import { remainder, vectors } from "./moments";
+import { Group, Segment } from "./step-table";
 import { walk } from "./walk";
 
 // The formula, element by element, every operation rounded to float32:
@@ -12,110 +9,13 @@ import { walk } from "./walk";
 // β₁ is the group's meanDecay, β₂ its decay, eps its epsOutside; the scalars are 1 − β₂ᵗ and the two learning rates.
 // Decoupled decay is p ← p·(1 − lr·wd).
 
-// @ts-ignore: decorator
-@inline function denominator<T>(v: T, correction: T, eps: T): T {
-  return add<T>(sqrt<T>(div<T>(v, correction)), eps);
-}
-
-/** p − (rate·x) / d. */
-// @ts-ignore: decorator
-@inline function descend<T>(p: T, x: T, rate: T, d: T): T {
-  return sub<T>(p, div<T>(mul<T>(rate, x), d));
-}
-
-/** The elements of a segment that fill pairs of vectors; built like its namesake in adam.ts. */
-function vectors(segment: Segment, group: Group): void {
-  const segmentPtr = changetype<usize>(segment);
-  const groupPtr = changetype<usize>(group);
-  const form = formOf(group);
-  const decay = v128.load32_splat(groupPtr, offsetof<Group>("decay"));
-  const complement = v128.load32_splat(groupPtr, offsetof<Group>("decayComplement"));
-  const meanDecay = v128.load32_splat(groupPtr, offsetof<Group>("meanDecay"));
-  const meanComplement = v128.load32_splat(groupPtr, offsetof<Group>("meanDecayComplement"));
-  const eps = v128.load32_splat(groupPtr, offsetof<Group>("epsOutside"));
-  const correction = v128.load32_splat(segmentPtr, offsetof<Segment>("scalar0"));
-  const gradRate = v128.load32_splat(segmentPtr, offsetof<Segment>("scalar1"));
-  const meanRate = v128.load32_splat(segmentPtr, offsetof<Segment>("scalar2"));
-  let p: usize = segment.paramPtr;
-  let g: usize = segment.gradPtr;
-  let v: usize = segment.state0Ptr;
-  let m: usize = segment.state1Ptr;
-  for (const end = p + ((segment.count >> 3) << 5); p != end; p += 32) {
-    let g0 = v128.load(g);
-    let g1 = v128.load(g, 16);
-    if (form & FORM_TRANSFORMS) {
-      const mode = group.mode;
-      if (mode & MODE_RESCALE) {
-        const bound = v128.load32_splat(groupPtr, offsetof<Group>("clipValue"));
-        const scale = v128.load32_splat(segmentPtr, offsetof<Segment>("gradScale"));
-        g0 = rescale<v128>(g0, bound, scale);
-        g1 = rescale<v128>(g1, bound, scale);
-      }
-      if (mode & MODE_COUPLED_DECAY) {
-        const weightDecay = v128.load32_splat(groupPtr, offsetof<Group>("weightDecay"));
-        g0 = decayGradient<v128>(g0, v128.load(p), weightDecay);
-        g1 = decayGradient<v128>(g1, v128.load(p, 16), weightDecay);
-      }
-      if (mode & MODE_DECOUPLED_DECAY) {
-        const factor = v128.load32_splat(groupPtr, offsetof<Group>("decoupledDecay"));
-        const p0 = mul<v128>(v128.load(p), factor);
-        const p1 = mul<v128>(v128.load(p, 16), factor);
-        v128.store(p, p0);
-        v128.store(p, p1, 16);
-      }
-    }
-    let m0 = v128.load(m);
-    let m1 = v128.load(m, 16);
-    if (form & FORM_MEAN_FROM_GRADIENT) {
-      m0 = lerp<v128>(g0, m0, meanDecay);
-      m1 = lerp<v128>(g1, m1, meanDecay);
-    } else {
-      m0 = lerp<v128>(m0, g0, meanComplement);
-      m1 = lerp<v128>(m1, g1, meanComplement);
-    }
-    v128.store(m, m0);
-    v128.store(m, m1, 16);
-    const v0 = averageProduct<v128>(v128.load(v), g0, decay, complement);
-    const v1 = averageProduct<v128>(v128.load(v, 16), g1, decay, complement);
-    v128.store(v, v0);
-    v128.store(v, v1, 16);
-    const d0 = denominator<v128>(v0, correction, eps);
-    const d1 = denominator<v128>(v1, correction, eps);
-    const p0 = descend<v128>(descend<v128>(v128.load(p), g0, gradRate, d0), m0, meanRate, d0);
-    const p1 = descend<v128>(descend<v128>(v128.load(p, 16), g1, gradRate, d1), m1, meanRate, d1);
-    v128.store(p, p0);
-    v128.store(p, p1, 16);
-    g += 32;
-    v += 32;
-    m += 32;
-  }
-}
-
-/** The last count mod 8 elements of a segment, one by one. */
-function remainder(segment: Segment, group: Group): void {
-  const form = group.form;
-  for (let i = segment.count & ~7; i < segment.count; i++) {
-    const offset = i << 2;
-    const g = transformed(segment, group, offset);
-    let m = load<f32>(segment.state1Ptr + offset);
-    if (form & FORM_MEAN_FROM_GRADIENT) m = lerp<f32>(g, m, group.meanDecay);
-    else m = lerp<f32>(m, g, group.meanDecayComplement);
-    store<f32>(segment.state1Ptr + offset, m);
-    const v = averageProduct<f32>(load<f32>(segment.state0Ptr + offset), g, group.decay, group.decayComplement);
-    store<f32>(segment.state0Ptr + offset, v);
-    const d = denominator<f32>(v, segment.scalar0, group.epsOutside);
-    const p = descend<f32>(load<f32>(segment.paramPtr + offset), g, segment.scalar1, d);
-    store<f32>(segment.paramPtr + offset, descend<f32>(p, m, segment.scalar2, d));
-  }
-}
-
 @unmanaged
 class NAdam {
   // @ts-ignore: decorator
   @inline update(segment: Segment, group: Group): void {
     assert(segment.state0Ptr != 0 && segment.state1Ptr != 0);
-    vectors(segment, group);
-    remainder(segment, group);
+    vectors<Off, On>(segment, group);
+    remainder<On>(segment, group);
   }
 }
 
