@@ -135,6 +135,17 @@ export function checkBoolean(name: string, value: unknown): void {
   throw unexpected(name, value, "true or false");
 }
 
+/** Throws OptionError unless `value` is a function. */
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== "function") throw unexpected(name, value, "a function");
+}
+
+/** Throws OptionError unless `value` is undefined or an AbortSignal, of any realm. */
+export function checkSignal(name: string, value: unknown): void {
+  if (value === undefined || typeof (value as AbortSignal | null)?.throwIfAborted === "function") return;
+  throw unexpected(name, value, "an AbortSignal");
+}
+
 /** Throws OptionError unless `value` is one of `choices`. */
 export function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
   if (typeof value === "string" && choices.includes(value)) return;

@@ -10,7 +10,7 @@ import {
   type WasmSource,
 } from "./backend/select.js";
 import type { Threads } from "./backend/threads/start.js";
-import { checkBoolean, checkChoice, checkInteger, checkKeys, unexpected } from "./checks.js";
+import { checkBoolean, checkChoice, checkFunction, checkInteger, checkKeys, unexpected } from "./checks.js";
 import { BackendError, DisposedError, OptionError } from "./errors.js";
 import { LeakWatch } from "./leaks.js";
 import { type Shape, sizeOf, Tensor, type TensorSource, withoutViews } from "./tensor.js";
@@ -136,7 +136,7 @@ export class Core {
    */
   scope<Result>(make: () => Result): Result {
     this.assertLive();
-    if (typeof make !== "function") throw unexpected("make", make, "a function");
+    checkFunction("make", make);
     const outer = this.#scope;
     const made = new Set<Tensor>();
     this.#scope = made;

@@ -1,4 +1,4 @@
-import { checkBoolean, checkInteger, checkKeys, unexpected } from "../checks.js";
+import { checkBoolean, checkFunction, checkInteger, checkKeys, checkSignal, unexpected } from "../checks.js";
 import { OptionError, ShapeError } from "../errors.js";
 import type { Dataset, Trainer } from "../nn/trainer.js";
 import { sizeOf, Tensor } from "../tensor.js";
@@ -110,12 +110,8 @@ export abstract class GroupTrainer {
     checkInteger("epochs", epochs, 0);
     checkInteger("batchSize", batchSize, 1);
     checkBoolean("shuffle", shuffle);
-    if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
-      throw unexpected("signal", signal, "an AbortSignal");
-    }
-    if (onProgress !== undefined && typeof onProgress !== "function") {
-      throw unexpected("onProgress", onProgress, "a function");
-    }
+    checkSignal("signal", signal);
+    if (onProgress !== undefined) checkFunction("onProgress", onProgress);
     if (this.#isBusy) throw new OptionError("fit was called while another fit of this trainer runs");
     const complete = { ...options, epochs, batchSize, shuffle };
     return new DistributedFit((emit, stop) => this.#train(data, complete, mustExist, emit, stop));

@@ -1,4 +1,13 @@
-import { checkBoolean, checkFinite, checkInteger, checkKeys, isNumericArray, unexpected } from "../checks.js";
+import {
+  checkBoolean,
+  checkFinite,
+  checkFunction,
+  checkInteger,
+  checkKeys,
+  checkSignal,
+  isNumericArray,
+  unexpected,
+} from "../checks.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import type { Batch } from "./data.js";
@@ -75,12 +84,8 @@ export function checkFit(trainer: Trainer<ModelOptimizer>, data: Dataset, option
   checkInteger("epochs", epochs, 0);
   checkInteger("batchSize", batchSize, 1);
   checkBoolean("shuffle", shuffle);
-  if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
-    throw unexpected("signal", signal, "an AbortSignal");
-  }
-  if (onProgress !== undefined && typeof onProgress !== "function") {
-    throw unexpected("onProgress", onProgress, "a function");
-  }
+  checkSignal("signal", signal);
+  if (onProgress !== undefined) checkFunction("onProgress", onProgress);
   if (!Array.isArray(callbacks)) throw unexpected("callbacks", callbacks, "an array");
   for (const [i, callback] of callbacks.entries()) {
     checkKeys(`callbacks[${i}]`, callback, ["onBatch", "onEpoch"]);

@@ -1,4 +1,12 @@
-import { checkInteger, checkKeys, checkNumericArray, describe, isNumericArray, unexpected } from "../checks.js";
+import {
+  checkFunction,
+  checkInteger,
+  checkKeys,
+  checkNumericArray,
+  describe,
+  isNumericArray,
+  unexpected,
+} from "../checks.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { Optimizer } from "./optimizer.js";
@@ -160,8 +168,4 @@ function centralDifferences(f: (x: Float64Array) => number): (x: Float64Array) =
       return (valueAbove - valueBelow) / (above - below);
     });
   };
-}
-
-function checkFunction(name: string, value: unknown): void {
-  if (typeof value !== "function") throw unexpected(name, value, "a function");
 }

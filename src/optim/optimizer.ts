@@ -1,6 +1,6 @@
 import { MODE_CLIP_GLOBAL_NORM, MODE_CLIP_NORM, MODE_MEASURE, SEGMENT_SCALARS } from "../abi/step-table.js";
 import type { KernelFamily, StepKernel, StepKernelInfo } from "../backend/family.js";
-import { checkInteger, checkKeys, unexpected } from "../checks.js";
+import { checkFunction, checkInteger, checkKeys, unexpected } from "../checks.js";
 import { Core } from "../core.js";
 import { DisposedError, NonFiniteError, OptionError } from "../errors.js";
 import { Tensor } from "../tensor.js";
@@ -376,7 +376,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   withAveraged<T>(run: () => T): T {
     this.#assertLive();
     this.#assertNotAveraged("withAveraged");
-    if (typeof run !== "function") throw unexpected("run", run, "a function");
+    checkFunction("run", run);
     const own: [Slot, Float32Array][] = [];
     for (const slot of this.#slots) {
       const average = this.#averageOf(slot);

@@ -1,4 +1,4 @@
-import { checkKeys, unexpected } from "../checks.js";
+import { checkFunction, checkKeys, unexpected } from "../checks.js";
 import { OptionError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { isRecord, type Parameter, type ParameterGroup } from "./parameters.js";
@@ -31,7 +31,7 @@ export function splitDecay(
   checkKeys("options", options, ["decays"]);
   const { decays = (_: string, parameter: Parameter) => parameter instanceof Tensor && parameter.shape.length > 1 } =
     options;
-  if (typeof decays !== "function") throw unexpected("options.decays", decays, "a function");
+  checkFunction("options.decays", decays);
   if (typeof weightDecay !== "number") throw unexpected("weightDecay", weightDecay, "a finite number >= 0");
   const entries = Object.entries(params);
   if (entries.length === 0) throw new OptionError("params is empty, expected at least one parameter");

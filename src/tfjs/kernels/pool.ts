@@ -11,19 +11,27 @@ function windowOf(x: TensorInfo, attrs: object, { windows }: KernelContext): Pla
   return sizeOf(x.shape) * sizeOf(window.outShape) === 0 ? undefined : window;
 }
 
+/** One number of each window. */
+function pooling(name: "MaxPool" | "AvgPool", kernel: "max_pool_f32" | "average_pool_f32"): TfKernel {
+  return {
+    name,
+    run({ x }, attrs, context) {
+      if (!isFloat32(x)) return undefined;
+      const window = windowOf(x, attrs, context);
+      if (window === undefined) return undefined;
+      const { heap, pool } = context;
+      const y = heap.output([...window.outShape]);
+      pool[kernel](window.ptr, 0, window.batch * window.outHeight, heap.address(x), heap.address(y));
+      return y;
+    },
+  };
+}
+
 /** The largest element of each window. */
-export const maxPool: TfKernel = {
-  name: "MaxPool",
-  run({ x }, attrs, context) {
-    if (!isFloat32(x)) return undefined;
-    const window = windowOf(x, attrs, context);
-    if (window === undefined) return undefined;
-    const { heap, pool } = context;
-    const y = heap.output([...window.outShape]);
-    pool.max_pool_f32(window.ptr, 0, window.batch * window.outHeight, heap.address(x), heap.address(y));
-    return y;
-  },
-};
+export const maxPool = pooling("MaxPool", "max_pool_f32");
+
+/** The mean of each window. */
+export const avgPool = pooling("AvgPool", "average_pool_f32");
 
 /** Its gradient. TensorFlow.js's loses that of windows whose elements are all below 0. */
 export const maxPoolGrad: TfKernel = {
@@ -37,20 +45,6 @@ export const maxPoolGrad: TfKernel = {
     const [x, y, by, to] = [heap.address(input), heap.address(output), heap.address(dy), heap.address(dx)];
     pool.max_pool_backward_f32(window.ptr, 0, window.batch, x, y, by, to);
     return dx;
-  },
-};
-
-/** The mean of each window. */
-export const avgPool: TfKernel = {
-  name: "AvgPool",
-  run({ x }, attrs, context) {
-    if (!isFloat32(x)) return undefined;
-    const window = windowOf(x, attrs, context);
-    if (window === undefined) return undefined;
-    const { heap, pool } = context;
-    const y = heap.output([...window.outShape]);
-    pool.average_pool_f32(window.ptr, 0, window.batch * window.outHeight, heap.address(x), heap.address(y));
-    return y;
   },
 };
 

@@ -6,7 +6,7 @@ import type { Views } from "../views.js";
 const f = Math.fround;
 
 /** Adds the bias to a pixel's sums, and applies the activation. */
-export function finish(x: Float32Array, at: number, count: number, bias: number, activation: number): void {
+function finish(x: Float32Array, at: number, count: number, bias: number, activation: number): void {
   for (let n = 0; n < count; n++) {
     const sum = bias === 0 ? x[at + n]! : f(x[at + n]! + x[bias + n]!);
     x[at + n] = activate(activation, sum);
@@ -17,6 +17,44 @@ export function finish(x: Float32Array, at: number, count: number, bias: number,
 export function pixelAt(b: number, y: number, x: number, height: number, width: number, channels: number): number {
   if (y < 0 || y >= height || x < 0 || x >= width) return -1;
   return ((b * height + y) * width + x) * channels;
+}
+
+/** Writes a pixel of image b at (y, x) from element `at` on; `from` and `weight` are the first elements of what it reads. */
+type WritePixel = (
+  m: Float32Array,
+  w: Window,
+  at: number,
+  b: number,
+  y: number,
+  x: number,
+  from: number,
+  weight: number,
+) => void;
+
+/** A kernel that writes rows of y, or of dx. */
+export function rowsOf(views: Views, of: "y" | "dx", writePixel: WritePixel) {
+  return (
+    windowPtr: number,
+    first: number,
+    count: number,
+    fromPtr: number,
+    weightPtr: number,
+    biasPtr: number,
+    activation: number,
+    toPtr: number,
+  ): void => {
+    const m = views.f32;
+    const w = readWindow(views.i32, windowPtr);
+    const [height, width, channels] =
+      of === "y" ? [w.outHeight, w.outWidth, w.outChannels] : [w.inHeight, w.inWidth, w.inChannels];
+    for (let row = first; row < first + count; row++) {
+      for (let x = 0; x < width; x++) {
+        const at = (toPtr >>> 2) + (row * width + x) * channels;
+        writePixel(m, w, at, Math.floor(row / height), row % height, x, fromPtr >>> 2, weightPtr >>> 2);
+        finish(m, at, channels, biasPtr >>> 2, activation);
+      }
+    }
+  };
 }
 
 /** One pixel of y: the sums of its window, tap by tap and channel by channel. */
@@ -103,31 +141,8 @@ function addPixel(
 /** The kernels of assembly/conv/{conv2d,weight}.ts: the same sums in the same order. */
 export function conv2dKernels(views: Views): Pick<ConvKernels, Extract<keyof ConvKernels, `conv2d_${string}`>> {
   return {
-    conv2d_f32(windowPtr, first, count, xPtr, weightPtr, biasPtr, activation, yPtr) {
-      const m = views.f32;
-      const w = readWindow(views.i32, windowPtr);
-      for (let row = first; row < first + count; row++) {
-        for (let ox = 0; ox < w.outWidth; ox++) {
-          const at = (yPtr >>> 2) + (row * w.outWidth + ox) * w.outChannels;
-          const b = Math.floor(row / w.outHeight);
-          forwardPixel(m, w, at, b, row % w.outHeight, ox, xPtr >>> 2, weightPtr >>> 2);
-          finish(m, at, w.outChannels, biasPtr >>> 2, activation);
-        }
-      }
-    },
-
-    conv2d_backward_input_f32(windowPtr, first, count, dyPtr, weightPtr, biasPtr, activation, dxPtr) {
-      const m = views.f32;
-      const w = readWindow(views.i32, windowPtr);
-      for (let row = first; row < first + count; row++) {
-        for (let x = 0; x < w.inWidth; x++) {
-          const at = (dxPtr >>> 2) + (row * w.inWidth + x) * w.inChannels;
-          const b = Math.floor(row / w.inHeight);
-          backwardPixel(m, w, at, b, row % w.inHeight, x, dyPtr >>> 2, weightPtr >>> 2);
-          finish(m, at, w.inChannels, biasPtr >>> 2, activation);
-        }
-      }
-    },
+    conv2d_f32: rowsOf(views, "y", forwardPixel),
+    conv2d_backward_input_f32: rowsOf(views, "dx", backwardPixel),
 
     conv2d_backward_weight_f32(windowPtr, first, count, xPtr, dyPtr, dwPtr) {
       const m = views.f32;

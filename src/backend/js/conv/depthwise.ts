@@ -1,7 +1,8 @@
+import { ACTIVATION } from "../../backend.js";
 import type { ConvKernels } from "../../families/conv.js";
 import { readWindow, type Window } from "../../window.js";
 import type { Views } from "../views.js";
-import { finish, pixelAt } from "./conv2d.js";
+import { pixelAt, rowsOf } from "./conv2d.js";
 
 const f = Math.fround;
 
@@ -47,30 +48,12 @@ function backwardPixel(m: Float32Array, w: Window, at: number, b: number, y: num
 
 /** The kernels of assembly/conv/depthwise.ts: the same sums in the same order. */
 export function depthwiseKernels(views: Views): Pick<ConvKernels, Extract<keyof ConvKernels, `depthwise_${string}`>> {
+  const backward = rowsOf(views, "dx", backwardPixel);
   return {
-    depthwise_conv2d_f32(windowPtr, first, count, xPtr, weightPtr, biasPtr, activation, yPtr) {
-      const m = views.f32;
-      const w = readWindow(views.i32, windowPtr);
-      for (let row = first; row < first + count; row++) {
-        for (let ox = 0; ox < w.outWidth; ox++) {
-          const at = (yPtr >>> 2) + (row * w.outWidth + ox) * w.outChannels;
-          const b = Math.floor(row / w.outHeight);
-          forwardPixel(m, w, at, b, row % w.outHeight, ox, xPtr >>> 2, weightPtr >>> 2);
-          finish(m, at, w.outChannels, biasPtr >>> 2, activation);
-        }
-      }
-    },
+    depthwise_conv2d_f32: rowsOf(views, "y", forwardPixel),
 
     depthwise_conv2d_backward_input_f32(windowPtr, first, count, dyPtr, weightPtr, dxPtr) {
-      const m = views.f32;
-      const w = readWindow(views.i32, windowPtr);
-      for (let row = first; row < first + count; row++) {
-        for (let x = 0; x < w.inWidth; x++) {
-          const at = (dxPtr >>> 2) + (row * w.inWidth + x) * w.inChannels;
-          const b = Math.floor(row / w.inHeight);
-          backwardPixel(m, w, at, b, row % w.inHeight, x, dyPtr >>> 2, weightPtr >>> 2);
-        }
-      }
+      backward(windowPtr, first, count, dyPtr, weightPtr, 0, ACTIVATION.identity, dxPtr);
     },
 
     depthwise_conv2d_backward_weight_f32(windowPtr, first, count, xPtr, dyPtr, dwPtr) {
