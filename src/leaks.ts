@@ -5,8 +5,6 @@ const WARN_BYTES = 16 * 2 ** 20;
 interface Dropped {
   bytes: number;
   count: number;
-  /** The core was disposed, and its memory with it. */
-  isFreed: boolean;
 }
 
 let registry: FinalizationRegistry<{ dropped: Dropped; bytes: number }> | undefined;
@@ -16,7 +14,7 @@ let registry: FinalizationRegistry<{ dropped: Dropped; bytes: number }> | undefi
  * in use; but one warning says so when it adds up.
  */
 export class LeakWatch {
-  readonly #dropped: Dropped = { bytes: 0, count: 0, isFreed: false };
+  readonly #dropped: Dropped = { bytes: 0, count: 0 };
 
   watch(tensor: object, bytes: number): void {
     if (typeof FinalizationRegistry !== "function") return;
@@ -31,12 +29,11 @@ export class LeakWatch {
 
   /** Stops watching all tensors: their core frees its memory. */
   end(): void {
-    this.#dropped.isFreed = true;
+    this.#dropped.bytes = WARN_BYTES; // as if the warning had been given
   }
 }
 
 function note(dropped: Dropped, bytes: number): void {
-  if (dropped.isFreed) return;
   const isFirstWarning = dropped.bytes < WARN_BYTES && dropped.bytes + bytes >= WARN_BYTES;
   dropped.bytes += bytes;
   dropped.count++;

@@ -1,5 +1,7 @@
 import { checkBoolean, checkFunction, checkInteger, checkKeys, checkSignal, unexpected } from "../checks.js";
 import { OptionError, ShapeError } from "../errors.js";
+import type { Layer } from "../nn/layer.js";
+import { architectureOf } from "../nn/model-file/architecture.js";
 import type { Dataset, Trainer } from "../nn/trainer.js";
 import { sizeOf, Tensor } from "../tensor.js";
 import { VERSION } from "../version.js";
@@ -183,13 +185,15 @@ export abstract class GroupTrainer {
 
   #describe(options: Description, source: RowSource): Description {
     const { model, losses } = this.trainer;
+    const architecture = architectureOf(model);
     return {
       lanewise: VERSION,
       arithmetic: model.core.variant.includes("relaxed") ? "relaxed" : "reproducible",
       options,
       data: { rows: source.count, description: source.description },
       model: {
-        layers: model.layers.map((layer) => ({ kind: layer.kind, name: layer.name, ...layer.config() })),
+        ...architecture,
+        layers: architecture.layers.map((entry, i) => ({ ...entry, ...namedArguments(model.layers[i]!, entry.args) })),
         parameters: digestsOf(model.parameters),
         buffers: digestsOf(model.buffers),
       },
@@ -217,4 +221,9 @@ export abstract class GroupTrainer {
     const evaluation = validation && this.trainer.evaluate(validation.x, validation.y);
     emit(evaluation === undefined ? done : { ...done, validation: evaluation });
   }
+}
+
+/** The layer's fields that hold the numbers and words it was made from: their names tell what an argument means. */
+function namedArguments(layer: Layer, args: readonly unknown[]): object {
+  return Object.fromEntries(Object.entries(layer).filter(([, value]) => args.includes(value)));
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Core } from "../../src/core.js";
+import { canonicalText, checkSame, type Description } from "../../src/distributed/description.js";
 import {
   arrayRows,
   DistributedTrainer,
@@ -13,11 +14,14 @@ import { mixSeed, Order } from "../../src/distributed/order.js";
 import { AdamW, createCore } from "../../src/entry/inline.js";
 import { DisposedError, OptionError, ShapeError } from "../../src/errors.js";
 import {
+  add,
   batchNorm,
   conv2d,
   dense,
   dropout,
   flatten,
+  input,
+  Model,
   Sequential,
   softmaxCrossEntropy,
   Trainer,
@@ -55,6 +59,50 @@ async function train(core: Core, microBatches: number, batchSize: number, epochs
   const history = await distributed.fit({ x, y }, { epochs, batchSize });
   return { trainer, history, values: valuesOf(trainer) };
 }
+
+/** What members of a run of this model must agree on, as it travels. */
+async function descriptionOf(model: Model): Promise<Description> {
+  let seen: Description | undefined;
+  class Listening extends LocalGroup {
+    override open(...args: Parameters<LocalGroup["open"]>) {
+      seen = args[1];
+      return super.open(...args);
+    }
+  }
+  const optimizer = (parameters: ConstructorParameters<typeof AdamW>[1]) => new AdamW(model.core, parameters);
+  const trainer = new Trainer(model, { loss: softmaxCrossEntropy(), optimizer });
+  const inputs = model.inputTensors[0]!.shape[0]!;
+  await new DistributedTrainer(trainer, new Listening()).fit({ x: new Float32Array(2 * inputs), y: [0, 1] });
+  return JSON.parse(canonicalText(seen!)) as Description;
+}
+
+describe("members of a run", () => {
+  it("must have layers made from the same arguments, which are named", async () => {
+    const core = makeCore("js");
+    const make = (width: number) =>
+      descriptionOf(new Sequential(core, [dense(width), dropout(0.5), dense(2)], { inputShape: [3] }));
+    const [own, theirs] = [await make(25), await make(24)];
+    checkSame("r", own, own);
+    expect(() => checkSame("r", own, theirs)).toThrow(
+      /^run "r" is another one: .*model\.layers\[0\]\.outputs is 25 here, expected 24 as in the run/,
+    );
+  });
+
+  it("must have connected them in the same way", async () => {
+    const core = makeCore("js");
+    /** The same layers and parameters: the second dense reads the first one, or the input. */
+    const make = (isChain: boolean) => {
+      const x = input([4]);
+      const first = dense(4).apply(x);
+      const second = dense(4).apply(isChain ? first : x);
+      return descriptionOf(new Model(core, { inputs: x, outputs: add().apply([first, second]), seed: 1 }));
+    };
+    const [own, theirs] = [await make(true), await make(false)];
+    expect(() => checkSame("r", own, theirs)).toThrow(
+      'run "r" is another one: model.nodes[1].inputs[0] is 1 here, expected 0 as in the run',
+    );
+  });
+});
 
 describe("the bits of a run", () => {
   it("are those of micro-batches that are added by hand in the tree's order", async () => {
