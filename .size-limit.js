@@ -7,9 +7,9 @@ const main = "{ createCore, createCoreSync, matmul, RMSProp }";
 const dense = "{ Sequential, Trainer, dense, relu, softmaxCrossEntropy }";
 
 export default [
-  { name: "lanewise, its main names", ...entry("index"), import: main, limit: "29 KiB" },
+  { name: "lanewise, its main names", ...entry("index"), import: main, limit: "29.5 KiB" },
   { name: "lanewise, everything", ...entry("index"), limit: "39 KiB" },
-  { name: "lanewise/js, everything", ...entry("js"), limit: "32.25 KiB" },
+  { name: "lanewise/js, everything", ...entry("js"), limit: "32.5 KiB" },
   {
     name: "relaxed and wide, on demand",
     ...entry("lazy"),
@@ -32,7 +32,7 @@ export default [
     modifyEsbuildConfig: (config) => ({ ...config, platform: "node" }),
     limit: "1.75 KiB",
   },
-  { name: "lanewise/tfjs, everything", ...entry("tfjs"), limit: "33.5 KiB" },
+  { name: "lanewise/tfjs, everything", ...entry("tfjs"), limit: "33.75 KiB" },
   { name: "lanewise/tfjs, the kernels of accelerate(), on demand", ...entry("tfjs-kernels"), limit: "45 KiB" },
   { name: "lanewise/tfjs, the training step of accelerateModel(), on demand", ...entry("install"), limit: "99 KiB" },
   {
@@ -46,7 +46,7 @@ export default [
     name: "lanewise/distributed, everything",
     ...entry("distributed"),
     modifyEsbuildConfig: (config) => ({ ...config, external: ["@nats-io/*"] }),
-    limit: "46 KiB",
+    limit: "46.25 KiB",
   },
   {
     name: "lanewise/distributed, the hub",

@@ -200,6 +200,7 @@ export class Core {
 
   /** Ends the workers, frees everything in the memory and drops it. A second call does nothing; any other use afterwards throws DisposedError. */
   dispose(): void {
+    this.changes++;
     const isWhole = this.#threads?.broken === undefined;
     this.#threads?.dispose();
     this.#reason = this.reason;

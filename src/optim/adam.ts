@@ -10,7 +10,7 @@ import {
 import { coreFamily } from "../backend/families/core.js";
 import { checkBoolean, checkFinite } from "../checks.js";
 import type { Core } from "../core.js";
-import { checkBelowOne, power } from "./bias-correction.js";
+import { checkBelowOne, complementOfPower, factorsOf } from "./bias-correction.js";
 import { Optimizer } from "./optimizer.js";
 import type { GroupOptions, StepOptions } from "./options.js";
 import type { ParametersOf } from "./parameters.js";
@@ -122,6 +122,8 @@ function resolve(options: AdamGroupOptions, name: (key: string) => string, mode:
   checkFinite(name("eps"), eps, 0);
   checkBoolean(name("amsgrad"), amsgrad);
   const weight = Math.fround(1 - beta1);
+  const factors1 = factorsOf(beta1);
+  const factors2 = factorsOf(beta2);
   return {
     mode: mode | MODE_DECAY_FACTOR,
     // torch.lerp goes from the nearer end.
@@ -135,8 +137,8 @@ function resolve(options: AdamGroupOptions, name: (key: string) => string, mode:
     ],
     initial: [0, 0, amsgrad ? 0 : undefined],
     stepScalars: ({ iterations }, scalars, rates, group) => {
-      scalars[0] = Math.sqrt(1 - power(beta2, iterations + 1));
-      scalars[1] = rates[group]! / (1 - power(beta1, iterations + 1));
+      scalars[0] = Math.sqrt(complementOfPower(factors2, iterations + 1));
+      scalars[1] = rates[group]! / complementOfPower(factors1, iterations + 1);
     },
   };
 }

@@ -30,7 +30,7 @@ function hugePower(base: number, exponent: number): number {
   return result;
 }
 
-/** The same with every product rounded to float32, as XLA computes it. */
+/** `power` with every product rounded to float32, as XLA computes it. */
 function singlePower(base: number, exponent: number): number {
   let result = 1;
   let square = Math.fround(base);
@@ -41,12 +41,27 @@ function singlePower(base: number, exponent: number): number {
   return result;
 }
 
-/** 1 / (1 − decay^step), what a moving average that started at 0 is multiplied by. */
-export function biasCorrection(decay: number, step: number): number {
-  return 1 / (1 - power(decay, step));
+/** What `complementOfPower` has in place of a decay: for each bit of an exponent 1, and the decay to the bit's power. */
+export function factorsOf(decay: number): Float64Array {
+  const factors = new Float64Array(62).fill(1);
+  for (let at = 1, square = decay; at < factors.length; at += 2, square *= square) factors[at] = square;
+  return factors;
 }
 
-/** The same in float32, as Optax has it. */
+/**
+ * 1 − decay^step for a step >= 1, with the bits that `power` leads to: 1 divided by it is what a moving average that
+ * started at 0 is multiplied by. A branch for each bit would cost more than a product with 1.
+ */
+export function complementOfPower(factors: Float64Array, step: number): number {
+  if (step > MAX_INT32) return 1 - hugePower(factors[1]!, step);
+  // The power is not more than the factor of its highest bit, and 1 − 2^-54 rounds to 1.
+  if (factors[63 - 2 * Math.clz32(step)]! <= 2 ** -54) return 1;
+  let result = 1;
+  for (let at = 0, rest = step | 0; rest > 0; at += 2, rest >>= 1) result *= factors[at + (rest & 1)]!;
+  return 1 - result;
+}
+
+/** 1 / (1 − decay^step) in float32, as Optax has it. */
 export function singleBiasCorrection(decay: number, step: number): number {
   return Math.fround(1 / Math.fround(1 - singlePower(decay, step)));
 }

@@ -53,10 +53,30 @@ export class GradientReader {
     this.#parameters = parameters;
   }
 
-  /** What was found is no longer true: parameters or their state have changed. */
+  /** What was found is no longer true: parameters, their state or options have changed. */
   forget(): void {
     this.#checked = -1;
     this.stale = true;
+  }
+
+  /**
+   * Whether these are the gradients of the last step in the same structure, tensors that are where they were: then there
+   * is nothing to check and nothing to write. False for groups, and where the table must be written anew. What getters
+   * in `grads` do is seen, because changes are compared last.
+   */
+  areSame(grads: Gradients): boolean {
+    const { index, kind, members, known } = this.#structures[0]!;
+    if (this.stale || index >= 0) return false;
+    if (kind === "single") {
+      if (grads !== members[0]!.gradient) return false;
+    } else if (kind === "list") {
+      if (!Array.isArray(grads) || grads.length !== members.length) return false;
+      for (let i = 0; i < members.length; i++) if (isAnother(members[i]!, grads[i])) return false;
+    } else {
+      if (known === undefined || grads !== known) return false;
+      for (let i = 0; i < members.length; i++) if (isAnother(members[i]!, known[members[i]!.key])) return false;
+    }
+    return this.#checked === this.#core.changes;
   }
 
   /**
@@ -77,6 +97,7 @@ export class GradientReader {
     else this.#readGroups(grads);
     if (this.#core.changes !== changes) {
       this.stale = true;
+      this.#core.assertLive();
       throw new OptionError("grads disposed of a tensor while it was read, expected gradients that only are read");
     }
     this.#checked = changes;
@@ -148,13 +169,16 @@ export class GradientReader {
   /** Notes the gradient of a slot. What is as it was in the last step is found so with few comparisons. */
   #accept(slot: Slot, value: unknown): void {
     const before = slot.gradient;
-    if (!this.#checksAll && !slot.frozen && value === before && (value === undefined || value instanceof Tensor)) {
+    if (slot.frozen) {
+      slot.gradient = undefined;
+      return;
+    }
+    if (!this.#checksAll && (value ?? undefined) === before && (before === undefined || before instanceof Tensor)) {
       if (slot.array !== undefined) checkLive(slot);
       return;
     }
     this.stale = true;
     slot.gradient = undefined;
-    if (slot.frozen) return;
     checkLive(slot);
     if (value === undefined || value === null) return;
     if (value === before && value instanceof Tensor) {
@@ -192,6 +216,11 @@ export class GradientReader {
   }
 }
 
+/** Whether a gradient is not the one of the slot's last step. */
+function isAnother(slot: Slot, value: unknown): boolean {
+  return value !== slot.gradient && !slot.frozen;
+}
+
 function checkList(structure: Structure<Slot>, grads: unknown): readonly unknown[] {
   if (!Array.isArray(grads)) throw unexpected(gradientsName(structure), grads, "an array like the parameters");
   const expected = structure.members.length;
@@ -201,11 +230,11 @@ function checkList(structure: Structure<Slot>, grads: unknown): readonly unknown
 
 function checkRecord(structure: Structure<Slot>, grads: unknown): Record<string, unknown> {
   if (!isRecord(grads)) throw unexpected(gradientsName(structure), grads, "a record like the parameters");
+  const { members, byKey } = structure;
+  let place = 0;
   for (const key in grads) {
-    if (structure.byKey.has(key)) continue;
-    throw new OptionError(
-      `${gradientsName(structure)}.${key} is not a parameter; known are ${listed(structure.byKey.keys())}`,
-    );
+    if (members[place++]?.key === key || byKey.has(key)) continue; // mostly they come in the order of the parameters
+    throw new OptionError(`${gradientsName(structure)}.${key} is not a parameter; known are ${listed(byKey.keys())}`);
   }
   return grads;
 }

@@ -10,7 +10,7 @@ import {
 import { nadamFamily } from "../backend/families/nadam.js";
 import { checkFinite } from "../checks.js";
 import type { Core } from "../core.js";
-import { checkBelowOne, power } from "./bias-correction.js";
+import { checkBelowOne, complementOfPower, factorsOf } from "./bias-correction.js";
 import { Optimizer } from "./optimizer.js";
 import type { GroupOptions, StepOptions } from "./options.js";
 import type { ParametersOf } from "./parameters.js";
@@ -99,6 +99,7 @@ function resolve(options: NAdamGroupOptions, name: (key: string) => string, mode
   checkFinite(name("eps"), eps, 0);
   checkFinite(name("momentumDecay"), momentumDecay, 0);
   const weight = Math.fround(1 - beta1);
+  const factors = factorsOf(beta2);
   const momentum = (step: number): number => beta1 * (1 - 0.5 * exponential(step * momentumDecay * LN_096));
   return {
     mode: mode | MODE_DECAY_FACTOR,
@@ -117,7 +118,7 @@ function resolve(options: NAdamGroupOptions, name: (key: string) => string, mode
       const now = momentum(step);
       const next = momentum(step + 1);
       const product = Math.fround(memory[0]! * Math.fround(now));
-      scalars[0] = 1 - power(beta2, step);
+      scalars[0] = complementOfPower(factors, step);
       scalars[1] = (rates[group]! * (1 - now)) / (1 - product);
       scalars[2] = (rates[group]! * next) / (1 - product * next);
       scalars[NEXT_MEMORY] = product;

@@ -98,6 +98,10 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   /** Whether some parameter is a plain array; whether some group has an average or scalars of a step. */
   #hasArrays = false;
   #hasStepWords = false;
+  /** Whether the next step must read the learning rates: some are schedules, or were set since. */
+  #ratesVary = true;
+  /** Whether the table has the rates of the next step. */
+  #ratesAreWritten = false;
   #iterations = 0;
   /** Calls of `step` since the last update. */
   #accumulated = 0;
@@ -154,6 +158,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   set learningRate(value: number | Schedule) {
     this.#assertLive();
     this.#learningRate = checkLearningRate("learningRate", value);
+    this.#ratesVary = true;
+    this.#ratesAreWritten = false;
     this.#changed = true;
   }
 
@@ -267,10 +273,30 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
 
   /** A call of `step`, the n-th since the last update; `last`: it updates whatever `accumulationSteps` is. */
   #advance(grads: Gradients, calls: number, last = false): void {
-    this.#assertNotAveraged("step");
-    const { accumulationSteps } = this.#stepOptions;
+    if (this.#isAveraged) this.#assertNotAveraged("step");
+    const { accumulationSteps, onNonFinite } = this.#stepOptions;
     const isUpdate = last || calls === accumulationSteps;
-    if (isUpdate) this.#readRates();
+    if (isUpdate && !this.#ratesAreWritten) this.#readRates();
+    const iterations = this.#iterations;
+    const gradients = this.#gradients;
+    if (!gradients.areSame(grads) || this.#iterations !== iterations) {
+      this.#readGradients(grads, isUpdate ? calls : 0);
+      if (!isUpdate) return;
+    }
+    if (!this.#ratesAreWritten) this.#writeRates();
+    const hasWork = this.#hasStepWords || this.#hasArrays;
+    if (hasWork) this.#writeSegments();
+    const refused = this.#run(this.#table, this.#slots.length);
+    if (refused === 0) {
+      if (hasWork) this.#takeOver();
+      this.#count();
+    }
+    if (gradients.hasArrays) this.#slots.forEach(forgetArray);
+    if (refused !== 0 && onNonFinite === "throw") throw nonFinite(gradientName(this.#slots[refused - 1]!));
+  }
+
+  /** Checks the gradients of a call and writes their addresses; with accumulation adds them to their sums. */
+  #readGradients(grads: Gradients, divisor: number): void {
     const gradients = this.#gradients;
     const table = this.#table;
     const iterations = this.#iterations;
@@ -285,24 +311,16 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     if (gradients.needsStaging) this.#reserveStaging();
 
     const slots = this.#slots;
-    if (accumulationSteps > 1) {
-      table.renew();
-      accumulate(this.core, table, slots, isUpdate ? calls : 0);
-      gradients.stale = true;
-      this.#accumulated = isUpdate ? 0 : calls;
-      if (!isUpdate) return;
-    } else if (gradients.stale || gradients.hasArrays) {
-      table.renew();
-      for (let i = 0; i < slots.length; i++) slots[i]!.gradPtr = locateGradient(slots[i]!, table);
-    }
-    if (gradients.stale) this.#writePointers();
-    this.#writeStep();
-    const refused = this.#run(table, slots.length);
-    if (refused === 0) this.#finish();
-    if (gradients.hasArrays) for (let i = 0; i < slots.length; i++) forgetArray(slots[i]!);
-    if (refused !== 0 && this.#stepOptions.onNonFinite === "throw") {
-      throw nonFinite(gradientName(slots[refused - 1]!));
-    }
+    const accumulates = this.#stepOptions.accumulationSteps > 1;
+    const mustRead = accumulates || gradients.hasArrays || this.#hasArrays;
+    if (!mustRead && !gradients.stale) return;
+    table.renew();
+    if (accumulates) {
+      accumulate(this.core, table, slots, divisor);
+      this.#accumulated = divisor > 0 ? 0 : accumulated + 1;
+    } else for (let i = 0; i < slots.length; i++) slots[i]!.gradPtr = locateGradient(slots[i]!, table);
+    for (let i = 0; i < slots.length; i++) table.setPointers(i, slots[i]!.ptr, slots[i]!.gradPtr);
+    gradients.stale = mustRead;
   }
 
   /**
@@ -661,6 +679,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   /** Frees the state; the parameters stay. A second call does nothing, other uses afterwards throw DisposedError. */
   dispose(): void {
     this.#disposed = true;
+    this.#gradients.forget();
     this.#memory.dispose();
   }
 
@@ -789,6 +808,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     for (const [index, slot] of this.#slots.entries()) table.writeSegment(index, slot, slot.size, 0);
     this.#table?.dispose();
     this.#table = table;
+    this.#ratesAreWritten = false;
     this.#rows?.forget();
     this.#gradients.forget();
     this.#hasStepWords = this.#groups.some(
@@ -820,11 +840,15 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     const { rates } = table;
     const shared = this.#learningRate;
     const rate = typeof shared === "number" ? shared : rateOf(shared, iterations, "");
+    this.#ratesVary = typeof shared === "function";
     for (let i = 0; i < rates.length; i++) {
       const { ownRate, prefix } = this.#groups[i]!;
       if (ownRate === undefined) rates[i] = rate;
       else if (typeof ownRate === "number") rates[i] = ownRate;
-      else rates[i] = rateOf(ownRate, iterations, prefix);
+      else {
+        rates[i] = rateOf(ownRate, iterations, prefix);
+        this.#ratesVary = true;
+      }
     }
     // A schedule is the caller's code: it may have disposed it, or written a table that has other rates.
     this.#assertLive();
@@ -832,30 +856,23 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     throw new OptionError(`learningRate(${iterations}) changed the optimizer, expected a pure function`);
   }
 
-  /** Writes where parameters and gradients are. */
-  #writePointers(): void {
-    const table = this.#table;
-    const slots = this.#slots;
-    for (let i = 0; i < slots.length; i++) table.setPointers(i, slots[i]!.ptr, slots[i]!.gradPtr);
-    this.#gradients.stale = false;
+  #writeRates(): void {
+    for (let i = 0; i < this.#groups.length; i++) this.#table.setRate(i);
+    this.#ratesAreWritten = !this.#ratesVary;
   }
 
   /** Writes what changes from step to step, and copies arrays into linear memory. */
-  #writeStep(): void {
+  #writeSegments(): void {
     const table = this.#table;
     const slots = this.#slots;
-    for (let i = 0; i < this.#groups.length; i++) table.setRate(i);
-    if (!this.#hasArrays && !this.#hasStepWords) return;
     table.renew();
-    if (this.#hasArrays) {
-      for (let i = 0; i < slots.length; i++) {
-        const { array, copy, gradPtr } = slots[i]!;
-        if (array !== undefined && gradPtr !== 0) table.copyIn(array, copy!.ptr);
-      }
-    }
-    if (!this.#hasStepWords) return;
     this.#scalarsGroup = undefined;
-    for (let i = 0; i < slots.length; i++) if (slots[i]!.gradPtr !== 0) this.#writeSegmentStep(table, i, slots[i]!);
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
+      if (slot.gradPtr === 0) continue;
+      if (slot.array !== undefined) table.copyIn(slot.array, slot.copy!.ptr);
+      if (this.#hasStepWords) this.#writeSegmentStep(table, i, slot);
+    }
   }
 
   /** What a segment of a slot's needs to know of its next step. */
@@ -878,17 +895,20 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     return this.#kernel(table.ptr, segmentCount, checkFinite, this.#scratch.ptr);
   }
 
-  /** After the kernel: the steps are counted, and arrays get their new values back. */
-  #finish(): void {
+  /** After the kernel: the steps are counted. */
+  #count(): void {
     const slots = this.#slots;
-    for (let i = 0; i < slots.length; i++) {
-      const slot = slots[i]!;
+    for (let i = 0; i < slots.length; i++) if (slots[i]!.gradPtr !== 0) slots[i]!.iterations++;
+    this.#iterations++;
+  }
+
+  /** What rules remember of their steps is taken over, and arrays get their new values back. */
+  #takeOver(): void {
+    for (const slot of this.#slots) {
       if (slot.gradPtr === 0) continue;
       if (slot.memory.length > 0) this.#remember(slot);
-      slot.iterations++;
       if (slot.array !== undefined) slot.array.set(slot.copy!.data);
     }
-    this.#iterations++;
   }
 
   /** Takes over what the rule remembers of a slot from the step that it has made. */

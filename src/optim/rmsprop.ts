@@ -21,7 +21,7 @@ import { coreFamily } from "../backend/families/core.js";
 import { checkBoolean, checkChoice, checkFinite, checkNumber } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError } from "../errors.js";
-import { biasCorrection, singleBiasCorrection } from "./bias-correction.js";
+import { complementOfPower, factorsOf, singleBiasCorrection } from "./bias-correction.js";
 import { DIALECTS, type Dialect, type DialectName, type Variant } from "./dialects.js";
 import { Optimizer } from "./optimizer.js";
 import type { GroupOptions, StepOptions } from "./options.js";
@@ -238,9 +238,11 @@ function correction(decay: number, meanDecay: number, framework: Dialect | undef
       scalars[1] = scalars[0]!;
     };
   }
+  const factors = factorsOf(decay);
+  const meanFactors = factorsOf(meanDecay);
   return ({ iterations }, scalars) => {
-    scalars[0] = biasCorrection(decay, iterations + 1);
-    scalars[1] = meanDecay === decay ? scalars[0]! : biasCorrection(meanDecay, iterations + 1);
+    scalars[0] = 1 / complementOfPower(factors, iterations + 1);
+    scalars[1] = 1 / complementOfPower(meanFactors, iterations + 1);
   };
 }
 

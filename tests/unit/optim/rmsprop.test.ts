@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createCoreSync } from "../../../src/entry/inline.js";
 import { CheckpointError } from "../../../src/errors.js";
-import { biasCorrection } from "../../../src/optim/bias-correction.js";
+import { complementOfPower, factorsOf, power } from "../../../src/optim/bias-correction.js";
 import { RMSProp, type RMSPropOptions } from "../../../src/optim/rmsprop.js";
 import type { OptimizerState } from "../../../src/optim/state.js";
 import { bitsOf, expectSameBits } from "../../helpers/bits.js";
@@ -187,8 +187,19 @@ describe.each(["js", "wasm"] as const)("RMSProp on %s", (backend) => {
     it("biasCorrection is exact far beyond float32, for any count of steps", () => {
       for (const decay of [0, 0.5, 0.9, 0.99, 0.999, 1 - 2 ** -20]) {
         for (const step of [1, 2, 3, 7, 10, 100, 1000, 12345, 2 ** 31, 2 ** 40 + 1]) {
-          const exact = 1 / -Math.expm1(step * Math.log(decay));
-          expect(Math.abs(biasCorrection(decay, step) / exact - 1)).toBeLessThan(1e-10);
+          const exact = -Math.expm1(step * Math.log(decay));
+          expect(Math.abs(complementOfPower(factorsOf(decay), step) / exact - 1)).toBeLessThan(1e-10);
+        }
+      }
+    });
+
+    it("biasCorrection has the bits of a power by squaring, also where the power vanishes beside 1", () => {
+      for (const decay of [0, 2 ** -40, 0.5, 0.9, 0.99, 0.999, 0.9999, 1 - 2 ** -20, 1 - 2 ** -50, 1 - 2 ** -53]) {
+        const factors = factorsOf(decay);
+        const steps = Array.from({ length: 4000 }, (_, i) => (i < 3000 ? i + 1 : Math.floor(1.5 ** (i / 60)) + i));
+        for (const step of [...steps, 2 ** 31 - 1, 2 ** 31, 2 ** 40 + 1]) {
+          const expected = 1 - power(decay, step);
+          if (complementOfPower(factors, step) !== expected) expect([decay, step]).toBe("the bits of power");
         }
       }
     });
