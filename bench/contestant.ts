@@ -39,6 +39,14 @@ export interface Method {
   readonly rule: NonNullable<RMSPropOptions["dialect"]> | "adagrad" | "adam" | "adamw" | "amsgrad" | "sgd";
   readonly centered?: boolean;
   readonly momentum?: boolean;
+  /** In how many tensors the parameters are, of about the same size. Default 1. */
+  readonly tensors?: number;
+}
+
+/** A block cut into pieces of about the same size. */
+export function cutInto(values: Float32Array, pieces: number): Float32Array[] {
+  const at = (i: number): number => Math.floor((i * values.length) / pieces);
+  return Array.from({ length: pieces }, (_, i) => values.subarray(at(i), at(i + 1)));
 }
 
 /** A network of dense layers, trained on one batch by RMSProp and the mean squared error. */

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import type { Core, CoreOptions, Tensor } from "lanewise";
 import { sharesMemory } from "../measure/compare.js";
 import { STEP } from "../measure/task.js";
-import { type Contestant, type Method, storedShapes, TRAINING } from "./contestant.js";
+import { type Contestant, cutInto, type Method, storedShapes, TRAINING } from "./contestant.js";
 
 /** The name of the core that the others are held against. */
 export const BASELINE = "simd";
@@ -57,13 +57,24 @@ export function contestantOf(
       };
     },
     step(method, parameters, gradients) {
-      const p = core.tensor([parameters.length], parameters);
-      const g = core.tensor([gradients.length], gradients);
+      const { tensors = 1 } = method;
+      const tensorsOf = (values: Float32Array) =>
+        cutInto(values, tensors).map((piece) => core.tensor([piece.length], piece));
+      const p = tensorsOf(parameters);
+      const g = tensorsOf(gradients);
       const optimizer = optimizerOf(library, method, core, p);
       return {
         run: () => optimizer.step(g),
-        read: () => p.data.slice(),
-        dispose: disposing(optimizer, p, g),
+        read: () => {
+          const all = new Float32Array(parameters.length);
+          let at = 0;
+          for (const { data } of p) {
+            all.set(data, at);
+            at += data.length;
+          }
+          return all;
+        },
+        dispose: disposing(optimizer, ...p, ...g),
       };
     },
     network({ widths, activation, batch }, data) {
@@ -97,7 +108,7 @@ function optimizerOf(
   { AdaGrad, Adam, AdamW, RMSProp, SGD }: Library,
   { rule, centered = false, momentum: hasMomentum = false }: Method,
   core: Core,
-  p: Tensor,
+  p: Tensor[],
 ) {
   const { learningRate, decay, eps, centeredEps } = STEP;
   const momentum = hasMomentum ? { momentum: STEP.momentum } : {};

@@ -128,10 +128,11 @@ function planOf(family: string): Plan {
   const { natives } = native;
   switch (family) {
     case "steps":
+    case "tensors":
     case "dialects": {
       const { title, methods, parameters } = STEP_FAMILIES[family]!;
       const jobs = Object.entries(methods).flatMap(([name, method]) =>
-        parameters.map((count) => () => stepJob(name, method, count, natives)),
+        parameters.map((count) => () => stepJob(name, method, count, natives, pytorchs)),
       );
       return { title, jobs };
     }

@@ -1,6 +1,8 @@
 import { U } from "../measure/check.js";
+import { STEP } from "../measure/task.js";
 import type { Method } from "./contestant.js";
 import type { Native } from "./native.js";
+import type { PyTorch } from "./pytorch.js";
 import type { Job } from "./run.js";
 
 /** Steps before the results are compared. */
@@ -48,6 +50,16 @@ export const STEP_FAMILIES: Readonly<Record<string, StepFamily>> = {
     },
     parameters: [1024, 100_000, 2 ** 20, 2 ** 24],
   },
+  tensors: {
+    title: "a step of PyTorch's RMSProp over parameters in many tensors",
+    methods: Object.fromEntries(
+      [1, 100, 1000, 10_000].map((tensors) => [
+        `${tensors.toLocaleString("en")} ${tensors === 1 ? "tensor" : "tensors"}`,
+        { rule: "pytorch", tensors },
+      ]),
+    ),
+    parameters: [2 ** 20],
+  },
   dialects: {
     title: "RMSProp's dialects, and its neighbors",
     methods: Object.fromEntries([
@@ -60,8 +72,14 @@ export const STEP_FAMILIES: Readonly<Record<string, StepFamily>> = {
   },
 };
 
-/** One step over `count` parameters by everybody, against the same step in C. */
-export function stepJob(name: string, method: Method, count: number, natives: readonly Native[]): Job {
+/** One step over `count` parameters by everybody, against the same step in C or, of many tensors, in PyTorch. */
+export function stepJob(
+  name: string,
+  method: Method,
+  count: number,
+  natives: readonly Native[],
+  pytorchs: readonly PyTorch[] = [],
+): Job {
   const parameters = Float32Array.from({ length: count }, (_, i) => i % 7);
   const gradients = Float32Array.from({ length: count }, (_, i) => (i % 13) - 6.5);
   return {
@@ -73,11 +91,19 @@ export function stepJob(name: string, method: Method, count: number, natives: re
     runsBeforeCheck: STEPS,
     // A step rounds its parameter once on either side; the errors of an update are small beside it, or beside 1.
     bound: (_, result) => result.map((parameter) => 2 * STEPS * U * (Math.abs(parameter) + 1)),
-    gauges: natives.map((native) => ({
-      name: native.name,
-      sample: () => count / native.step(method, count) / 1e6,
-      exact: true,
-      result: (steps) => native.stepped(method, count, steps),
-    })),
+    gauges:
+      method.tensors === undefined
+        ? natives.map((native) => ({
+            name: native.name,
+            sample: () => count / native.step(method, count) / 1e6,
+            exact: true,
+            result: (steps) => native.stepped(method, count, steps),
+          }))
+        : pytorchs.map((pytorch) => ({
+            name: pytorch.name,
+            sample: () => pytorch.milliseconds(),
+            result: (steps) =>
+              pytorch.start({ tensors: method.tensors!, parameters: count, ...STEP }, [parameters, gradients], steps),
+          })),
   };
 }

@@ -9,11 +9,24 @@ import { ROUND_MILLISECONDS } from "../measure/rounds.js";
 import { type Network, TRAINING } from "./contestant.js";
 import type { DeepNetwork } from "./deep.js";
 
+/** Parameters in many tensors, for a step of RMSProp's `foreach` form. */
+export interface ManyTensors {
+  readonly tensors: number;
+  readonly parameters: number;
+  readonly learningRate: number;
+  readonly decay: number;
+  readonly eps: number;
+}
+
 /** A Python process that trains the networks on one thread, when it is told to. */
 export interface PyTorch {
   readonly name: string;
   /** Begins with a network and its numbers; returns what `read` of a task returns after `runs` steps. */
-  start(network: Network | DeepNetwork, numbers: readonly Float32Array[], runs: number): Promise<Float32Array>;
+  start(
+    network: Network | DeepNetwork | ManyTensors,
+    numbers: readonly Float32Array[],
+    runs: number,
+  ): Promise<Float32Array>;
   /** Median time of a step. */
   milliseconds(): Promise<number>;
   dispose(): void;
@@ -56,7 +69,7 @@ function talkTo(name: string, child: ChildProcess): PyTorch {
     name,
     async start(network, numbers, runs) {
       writeFileSync(file, Buffer.concat(numbers.map(({ buffer }) => new Uint8Array(buffer))));
-      await ask({ ...network, ...TRAINING, file, runs });
+      await ask({ ...TRAINING, ...network, file, runs });
       const { buffer, byteOffset, byteLength } = readFileSync(file);
       return new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
     },

@@ -1,6 +1,7 @@
 """The networks of bench/nn.bench.ts and bench/deep.bench.ts in PyTorch on one thread; see bench/pytorch.ts. A JSON
 request a line in, a number a line out: {"widths", "activation", "batch", "learningRate", "decay", "eps", "file", "runs"},
-or "layers" and what else bench/deep.ts names, begins with a network, runs it and writes the result to the file;
+or "layers" and what else bench/deep.ts names, begins with a network, runs it and writes the result to the file, and
+"tensors", "parameters" with RMSProp's options a step over many tensors;
 {"milliseconds"} repeats its step for so long and answers the median time.
 """
 
@@ -167,6 +168,22 @@ def begin_deep(request):
     return train
 
 
+def begin_tensors(request):
+    """Returns a function that does one step over many tensors, and one that returns all of them in a row."""
+    tensor = reader(request)
+    count = request["parameters"]
+    pieces = request["tensors"]
+    bounds = [i * count // pieces for i in range(pieces + 1)]
+    sizes = [end - start for start, end in zip(bounds, bounds[1:])]
+    parameters = [torch.nn.Parameter(piece.clone()) for piece in tensor(count).split(sizes)]
+    for parameter, gradient in zip(parameters, tensor(count).split(sizes)):
+        parameter.grad = gradient.clone()
+    optimizer = torch.optim.RMSprop(
+        parameters, lr=request["learningRate"], alpha=request["decay"], eps=request["eps"], foreach=True
+    )
+    return optimizer.step, lambda: torch.cat(parameters).detach().numpy()
+
+
 def time(step, milliseconds):
     times = []
     end = perf_counter() + milliseconds / 1e3
@@ -179,7 +196,13 @@ def time(step, milliseconds):
 
 for line in sys.stdin:
     request = json.loads(line)
-    if "file" in request:
+    if "tensors" in request:
+        step, read = begin_tensors(request)
+        for _ in range(request["runs"]):
+            step()
+        read().tofile(request["file"])
+        answer = 0
+    elif "file" in request:
         step = begin_deep(request) if "layers" in request else begin(request)
         result = [step() for _ in range(request["runs"])][-1]
         numpy.asarray([] if result is None else result, numpy.float32).tofile(request["file"])

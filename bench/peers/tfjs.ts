@@ -36,7 +36,7 @@ export function tfjs(backend: "wasm" | "cpu"): Contestant {
       };
     },
     step(method, parameters, gradients) {
-      const optimizer = optimizerOf(method);
+      const optimizer = method.tensors === undefined ? optimizerOf(method) : undefined;
       if (optimizer === undefined) return undefined;
       // A variable may go on using the array it is made of.
       const p = tf.variable(tf.tensor1d(parameters.slice()));
