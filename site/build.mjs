@@ -6,6 +6,7 @@ import { basename, dirname, join, normalize, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LinkChecker } from "linkinator";
 import { build } from "vitepress";
+import { addressesOf, REPOSITORY } from "../scripts/addresses.mjs";
 import { BASE, makeRelative } from "./relative-base.mjs";
 
 const site = dirname(fileURLToPath(import.meta.url));
@@ -13,8 +14,7 @@ const root = join(site, "..");
 const pages = join(site, "pages");
 const out = join(root, "build/docs");
 
-/** Where source files can be read, with a slash at the end; empty until the repository is public. */
-const SOURCE_URL = "";
+const { source } = addressesOf(REPOSITORY);
 
 const filesIn = (folder) => {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -55,7 +55,7 @@ function prepare(name) {
       if (documents.includes(target)) return isHome ? `${image}[${label}](./${target}${hash})` : link;
       if (!existsSync(join(root, target))) throw new Error(`${name}: ${path} does not exist`);
       if (target === "README.md") return `[${label}](${relative(dirname(name), "index.md")})`;
-      return SOURCE_URL === "" ? label : `[${label}](${SOURCE_URL}${target}${hash})`;
+      return source === undefined ? label : `[${label}](${source}${target}${hash})`;
     },
   );
 }
