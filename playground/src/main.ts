@@ -1,4 +1,5 @@
 import { type Core, createCore } from "lanewise";
+import { themeSwitch } from "./ui/theme.ts";
 
 /** What a part of the page gets. */
 export interface Context {
@@ -23,6 +24,8 @@ const PARTS: Readonly<Record<string, () => Promise<{ default: Part }>>> = {
 const main = document.querySelector("main")!;
 const links = document.querySelectorAll<HTMLAnchorElement>("nav a");
 let current = new AbortController();
+/** Writes what a part remembers into the address now. */
+let writeAddress: () => void = () => {};
 
 function readAddress(): { name: string; parameters: URLSearchParams } {
   const [name = "", query = ""] = location.hash.slice(1).split("?");
@@ -43,18 +46,39 @@ async function show(core: Core): Promise<void> {
   main.replaceChildren();
   document.title = `${name[0]!.toUpperCase()}${name.slice(1)} · Lanewise playground`;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  writeAddress = () => {};
   const remember = (next: URLSearchParams): void => {
     clearTimeout(timer);
-    // Not at each move of a slider: browsers refuse to change the address a hundred times in a row.
-    timer = setTimeout(() => {
+    writeAddress = () => {
       const query = `${next}`;
       if (!signal.aborted) history.replaceState(null, "", `#${name}${query && `?${query}`}`);
-    }, 100);
+    };
+    // Not at each move of a slider: browsers refuse to change the address a hundred times in a row.
+    timer = setTimeout(() => writeAddress(), 100);
   };
   part(main, { core, parameters, remember, signal });
 }
 
+/** Copies the address, which has every setting. */
+async function copyLink({ currentTarget }: Event): Promise<void> {
+  const button = currentTarget as HTMLButtonElement;
+  writeAddress();
+  const copied = await navigator.clipboard?.writeText(location.href).then(
+    () => true,
+    () => false,
+  );
+  if (!copied) prompt("Copy this link:", location.href);
+  else {
+    button.textContent = "Copied";
+    setTimeout(() => {
+      button.textContent = "Copy link";
+    }, 2000);
+  }
+}
+
 async function start(): Promise<void> {
+  themeSwitch(document.querySelector("#theme")!);
+  document.querySelector("#copy")!.addEventListener("click", copyLink);
   const core = await createCore();
   document.querySelector("#backend")!.textContent = `${describeBackend(core)} ${core.reason}.`;
   addEventListener("hashchange", () => show(core).catch(report));

@@ -1,5 +1,5 @@
 // Every part once in Firefox, which speaks WebDriver BiDi with puppeteer.
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { SIZES } from "../../measure/compare.js";
@@ -43,8 +43,8 @@ it("runs every part", async () => {
     location.hash = "#speed?samples=5&threads=1";
   });
   await page.waitForSelector("[data-state=done]");
-  expect(await page.$$eval("#results tbody tr", ({ length }) => length)).toBe(
-    (SIZES.step.length + SIZES.product.length) * 3,
+  expect(await page.$$eval("#results .result td", ({ length }) => length)).toBe(
+    (SIZES.step.length + SIZES.product.length) * 4,
   );
   expect(await page.$eval("#results", ({ textContent }) => textContent)).not.toMatch(/NaN|Infinity/);
 
@@ -52,8 +52,15 @@ it("runs every part", async () => {
     location.hash = "#digits?pace=Infinity";
   });
   await page.waitForSelector("#progress[data-state=done]");
-  const accuracy = await page.$eval("#progress", (status) => Number((status as HTMLElement).dataset["accuracy"]));
+  const accuracy = await page.$eval("#standing-cnn", (text) => Number((text as HTMLElement).dataset["accuracy"]));
   expect(accuracy).toBeGreaterThanOrEqual(0.9);
-  await page.waitForSelector("#guess");
+  await page.waitForSelector("#guess-cnn");
   expect(complaints).toEqual([]);
+});
+
+it("works from a folder, without a server", async () => {
+  await page.goto(`${pathToFileURL(`${built}/index.html`)}#digits?pace=Infinity`);
+  await page.waitForSelector("#progress[data-state=done]");
+  expect(page.url()).toMatch(/playground\.html#digits/);
+  expect(await page.$eval("#backend", ({ textContent }) => textContent)).toMatch(/^Runs here: WebAssembly/);
 });

@@ -1,82 +1,57 @@
 import type { Context } from "../main.ts";
 import { chart, show } from "../ui/chart.ts";
-import { controls, decode, encode, type Field, type Value } from "../ui/controls.ts";
-import { button, card, download, h } from "../ui/dom.ts";
+import { controls } from "../ui/controls.ts";
+import { button, card, download, h, swatch } from "../ui/dom.ts";
+import { decode, encode, type Value } from "../ui/values.ts";
+import { confusion } from "./confusion.ts";
+import digitsUrl from "./digits.bin?url";
+import { NETWORK, PACE, RATES, settingsOf } from "./fields.ts";
 import { pad } from "./pad.ts";
-import { EPOCHS, type Reply, type Request, type Settings } from "./protocol.ts";
+import { lastStepOf, NETS, type Net, type Reply, type Request } from "./protocol.ts";
+import DigitsWorker from "./worker.ts?worker";
 
-const RATES: Readonly<Record<string, number>> = { rmsprop: 0.001, adam: 0.001, adagrad: 0.01, sgd: 0.1 };
+/** No file of this page is larger; others are refused before they are read. */
+const LARGEST_FILE = 16 * 2 ** 20;
 
-const NETWORK: readonly Field[] = [
-  {
-    key: "optimizer",
-    label: "Optimizer",
-    kind: "select",
-    initial: "rmsprop",
-    choices: [
-      ["rmsprop", "RMSProp"],
-      ["adam", "Adam"],
-      ["adagrad", "AdaGrad"],
-      ["sgd", "SGD"],
-    ],
-  },
-  { key: "learningRate", label: "Learning rate", kind: "slider", min: 1e-5, max: 1, scale: "log", initial: 0.001 },
-  {
-    key: "hidden",
-    label: "Hidden neurons",
-    kind: "select",
-    initial: "128",
-    choices: [
-      ["16", "16"],
-      ["64", "64"],
-      ["128", "128"],
-      ["256", "256"],
-    ],
-  },
-  {
-    key: "batchSize",
-    label: "Batch size",
-    kind: "select",
-    initial: "64",
-    choices: [
-      ["16", "16"],
-      ["64", "64"],
-      ["256", "256"],
-    ],
-  },
-  { key: "seed", label: "Random seed", kind: "number", min: 0, max: 4294967295, whole: true, initial: 1 },
-];
-
-const PACE: readonly Field[] = [
-  {
-    key: "pace",
-    label: "Pace",
-    kind: "select",
-    initial: "60",
-    choices: [
-      ["10", "10 steps per second, to watch"],
-      ["60", "60 steps per second"],
-      ["Infinity", "as fast as possible"],
-    ],
-  },
-];
+/** What is shown of a network. */
+interface Place {
+  readonly net: Net;
+  readonly name: string;
+  readonly answer: HTMLElement;
+  readonly meters: readonly HTMLMeterElement[];
+  readonly standing: HTMLElement;
+  readonly confusion: ReturnType<typeof confusion>;
+  readonly losses: (number | null)[];
+  readonly accuracies: number[];
+}
 
 export default function digits(host: HTMLElement, { parameters, remember, signal }: Context): void {
   const values = decode([...NETWORK, ...PACE], parameters);
-  const history: { steps: number[]; losses: (number | null)[]; accuracies: number[] } = {
-    steps: [],
-    losses: [],
-    accuracies: [],
-  };
+  const steps: number[] = [];
   let running = false;
   let finished = false;
 
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  const worker = new DigitsWorker();
   const send = (request: Request): void => worker.postMessage(request);
   signal.addEventListener("abort", () => worker.terminate());
 
-  const lossHost = h("div", { class: "plot" });
-  const accuracyHost = h("div", { class: "plot" });
+  const places = NETS.map(
+    ({ net, name, color }): Place => ({
+      net,
+      name,
+      answer: h("b", { id: `guess-${net}` }, "…"),
+      meters: Array.from({ length: 10 }, (_, digit) =>
+        h("meter", { class: color, min: 0, max: 1, "aria-label": `${name}: probability of ${digit}` }),
+      ),
+      standing: h("span", { id: `standing-${net}` }),
+      confusion: confusion(name),
+      losses: [],
+      accuracies: [],
+    }),
+  );
+
+  const lossHost = h("div", { class: "plot short" });
+  const accuracyHost = h("div", { class: "plot short" });
   const run = button("Pause", () => (finished ? start() : send({ type: "run", running: !running })), {
     class: "primary",
     disabled: true,
@@ -84,17 +59,12 @@ export default function digits(host: HTMLElement, { parameters, remember, signal
   const status = h("p", { class: "note", id: "progress" }, "Loading 10,000 digits …");
   const backend = h("p", { class: "note", id: "worker-backend" });
   const error = h("p", { class: "error note", role: "alert" });
-  const answer = h("p", { class: "answer", id: "answer" }, "…");
-  const bars = Array.from({ length: 10 }, (_, digit) => {
-    const meter = h("meter", { min: 0, max: 1, "aria-label": `Probability of ${digit}` });
-    const percent = h("span");
-    return { row: h("li", {}, h("span", {}, `${digit}`), meter, percent), meter, percent };
-  });
+  const testNote = h("span", {}, "1,000");
+  const caption = h("figcaption", {}, "A digit the networks are not trained on.");
   const drawing = pad((pixels) => {
     caption.textContent = "Your drawing.";
     send({ type: "digit", pixels });
   });
-  const caption = h("figcaption", {}, "A digit the network is not trained on.");
 
   const networkForm = controls(NETWORK, values, (key) => {
     if (key === "optimizer") {
@@ -107,62 +77,90 @@ export default function digits(host: HTMLElement, { parameters, remember, signal
     save();
     send({ type: "pace", pace: Number(values["pace"]) });
   });
+  paceForm.element.classList.add("rows");
   const upload = h("input", { type: "file", accept: ".safetensors", class: "hidden-input", id: "checkpoint" });
 
   host.append(
-    h("h1", {}, "A network learns to read"),
-    h(
-      "p",
-      { class: "lead" },
-      "Handwritten digits, 28 × 28 gray values each, pass through a layer of neurons to ten outputs. Training adjusts " +
-        "100,000 weights, step by step, in a worker. Draw a digit, and watch the network change its mind.",
-    ),
+    h("h1", {}, "Two networks learn to read"),
+    h("p", { class: "lead" }, "Draw a digit and watch them change their minds. Both learn from the same 8,000 digits."),
     h(
       "div",
-      { class: "split" },
+      { class: "learn" },
       h(
-        "div",
-        { class: "stack" },
+        "section",
+        { class: "card drawing" },
         h(
           "figure",
           {},
-          h("figcaption", {}, h("b", {}, "Accuracy"), " — share of correct answers on 1,000 test digits."),
+          drawing.element,
+          caption,
+          h(
+            "div",
+            { class: "bar" },
+            button("Clear", () => drawing.clear()),
+            button("Another digit", () => send({ type: "sample" })),
+          ),
+        ),
+        h(
+          "table",
+          { class: "guess" },
+          h(
+            "thead",
+            {},
+            h("tr", {}, h("td"), ...places.map(({ name, answer }) => h("th", { scope: "col" }, `${name}: `, answer))),
+          ),
+          h(
+            "tbody",
+            {},
+            ...Array.from({ length: 10 }, (_, digit) =>
+              h(
+                "tr",
+                {},
+                h("th", { scope: "row" }, `${digit}`),
+                ...places.map(({ meters }) => h("td", {}, meters[digit]!)),
+              ),
+            ),
+          ),
+        ),
+      ),
+      h(
+        "section",
+        { class: "curves" },
+        h("div", { class: "bar" }, run, button("Restart", start), paceForm.element, status),
+        h(
+          "figure",
+          {},
+          h(
+            "figcaption",
+            {},
+            h("b", {}, "Accuracy"),
+            " — share of correct answers on ",
+            testNote,
+            " test digits.",
+            h(
+              "span",
+              { class: "key" },
+              ...NETS.map(({ color }, i) => h("span", {}, swatch(color), places[i]!.standing)),
+            ),
+          ),
           accuracyHost,
         ),
         h("figure", {}, h("figcaption", {}, h("b", {}, "Loss"), " — error on the training digits."), lossHost),
-        h("div", { class: "bar" }, run, button("Restart", start), status),
+      ),
+      h(
+        "section",
+        { class: "card mistakes" },
+        h("h2", {}, "What they confuse"),
+        h("p", { class: "note" }, "Test digits by row, what the networks read by column."),
+        h("div", { class: "pair" }, ...places.map((place) => place.confusion.element)),
       ),
       h(
         "div",
         { class: "stack" },
+        card("Networks and training", networkForm.element),
         card(
-          "What does it see?",
-          h(
-            "div",
-            { class: "drawing" },
-            h(
-              "figure",
-              {},
-              drawing.element,
-              caption,
-              h(
-                "div",
-                { class: "bar" },
-                button("Clear", () => drawing.clear()),
-                button("Another digit", () => send({ type: "sample" })),
-              ),
-            ),
-            h("div", {}, answer, h("ul", { class: "guess" }, ...bars.map(({ row }) => row))),
-          ),
-        ),
-        card(
-          "Pace and checkpoint",
-          paceForm.element,
-          h(
-            "p",
-            { class: "note" },
-            "A checkpoint is a file with all weights and the optimizer's state. Load it to resume training.",
-          ),
+          "Checkpoint",
+          h("p", { class: "note" }, "A file with all weights and the optimizers' state. Load it to resume training."),
           h(
             "div",
             { class: "bar" },
@@ -174,55 +172,57 @@ export default function digits(host: HTMLElement, { parameters, remember, signal
         ),
       ),
     ),
-    h("div", { class: "cards" }, h("div", { class: "whole" }, card("Network and training", networkForm.element))),
   );
 
-  const last = () => [0, Math.ceil(8000 / Number(values["batchSize"])) * EPOCHS] as const;
-  const series = (name: string) => [{ name, color: "--blue" }];
+  const last = () => [0, lastStepOf(settingsOf(values))] as const;
+  const series = NETS.map(({ name, color }) => ({ name, color: `--${color}` }));
   const accuracyChart = chart(accuracyHost, {
-    label: "Accuracy by training step",
+    label: "Accuracy of each network by training step",
     x: { label: "step", range: last },
     y: { label: "accuracy", range: () => [0, 1] },
-    series: series("accuracy"),
+    series,
     signal,
   });
   const lossChart = chart(lossHost, {
-    label: "Loss by training step",
+    label: "Loss of each network by training step",
     x: { label: "step", range: last },
-    y: { label: "loss", log: 10, range: () => [Math.min(0.01, ...history.losses.map((loss) => loss || 1)), 10] },
-    series: series("loss"),
+    y: {
+      label: "loss",
+      log: 10,
+      range: () => {
+        const least = Math.min(0.1, ...places.flatMap(({ losses }) => losses.map((loss) => loss || 1)));
+        return [10 ** Math.floor(Math.log10(least)), 10];
+      },
+    },
+    series,
     signal,
   });
-
-  function settings(): Settings {
-    return {
-      optimizer: values["optimizer"] as Settings["optimizer"],
-      learningRate: values["learningRate"] as number,
-      hidden: Number(values["hidden"]),
-      batchSize: Number(values["batchSize"]),
-      seed: values["seed"] as number,
-    };
-  }
 
   function save(): void {
     remember(encode([...NETWORK, ...PACE], values));
   }
 
   function clearHistory(): void {
-    for (const column of Object.values(history)) column.length = 0;
+    steps.length = 0;
+    for (const { losses, accuracies } of places) losses.length = accuracies.length = 0;
   }
 
   function start(): void {
     clearHistory();
     save();
     error.textContent = "";
-    send({ type: "start", settings: settings() });
+    send({ type: "start", settings: settingsOf(values) });
   }
 
   upload.addEventListener("change", async () => {
     const file = upload.files?.[0];
     upload.value = "";
-    if (file !== undefined) send({ type: "load", bytes: new Uint8Array(await file.arrayBuffer()) });
+    if (file === undefined) return;
+    if (file.size > LARGEST_FILE) {
+      error.textContent = `${file.name} has ${file.size.toLocaleString("en")} bytes; expected at most ${LARGEST_FILE.toLocaleString("en")}`;
+      return;
+    }
+    send({ type: "load", bytes: new Uint8Array(await file.arrayBuffer()) });
   });
 
   worker.addEventListener("error", ({ message }) => {
@@ -232,36 +232,26 @@ export default function digits(host: HTMLElement, { parameters, remember, signal
     switch (data.type) {
       case "opened":
         backend.textContent = `The worker computes with ${data.backend === "wasm" ? "WebAssembly" : "JavaScript"} (${data.variant}): ${data.reason}.`;
+        testNote.textContent = data.test.toLocaleString("en");
         run.disabled = false;
         send({ type: "pace", pace: Number(values["pace"]) });
         send({ type: "sample" });
         start();
         break;
-      case "progress": {
-        const { step, loss, accuracy, stepsPerSecond } = data;
-        history.steps.push(step);
-        history.losses.push(Number.isFinite(loss) ? loss : null);
-        history.accuracies.push(accuracy);
-        show(accuracyChart, [history.steps, history.accuracies]);
-        show(lossChart, [history.steps, history.losses]);
-        status.textContent =
-          `Step ${step.toLocaleString("en")}, accuracy ${(100 * accuracy).toFixed(1)} %` +
-          (stepsPerSecond > 0 ? `, ${Math.round(stepsPerSecond).toLocaleString("en")} steps a second` : "");
-        status.dataset["accuracy"] = `${accuracy}`;
-        status.dataset["step"] = `${step}`;
+      case "progress":
+        showProgress(data);
         break;
-      }
       case "running":
         ({ running, finished } = data);
         run.textContent = running ? "Pause" : finished ? "Again" : "Resume";
         status.dataset["state"] = running ? "running" : finished ? "done" : "paused";
         break;
       case "guess":
-        showGuess(data.probabilities);
+        for (const place of places) showGuess(place, data.probabilities[place.net]);
         break;
       case "sample":
         drawing.show(data.pixels);
-        caption.textContent = `A ${data.digit} that the network is not trained on.`;
+        caption.textContent = `A ${data.digit} the networks are not trained on.`;
         send({ type: "digit", pixels: data.pixels });
         break;
       case "saved":
@@ -282,15 +272,29 @@ export default function digits(host: HTMLElement, { parameters, remember, signal
     }
   });
 
-  function showGuess(probabilities: readonly number[]): void {
-    const best = probabilities.indexOf(Math.max(...probabilities));
-    answer.replaceChildren("Its guess: ", h("b", { id: "guess" }, `${best}`));
-    bars.forEach(({ row, meter, percent }, digit) => {
-      row.className = digit === best ? "best" : "";
-      meter.value = probabilities[digit]!;
-      percent.textContent = `${Math.round(100 * probabilities[digit]!)} %`;
+  function showProgress({ step, standings, stepsPerSecond }: Extract<Reply, { type: "progress" }>): void {
+    steps.push(step);
+    for (const { net, name, standing, losses, accuracies, confusion } of places) {
+      const { loss, accuracy, confusion: counts, weights } = standings[net];
+      losses.push(Number.isFinite(loss) ? loss : null);
+      accuracies.push(accuracy);
+      standing.textContent = `${name} ${(100 * accuracy).toFixed(1)} % (${weights.toLocaleString("en")} weights)`;
+      standing.dataset["accuracy"] = `${accuracy}`;
+      confusion.show(counts);
+    }
+    show(accuracyChart, [steps, ...places.map(({ accuracies }) => accuracies)]);
+    show(lossChart, [steps, ...places.map(({ losses }) => losses)]);
+    const rate = stepsPerSecond > 0 ? `, ${Math.round(stepsPerSecond).toLocaleString("en")} per second` : "";
+    status.textContent = `Step ${step.toLocaleString("en")}${rate}`;
+    status.dataset["step"] = `${step}`;
+  }
+
+  function showGuess({ answer, meters }: Place, probabilities: readonly number[]): void {
+    answer.textContent = `${probabilities.indexOf(Math.max(...probabilities))}`;
+    meters.forEach((meter, digit) => {
+      meter.value = probabilities[digit] || 0;
     });
   }
 
-  send({ type: "open", data: new URL("digits.bin", document.baseURI).href });
+  send({ type: "open", data: new URL(digitsUrl, document.baseURI).href });
 }

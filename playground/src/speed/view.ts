@@ -1,32 +1,42 @@
-import type { BackendName, Kind, Report, Result } from "../../../measure/compare.ts";
+import { type BackendName, type Kind, type Report, type Result, SIZES, UNITS } from "../../../measure/compare.ts";
 import { environment } from "../../../measure/environment.ts";
-import { formatNumber, formatTime } from "../../../measure/format.ts";
+import { formatNumber } from "../../../measure/format.ts";
 import type { Context } from "../main.ts";
 import { chart, show } from "../ui/chart.ts";
-import { controls, decode, encode, type Field } from "../ui/controls.ts";
-import { button, card, download, h } from "../ui/dom.ts";
+import { controls } from "../ui/controls.ts";
+import { button, card, download, h, swatch } from "../ui/dom.ts";
+import { decode, encode, type Field } from "../ui/values.ts";
 import type { Reply, Request } from "./worker.ts";
+import SpeedWorker from "./worker.ts?worker";
 
 declare const LANEWISE_VERSION: string;
+
+const THREADS = Math.min(4, navigator.hardwareConcurrency);
+const ISOLATED = crossOriginIsolated && typeof SharedArrayBuffer === "function";
 
 const BACKENDS: Readonly<Record<BackendName, { name: string; color: string }>> = {
   js: { name: "JavaScript", color: "orange" },
   wasm: { name: "Wasm", color: "blue" },
-  threads: { name: "Wasm, threads", color: "green" },
+  threads: { name: `${THREADS} threads`, color: "green" },
 };
 const NAMES = Object.keys(BACKENDS) as BackendName[];
 
-const KINDS: Readonly<Record<Kind, { title: string; size: string; about: string }>> = {
+const KINDS: Readonly<Record<Kind, { title: string; size: string; unit: string; about: string }>> = {
   product: {
     title: "Matrix products",
     size: "n of n × n by n × n",
-    about: " — billions of additions and multiplications a second, by size.",
+    unit: "GFLOP/s",
+    about: " — billions of additions and multiplications per second, by size.",
   },
-  step: { title: "RMSProp steps", size: "parameters", about: " — billions of parameters a second, by their number." },
+  step: {
+    title: "RMSProp steps",
+    size: "parameters",
+    unit: "G parameters/s",
+    about: " — billions of parameters per second, by number of parameters.",
+  },
 };
-
-const THREADS = Math.min(4, navigator.hardwareConcurrency);
-const ISOLATED = crossOriginIsolated && typeof SharedArrayBuffer === "function";
+const KIND_NAMES = Object.keys(KINDS) as Kind[];
+const JOBS = SIZES.step.length + SIZES.product.length;
 
 const FIELDS: readonly Field[] = [
   {
@@ -62,37 +72,27 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
     start();
   });
   if (!ISOLATED) form.disable("threads", "needs a cross-origin isolated page");
+  const headline = h("h1");
+  const summary = h("p", { class: "lead", id: "summary" });
   const status = h("p", { role: "status", class: "note" });
   const run = button("Stop", () => (worker ? stop("Stopped.", "stopped") : start()), { class: "primary" });
-  const rows = h("tbody");
-  const plotHosts = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, h("div", { class: "plot tall" })]));
+  const bodies = KIND_NAMES.map(() => h("tbody"));
+  const head = h("tr");
+  const plotHosts = Object.fromEntries(KIND_NAMES.map((kind) => [kind, h("div", { class: "plot short" })]));
 
   host.append(
-    h("h1", {}, "JavaScript against Wasm, in this browser"),
-    h(
-      "p",
-      { class: "lead" },
-      "The same work by the same package, once as WebAssembly with SIMD (four numbers to an instruction), once as plain " +
-        "JavaScript. Both give the same bits; this is checked before timing.",
-    ),
+    headline,
+    summary,
     h(
       "div",
       { class: "key" },
-      ...NAMES.map((name) => {
-        const { name: text, color } = BACKENDS[name];
-        return h(
-          "span",
-          { "data-backend": name },
-          h("span", { class: `swatch ${color}`, "aria-hidden": "true" }),
-          text,
-        );
-      }),
+      ...NAMES.map((name) => h("span", { "data-backend": name }, swatch(BACKENDS[name].color), BACKENDS[name].name)),
     ),
     h(
       "div",
       { class: "halves" },
-      ...Object.entries(KINDS).map(([kind, { title, about }]) =>
-        h("figure", {}, h("figcaption", {}, h("b", {}, title), about), plotHosts[kind]!),
+      ...KIND_NAMES.map((kind) =>
+        h("figure", {}, h("figcaption", {}, h("b", {}, KINDS[kind].title), KINDS[kind].about), plotHosts[kind]!),
       ),
     ),
     h("div", { class: "bar" }, run, status),
@@ -101,17 +101,7 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
       { class: "split" },
       card(
         "Results",
-        h(
-          "div",
-          { class: "scroll tablebox", tabindex: 0, role: "region", "aria-label": "Results" },
-          h(
-            "table",
-            { id: "results" },
-            h("caption", {}, describeEnvironment()),
-            h("thead", {}, h("tr", {}, ...HEAD.map((title) => h("th", { scope: "col" }, title)))),
-            rows,
-          ),
-        ),
+        h("table", { id: "results" }, h("caption", {}, describeEnvironment()), h("thead", {}, head), ...bodies),
         h(
           "div",
           { class: "bar" },
@@ -119,15 +109,24 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
           button("Save as JSON", () => download("lanewise-bench.json", toJson(), "application/json")),
         ),
       ),
-      card("What is measured", form.element),
+      card(
+        "What is measured",
+        h(
+          "p",
+          { class: "note" },
+          "The same work by the same package: as WebAssembly with SIMD, four numbers per instruction, and as plain " +
+            "JavaScript. The results are bit-identical, which is checked before timing. Speeds are medians.",
+        ),
+        form.element,
+      ),
     ),
   );
 
-  const plots = (Object.keys(KINDS) as Kind[]).map((kind) => {
+  const plots = KIND_NAMES.map((kind) => {
     const plot = chart(plotHosts[kind]!, {
       label: `${KINDS[kind].title}: speed of each backend by size; the table below has the numbers`,
       x: { label: KINDS[kind].size, log: 2, range: () => (kind === "step" ? [512, 2 ** 21] : [8, 512]) },
-      y: { label: kind === "step" ? "G parameters/s" : "GFLOP/s", range: () => [0, ceiling(kind)] },
+      y: { label: KINDS[kind].unit, range: () => [0, ceiling(kind)] },
       series: NAMES.map((backend) => ({
         name: BACKENDS[backend].name,
         color: `--${BACKENDS[backend].color}`,
@@ -142,21 +141,31 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
 
   function start(): void {
     worker?.terminate();
-    host.querySelector<HTMLElement>('[data-backend="threads"]')!.hidden = threads() === 1;
     results = [];
     draw();
     run.textContent = "Stop";
-    tell("Measuring …", "running");
-    worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+    tell("A quick look first …", "running");
+    worker = new SpeedWorker();
     worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
-      if ("result" in data) {
-        results.push(data.result);
-        draw();
-      } else if ("error" in data) stop(data.error, "failed");
-      else stop("Done. Other programs on this machine disturb the figures: run it again to see how much.", "done");
+      if ("result" in data) add(data.result);
+      else if ("error" in data) stop(data.error, "failed");
+      else stop("Done. Other programs disturb the figures: run it again to see how much.", "done");
     });
     worker.addEventListener("error", ({ message }) => stop(message, "failed"));
     worker.postMessage({ threads: threads(), samples: Number(values["samples"]) } satisfies Request);
+  }
+
+  /** What is measured thoroughly takes the place of what the quick look had. */
+  function add(result: Result): void {
+    const isSame = ({ kind, size, backend }: Result): boolean =>
+      kind === result.kind && size === result.size && backend === result.backend;
+    const index = results.findIndex(isSame);
+    if (index < 0) results.push(result);
+    else {
+      results[index] = result;
+      tell("Measuring thoroughly …", "running");
+    }
+    draw();
   }
 
   function threads(): number {
@@ -188,28 +197,80 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
     return Math.max(1e-3, ...results.filter((result) => result.kind === kind).map(({ rate }) => rate * 1.1));
   }
 
-  function draw(): void {
-    for (const { kind, plot } of plots) {
-      const sizes = sizesOf(kind);
-      show(plot, [sizes, ...NAMES.map((backend) => sizes.map((size) => rateOf(kind, size, backend)))]);
-    }
-    rows.replaceChildren(
-      ...results.map((result) => {
-        const [what, ...cells] = cellsOf(result);
-        return h("tr", {}, h("th", { scope: "row" }, what!), ...cells.map((cell) => h("td", {}, cell)));
-      }),
+  /** Backends that run here: JavaScript alone where Wasm is refused. */
+  function backends(): BackendName[] {
+    return NAMES.filter((name) => name !== "threads" || threads() > 1).filter(
+      (name) => results.length < NAMES.length || results.some(({ backend }) => backend === name),
     );
   }
 
-  function cellsOf({ kind, size, backend, threads, median, rate, unit }: Result): string[] {
-    const best = Math.max(...NAMES.map((name) => rateOf(kind, size, name) ?? 0));
-    const name = `${BACKENDS[backend].name}${backend === "threads" ? ` (${threads})` : ""}`;
+  /** How many times as fast as JavaScript Wasm is, at each size. */
+  function ratios(kind: Kind): number[] {
+    return sizesOf(kind).flatMap((size) => {
+      const [wasm, js] = [rateOf(kind, size, "wasm"), rateOf(kind, size, "js")];
+      return wasm === null || js === null ? [] : [wasm / js];
+    });
+  }
+
+  function draw(): void {
+    showHeadline();
+    for (const name of NAMES) {
+      host.querySelector<HTMLElement>(`[data-backend="${name}"]`)!.hidden = !backends().includes(name);
+    }
+    for (const { kind, plot } of plots) {
+      const sizes = sizesOf(kind);
+      plotHosts[kind]!.classList.toggle("waiting", sizes.length === 0);
+      show(plot, [sizes, ...NAMES.map((backend) => sizes.map((size) => rateOf(kind, size, backend)))]);
+    }
+    const [first, ...titles] = titlesOf();
+    head.replaceChildren(h("td", {}, first!), ...titles.map((title) => h("th", { scope: "col" }, title)));
+    KIND_NAMES.forEach((kind, i) => {
+      const title = `${KINDS[kind].title}, ${KINDS[kind].unit}`;
+      bodies[i]!.replaceChildren(
+        h("tr", {}, h("th", { scope: "rowgroup", colspan: titles.length + 1 }, title)),
+        ...SIZES[kind].map((size) => {
+          const [what, ...cells] = cellsOf(kind, size);
+          return h(
+            "tr",
+            { class: "result" },
+            h("th", { scope: "row" }, what!),
+            ...cells.map((cell) => h("td", {}, cell)),
+          );
+        }),
+      );
+    });
+  }
+
+  function showHeadline(): void {
+    const [steps, products] = [ratios("step"), ratios("product")];
+    const all = [...steps, ...products];
+    if (all.length > 0) {
+      headline.textContent = `Wasm is ${times(median(all))} JavaScript here`;
+      summary.textContent =
+        `The median of ${all.length} sizes in this browser, measured just now. ` +
+        `RMSProp steps: ${span(steps)}.${products.length > 0 ? ` Matrix products: ${span(products)}.` : ""}`;
+    } else if (results.length > JOBS) {
+      headline.textContent = "Wasm does not run here";
+      summary.textContent = "This page or browser refuses WebAssembly; the JavaScript backend gives the same bits.";
+    } else {
+      headline.textContent = "How fast is Wasm here?";
+      summary.textContent = "Measuring it against JavaScript, in this browser …";
+    }
+  }
+
+  function titlesOf(): string[] {
+    const names = backends().map((name) => BACKENDS[name].name);
+    return ["", ...names, "Wasm : JS"];
+  }
+
+  /** The work, the speed of each backend, and the ratio. */
+  function cellsOf(kind: Kind, size: number): string[] {
+    const rates = backends().map((backend) => rateOf(kind, size, backend));
+    const [wasm, js] = [rateOf(kind, size, "wasm"), rateOf(kind, size, "js")];
     return [
-      kind === "step" ? `step, ${size.toLocaleString("en")}` : `${size} × ${size} × ${size}`,
-      name,
-      formatTime(median),
-      `${formatNumber(rate)} ${unit}`,
-      `${Math.round((100 * rate) / best)} %`,
+      kind === "step" ? size.toLocaleString("en") : `n = ${size}`,
+      ...rates.map((rate) => (rate === null ? "…" : formatNumber(rate))),
+      wasm === null || js === null ? "…" : times(wasm / js),
     ];
   }
 
@@ -220,7 +281,14 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
 
   async function copy(): Promise<void> {
     const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-    const lines = [HEAD, HEAD.map(() => "---"), ...results.map(cellsOf)].map(line);
+    const titles = titlesOf();
+    const body = KIND_NAMES.flatMap((kind) =>
+      SIZES[kind].map((size) => {
+        const [what, ...cells] = cellsOf(kind, size);
+        return [`${KINDS[kind].title}, ${KINDS[kind].unit}: ${what}`, ...cells];
+      }),
+    );
+    const lines = [titles, titles.map(() => "---"), ...body].map(line);
     try {
       await navigator.clipboard.writeText(`${describeEnvironment()}\n\n${lines.join("\n")}\n`);
       status.textContent = "Copied.";
@@ -230,11 +298,23 @@ export default function speed(host: HTMLElement, { parameters, remember, signal 
   }
 
   function toJson(): string {
-    const report: Report = { lanewise: LANEWISE_VERSION, environment: about, results };
+    const report: Report = { lanewise: LANEWISE_VERSION, environment: about, units: UNITS, results };
     return `${JSON.stringify(report, null, 2)}\n`;
   }
 
   start();
 }
 
-const HEAD = ["work", "backend", "time per run", "speed", "of the best"];
+function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)]!;
+}
+
+function times(ratio: number): string {
+  return `${ratio < 10 ? ratio.toFixed(1) : Math.round(ratio)}×`;
+}
+
+function span(ratios: readonly number[]): string {
+  const [low, high] = [times(Math.min(...ratios)), times(Math.max(...ratios))];
+  return low === high ? low : `${low.slice(0, -1)} to ${high}`;
+}

@@ -28,7 +28,12 @@ function clockStep(): number {
 addEventListener("message", async ({ data }: MessageEvent<Request>) => {
   const sample = Math.max(0.2, 20 * clockStep());
   try {
-    for await (const result of compare({ createCore, matmul, RMSProp, sample, ...data })) reply({ result });
+    // All sizes roughly, in a second, then thoroughly.
+    for (const samples of [1, data.samples]) {
+      for await (const result of compare({ createCore, matmul, RMSProp, sample, threads: data.threads, samples })) {
+        reply({ result });
+      }
+    }
     reply({ done: true });
   } catch (error) {
     reply({ error: (error as Error).message });

@@ -1,15 +1,44 @@
-import type { Field, Values } from "../ui/controls.ts";
+import type { Field, Values } from "../ui/values.ts";
 import { PRESETS, type Suggestion } from "./surfaces.ts";
 
 export const CUSTOM = "custom";
 
 /** Racers in the order in which they are listed, with what tells them apart. */
 export const RACERS = [
-  { racer: "rmsprop", name: "RMSProp", color: "blue" },
-  { racer: "adam", name: "Adam", color: "purple" },
-  { racer: "adagrad", name: "AdaGrad", color: "green" },
-  { racer: "sgd", name: "SGD", color: "orange" },
+  { id: "rmsprop", name: "RMSProp", color: "blue" },
+  { id: "adam", name: "Adam", color: "purple" },
+  { id: "adagrad", name: "AdaGrad", color: "green" },
+  { id: "sgd", name: "SGD", color: "orange" },
 ] as const;
+
+/** The RMSProps of the frameworks, which race each other. */
+export const DIALECTS = [
+  ["lanewise", "Lanewise (textbook)"],
+  ["pytorch", "PyTorch"],
+  ["keras3", "Keras 3"],
+  ["keras2", "Keras 2"],
+  ["tf-keras-legacy", "tf.keras, legacy"],
+  ["tf1", "TensorFlow 1"],
+  ["optax", "Optax (JAX)"],
+  ["tfjs", "TensorFlow.js"],
+  ["mxnet1", "MXNet 1"],
+  ["mxnet2", "MXNet 2"],
+  ["paddle", "Paddle"],
+  ["timm", "timm"],
+] as const;
+export const DIALECT_RACERS = DIALECTS.map(([id, name], i) => ({ id, name, color: `dialect-${i}` }));
+
+/** Who races: optimizers, or the dialects of RMSProp. */
+export const MODE: Field = {
+  key: "race",
+  label: "Race",
+  kind: "select",
+  initial: "optimizers",
+  choices: [
+    ["optimizers", "4 optimizers"],
+    ["dialects", "12 dialects of RMSProp"],
+  ],
+};
 
 export const SURFACE_FIELDS: readonly Field[] = [
   {
@@ -50,7 +79,7 @@ export function raceFields({ steps, rates }: Suggestion): { race: readonly Field
       { key: "steps", label: "Steps", kind: "slider", min: 10, max: 500, whole: true, initial: steps },
       {
         key: "schedule",
-        label: "Learning rate over time",
+        label: "Schedule",
         kind: "select",
         initial: "constant",
         choices: [
@@ -61,35 +90,20 @@ export function raceFields({ steps, rates }: Suggestion): { race: readonly Field
         ],
       },
     ],
-    racers: RACERS.flatMap(({ racer, name }): Field[] => [
-      { key: racer, label: name, kind: "check", initial: true },
+    racers: RACERS.flatMap(({ id, name }): Field[] => [
+      { key: id, label: name, kind: "check", initial: true },
       {
-        key: `${racer}.rate`,
-        label: "Learning rate",
+        key: `${id}.rate`,
+        label: `${name} learning rate`,
         kind: "slider",
         min: 1e-4,
         max: 10,
         scale: "log",
-        initial: rates[racer],
+        initial: rates[id],
       },
     ]),
   };
 }
-
-const DIALECTS = [
-  ["lanewise", "Lanewise (textbook)"],
-  ["pytorch", "PyTorch"],
-  ["keras3", "Keras 3"],
-  ["keras2", "Keras 2"],
-  ["tf-keras-legacy", "tf.keras, legacy"],
-  ["tf1", "TensorFlow 1"],
-  ["optax", "Optax (JAX)"],
-  ["tfjs", "TensorFlow.js"],
-  ["mxnet1", "MXNet 1"],
-  ["mxnet2", "MXNet 2"],
-  ["paddle", "Paddle"],
-  ["timm", "timm"],
-] as const;
 
 /** Options of RMSProp; keys of the form are those of the package, after "rmsprop.". */
 export const MAIN_FIELDS: readonly Field[] = [
@@ -99,7 +113,7 @@ export const MAIN_FIELDS: readonly Field[] = [
     kind: "select",
     initial: "lanewise",
     choices: DIALECTS,
-    help: "Frameworks differ in defaults, in the position of ε, and in options. Options a framework doesn't have are grayed out.",
+    help: "Options a framework doesn't have are grayed out.",
   },
   {
     key: "decay",
@@ -120,12 +134,12 @@ export const MAIN_FIELDS: readonly Field[] = [
     initial: 0,
     help: "How much of the previous step carries over.",
   },
-  { key: "nesterov", label: "Nesterov: look one step ahead", kind: "check", initial: false },
-  { key: "centered", label: "Centered: divide by the spread", kind: "check", initial: false },
-  { key: "biasCorrection", label: "Bias correction", kind: "check", initial: false },
 ];
 
 export const MORE_FIELDS: readonly Field[] = [
+  { key: "nesterov", label: "Nesterov: look one step ahead", kind: "check", initial: false },
+  { key: "centered", label: "Centered: divide by the spread", kind: "check", initial: false },
+  { key: "biasCorrection", label: "Bias correction", kind: "check", initial: false },
   { key: "eps", label: "ε", kind: "number", min: 0, max: 1e6, help: "Keeps the divisor above 0." },
   {
     key: "epsPlacement",

@@ -18,6 +18,8 @@ export type Racer = "rmsprop" | "adam" | "adagrad" | "sgd";
 
 /** An optimizer that takes part. */
 export interface Entrant {
+  /** Of its color, name and row. */
+  readonly id: string;
   readonly racer: Racer;
   readonly learningRate: number;
   readonly options: Record<string, unknown>;
@@ -25,7 +27,7 @@ export interface Entrant {
 
 /** Where an optimizer went: everything has an entry for the start and one for each step. */
 export interface Trace {
-  readonly racer: Racer;
+  readonly id: string;
   readonly points: [number, number][];
   /** The parameters' moving average, with `emaDecay`. */
   readonly averages: [number, number][];
@@ -50,9 +52,9 @@ export function race(
   start: readonly [number, number],
   steps: number,
   schedule: string,
-  { racer, learningRate, options }: Entrant,
+  { id, racer, learningRate, options }: Entrant,
 ): Trace {
-  const trace: Trace = { racer, points: [], averages: [], losses: [], rates: [[], []] };
+  const trace: Trace = { id, points: [], averages: [], losses: [], rates: [[], []] };
   const point = core.tensor([2], start);
   const slope = core.tensor([2]);
   let optimizer: Optimizer | undefined;
@@ -113,8 +115,16 @@ function effectiveRates(
   return [along(0), along(1)];
 }
 
+const known = new Map<string, ReadonlyMap<string, string>>();
+
 /** Every option of RMSProp that a dialect lacks, with what Lanewise says about it. */
-export function lackingOptions(core: Core, dialect: string, samples: Readonly<Record<string, unknown>>) {
+export function lackingOptions(
+  core: Core,
+  dialect: string,
+  samples: Readonly<Record<string, unknown>>,
+): ReadonlyMap<string, string> {
+  const found = known.get(dialect);
+  if (found !== undefined) return found;
   const point = core.tensor([1]);
   const lacking = new Map<string, string>();
   for (const [key, value] of Object.entries(samples)) {
@@ -126,7 +136,23 @@ export function lackingOptions(core: Core, dialect: string, samples: Readonly<Re
     }
   }
   point.dispose();
+  known.set(dialect, lacking);
   return lacking;
+}
+
+/** Traces that nobody could tell apart on a map, together; in the order of their first. */
+export function groupAlike(traces: readonly Trace[], { window }: Surface): Trace[][] {
+  const near = (window.x[1] - window.x[0] + window.y[1] - window.y[0]) / 1000;
+  const isAlike = (a: Trace, b: Trace): boolean =>
+    a.points.length === b.points.length &&
+    a.points.every(([x, y], i) => Math.hypot(x - b.points[i]![0], y - b.points[i]![1]) <= near);
+  const groups: Trace[][] = [];
+  for (const trace of traces) {
+    const group = groups.find(([first]) => isAlike(first!, trace));
+    if (group === undefined) groups.push([trace]);
+    else group.push(trace);
+  }
+  return groups;
 }
 
 /** What a dialect takes for ρ, from one step: v goes from v₀ to ρ·v₀ + (1 − ρ)·2². */

@@ -1,7 +1,9 @@
 import { contours } from "d3-contour";
 import type uPlot from "uplot";
 import { chart, show } from "../ui/chart.ts";
-import { cssColor } from "../ui/dom.ts";
+import { h } from "../ui/dom.ts";
+import { cssColor } from "../ui/theme.ts";
+import { placeLabels } from "./labels.ts";
 import type { Surface } from "./surfaces.ts";
 
 /** A line to draw over the surface. */
@@ -9,11 +11,13 @@ export interface Path {
   readonly color: string;
   readonly points: readonly (readonly [number, number])[];
   readonly dashed?: boolean;
+  /** Written at its end. */
+  readonly label?: string;
 }
 
 export interface SurfacePlot {
-  /** Draws another surface, the start on it, and paths. */
-  draw(surface: Surface, start: readonly [number, number], paths: readonly Path[]): void;
+  /** Draws another surface, the start on it with a hint, and paths. */
+  draw(surface: Surface, start: readonly [number, number], hint: string, paths: readonly Path[]): void;
 }
 
 /** Pixels between two samples of f, and the number of levels. */
@@ -23,7 +27,7 @@ const LEVELS = 16;
 /** Two opposite points, so that the axes have a range to span; they are invisible. */
 const FRAME = { name: "frame", color: "--invisible" };
 
-/** Contours and paths; `onPick` is told where the user points. */
+/** Contours and paths, each with its name at its end; `onPick` is told where the user points. */
 export function surfacePlot(
   host: HTMLElement,
   label: string,
@@ -32,6 +36,7 @@ export function surfacePlot(
 ): SurfacePlot {
   let surface: Surface | undefined;
   let start: readonly [number, number] = [0, 0];
+  let hint = "";
   let paths: readonly Path[] = [];
   let background: { key: unknown[]; canvas: HTMLCanvasElement } | undefined;
 
@@ -78,7 +83,7 @@ export function surfacePlot(
       ctx.strokeStyle = ctx.fillStyle = cssColor(color);
       ctx.stroke(path);
       if (dashed) continue;
-      if (line.length <= 80) for (const [x, y] of line) dot(ctx, x, y, 2.5 * unit);
+      if (line.length <= 80 && paths.length <= 4) for (const [x, y] of line) dot(ctx, x, y, 2.5 * unit);
       dot(ctx, ...line.at(-1)!, 5.5 * unit, cssColor("--page"));
     }
     ctx.fillStyle = cssColor("--page");
@@ -87,6 +92,35 @@ export function surfacePlot(
     ctx.setLineDash([]);
     dot(ctx, ...at(start), 5 * unit, ctx.strokeStyle);
     ctx.restore();
+    showLabels(plot);
+  };
+
+  const labels = h("div", { class: "ends", "aria-hidden": "true" });
+  const showLabels = (plot: uPlot): void => {
+    // What is drawn last comes first: its name is nearest to it.
+    const named: Path[] = paths.filter(({ label }) => label !== undefined).toReversed();
+    if (hint !== "") named.unshift({ color: "--ink", points: [start], label: hint });
+    // Elements stay, and are measured together: one layout a frame.
+    while (labels.childElementCount > named.length) labels.lastChild!.remove();
+    while (labels.childElementCount < named.length) labels.append(h("span"));
+    const spans = [...labels.children] as HTMLElement[];
+    named.forEach(({ label, color }, i) => {
+      spans[i]!.textContent = label!;
+      spans[i]!.style.color = `var(${color})`;
+    });
+    const box = { width: plot.over.clientWidth, height: plot.over.clientHeight };
+    const within = (value: number, most: number): number => Math.min(Math.max(value, 0), most);
+    const ends = named.map(({ points }, i) => {
+      const [x, y] = points.at(-1)!;
+      return {
+        x: within(plot.valToPos(x, "x"), box.width),
+        y: within(plot.valToPos(y, "y"), box.height),
+        width: spans[i]!.offsetWidth,
+      };
+    });
+    placeLabels(ends, box).forEach(([left, y], i) => {
+      spans[i]!.style.transform = `translate(${left}px, ${y}px) translateY(-50%)`;
+    });
   };
 
   const plot = chart(host, {
@@ -98,6 +132,8 @@ export function surfacePlot(
     hooks: { drawClear: [paintContours], draw: [paintPaths] },
     signal,
   });
+
+  plot.over.append(labels);
 
   const pick = (event: PointerEvent): void => {
     const box = plot.over.getBoundingClientRect();
@@ -112,9 +148,9 @@ export function surfacePlot(
   });
 
   return {
-    draw(nextSurface, nextStart, nextPaths) {
+    draw(nextSurface, nextStart, nextHint, nextPaths) {
       const isNew = surface?.window !== nextSurface.window;
-      [surface, start, paths] = [nextSurface, nextStart, nextPaths];
+      [surface, start, hint, paths] = [nextSurface, nextStart, nextHint, nextPaths];
       if (isNew) {
         const { x, y } = surface.window;
         show(plot, [x, y]);

@@ -23,16 +23,16 @@ export interface Preset extends Surface, Suggestion {
 
 export const PRESETS: Readonly<Record<string, Preset>> = {
   valley: {
-    name: "Long valley (textbook)",
+    name: "Ravine (textbook)",
     formula: "0.1·x₁² + 2·x₂²",
-    about: "Steep one way, flat the other. Plain descent takes steps that fit the steep direction, and crawls along.",
+    about: "Steep one way, flat the other. The longest step that the walls allow is short for the floor.",
     f: (x, y) => 0.1 * x ** 2 + 2 * y ** 2,
     gradient: (x, y) => [0.2 * x, 4 * y],
     window: { x: [-6, 3], y: [-3, 3] },
     start: [-5, -2],
     minima: [[0, 0]],
     steps: 40,
-    rates: { rmsprop: 0.4, adam: 0.4, adagrad: 2, sgd: 0.4 },
+    rates: { rmsprop: 0.4, adam: 0.4, adagrad: 1.4, sgd: 0.47 },
   },
   rosenbrock: {
     name: "Rosenbrock's banana",
@@ -47,7 +47,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
     rates: { rmsprop: 0.02, adam: 0.1, adagrad: 0.3, sgd: 0.001 },
   },
   ravine: {
-    name: "Slanted ravine",
+    name: "Diagonal ravine",
     formula: "0.05·(x₁ + x₂)² + 3·(x₁ − x₂)²",
     about: "The valley is diagonal to the axes. Scaling each axis separately helps less here.",
     f: (x, y) => 0.05 * (x + y) ** 2 + 3 * (x - y) ** 2,

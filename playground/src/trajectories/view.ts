@@ -1,10 +1,13 @@
 import type { Context } from "../main.ts";
 import { type Column, chart, show } from "../ui/chart.ts";
-import { controls, decode, encode, type Field, format, initialValues, type Values } from "../ui/controls.ts";
-import { button, card, h } from "../ui/dom.ts";
+import { controls, format } from "../ui/controls.ts";
+import { button, card, h, swatch } from "../ui/dom.ts";
+import { decode, encode, type Field, initialValues, type Values } from "../ui/values.ts";
 import {
+  DIALECT_RACERS,
   FORMULA_FIELDS,
   MAIN_FIELDS,
+  MODE,
   MORE_FIELDS,
   RACERS,
   RMSPROP_FIELDS,
@@ -13,7 +16,8 @@ import {
   SAMPLES,
   SURFACE_FIELDS,
 } from "./fields.ts";
-import { defaultDecay, type Entrant, lackingOptions, race, type Trace } from "./race.ts";
+import { LESSONS } from "./guide.ts";
+import { defaultDecay, type Entrant, groupAlike, lackingOptions, race, type Trace } from "./race.ts";
 import { type Path, surfacePlot } from "./surface-plot.ts";
 import { PRESETS, type Surface } from "./surfaces.ts";
 
@@ -23,68 +27,83 @@ const PLAY_MILLISECONDS = 5000;
 /** Of a formula of one's own. */
 const CUSTOM = { steps: 60, rates: { rmsprop: 0.1, adam: 0.1, adagrad: 0.5, sgd: 0.05 } };
 
+/** Everybody who may race. */
+const EVERYBODY = [...RACERS, ...DIALECT_RACERS];
+
 export default function trajectories(host: HTMLElement, { core, parameters, remember, signal }: Context): void {
-  const values: Values = decode(SURFACE_FIELDS, parameters);
-  let fields = raceFields(PRESETS[`${values["surface"]}`] ?? CUSTOM);
+  const values: Values = {};
+  let fields = raceFields(CUSTOM);
   const allFields = (): Field[] => [
+    MODE,
     ...SURFACE_FIELDS,
     ...FORMULA_FIELDS,
     ...fields.race,
     ...fields.racers,
     ...RMSPROP_FIELDS,
   ];
-  Object.assign(values, decode(allFields(), parameters));
+  const read = (settings: URLSearchParams): void => {
+    const { surface } = decode(SURFACE_FIELDS, settings);
+    fields = raceFields(PRESETS[`${surface}`] ?? CUSTOM);
+    Object.assign(values, decode(allFields(), settings));
+  };
+  read(parameters);
 
   /** How many steps are shown. */
-  let at = readStep(parameters.get("at"));
+  let at = readNumber(parameters.get("at"));
+  const named = readNumber(parameters.get("guide"));
+  let lesson = named !== undefined && named < LESSONS.length ? named : lessonOf(values);
   let playing = false;
   let surface: Surface = PRESETS["valley"]!;
   let traces: readonly Trace[] = [];
+  let groups: readonly (readonly Trace[])[] = [];
   /** The least value that is known: losses are drawn above it. */
   let least = 0;
-  let lacking = new Map<string, string>();
+  let lacking: ReadonlyMap<string, string> = new Map();
 
   // What there is to see.
 
   const surfaceHost = h("div", { class: "plot surface" });
   const lossHost = h("div", { class: "plot" });
   const rateHosts = [h("div", { class: "plot" }), h("div", { class: "plot" })];
-  const formula = h("figcaption", {}, "f(x₁, x₂)");
+  const formula = h("p", { class: "note" });
   const scrubber = h("input", { type: "range", min: 0, "aria-label": "Step shown" });
   const position = h("output", { id: "position" });
   const play = button("Play", () => setPlaying(!playing), { class: "primary" });
   const rows = h("tbody");
+  const title = h("h1");
+  const lessonText = h("p", { "aria-live": "polite" });
+  const lessonCount = h("span", { class: "note" });
+  const back = button("←", () => teach(lesson - 1), { "aria-label": "Back" });
+  const next = button("→", () => teach(lesson + 1), { "aria-label": "Next" });
 
   const surfaceForm = controls(SURFACE_FIELDS, values, changeSurface);
   const formulaForm = controls(FORMULA_FIELDS, values, () => void loadSurface());
   const raceForm = controls(fields.race, values, rerun);
   const racersForm = controls(fields.racers, values, rerun);
   const mainForm = controls(MAIN_FIELDS, values, changeOption);
-  const moreForm = controls(MORE_FIELDS, values, changeOption);
-  const about = h("p", { class: "note" });
+  const moreForm = controls(MORE_FIELDS, values, rerun);
+  const forms = [surfaceForm, formulaForm, raceForm, racersForm, mainForm, moreForm];
+  const modes = MODE.choices!.map(([mode, label]) => button(label, () => changeMode(mode), { "data-mode": mode }));
+  const rateNote = h("p", { class: "note" });
+  const groupList = h("ul", { class: "groups" });
   const optionsError = h("p", { class: "error note", role: "alert" });
 
-  for (const { racer, color } of RACERS) {
-    racersForm.element
-      .querySelector(`[for="field-${racer}"]`)!
-      .prepend(h("span", { class: `swatch ${color}`, "aria-hidden": "true" }));
+  for (const { id, color } of RACERS) {
+    racersForm.element.querySelector(`[for="field-${id}"]`)!.prepend(swatch(color));
   }
+  racersForm.element.classList.add("racers");
+  racersForm.element.append(groupList);
+  for (const form of [surfaceForm, formulaForm, raceForm, mainForm]) form.element.classList.add("rows");
 
   host.append(
-    h("h1", {}, "Four optimizers, one slope"),
-    h(
-      "p",
-      { class: "lead" },
-      "Each looks for the lowest point and sees only the slope at its position. RMSProp divides each direction " +
-        "by its recent steepness, so that flat directions advance too. Click the map to start elsewhere.",
-    ),
+    h("div", { class: "guide" }, title, lessonText, h("div", { class: "bar" }, back, lessonCount, next)),
     h(
       "div",
-      { class: "split" },
+      { class: "split race" },
       h(
         "div",
         {},
-        h("figure", {}, surfaceHost, formula),
+        h("figure", {}, surfaceHost),
         h(
           "div",
           { class: "bar" },
@@ -94,59 +113,67 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
           scrubber,
           position,
         ),
+      ),
+      h(
+        "div",
+        { class: "card panel" },
+        h("div", { class: "segments", role: "group", "aria-label": "Who races" }, ...modes),
+        rateNote,
+        racersForm.element,
+        surfaceForm.element,
+        formulaForm.element,
+        mainForm.element,
+        optionsError,
+        formula,
+        raceForm.element,
+      ),
+    ),
+    h(
+      "div",
+      { class: "halves" },
+      h(
+        "figure",
+        {},
+        h("figcaption", {}, h("b", {}, "Loss"), " — how far above the lowest known value, step by step."),
+        lossHost,
+      ),
+      h(
+        "figure",
+        {},
+        h(
+          "figcaption",
+          {},
+          h("b", {}, "Effective learning rate"),
+          " — what each axis's slope is multiplied by (ε left out).",
+        ),
+        h("div", { class: "pair" }, ...rateHosts),
+      ),
+    ),
+    h(
+      "div",
+      { class: "halves" },
+      h("details", { class: "card" }, h("summary", {}, "All other options of RMSProp"), moreForm.element),
+      card(
+        "Where they are",
         h(
           "div",
           { class: "scroll", tabindex: 0, role: "region", "aria-label": "Where they are" },
           h("table", { id: "positions" }, h("thead", {}, headRow("", "x₁", "x₂", "f")), rows),
         ),
       ),
-      h(
-        "div",
-        { class: "stack" },
-        h(
-          "figure",
-          {},
-          h("figcaption", {}, h("b", {}, "Loss"), " — how far above the lowest known value, step by step."),
-          lossHost,
-        ),
-        h(
-          "figure",
-          {},
-          h(
-            "figcaption",
-            {},
-            h("b", {}, "Effective learning rate"),
-            " — the factor the slope along each axis is multiplied by: the learning rate divided by the recent " +
-              "steepness (ε left out).",
-          ),
-          h("div", { class: "pair" }, ...rateHosts),
-        ),
-      ),
-    ),
-    h(
-      "div",
-      { class: "cards" },
-      card("Surface and race", surfaceForm.element, about, formulaForm.element, raceForm.element),
-      card("Who runs", racersForm.element),
-      card(
-        "RMSProp",
-        mainForm.element,
-        h("details", {}, h("summary", {}, "All other options"), moreForm.element),
-        optionsError,
-      ),
     ),
     h(
       "div",
       { class: "bar" },
-      button("Reset all settings", () => reset()),
+      button("Reset all settings", () => teach(0)),
     ),
   );
-  surfaceForm.element.parentElement!.classList.add("stack");
 
   const steps = (): number => values["steps"] as number;
   const start = () => [values["x1"] ?? surface.start[0], values["x2"] ?? surface.start[1]] as [number, number];
+  const isDialects = (): boolean => values["race"] === "dialects";
   const columnRange = () => [0, steps()] as const;
-  const series = RACERS.map(({ name, color }) => ({ name, color: `--${color}` }));
+  const series = EVERYBODY.map(({ name, color }) => ({ name, color: `--${color}` }));
   const plot = surfacePlot(
     surfaceHost,
     "Contour map of the surface, with the path of each optimizer",
@@ -183,13 +210,40 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
   scrubber.addEventListener("input", () => showStep(Number(scrubber.value)));
   signal.addEventListener("abort", () => setPlaying(false));
 
+  /** Goes to a step of the guide, which brings its settings. */
+  function teach(index: number): void {
+    lesson = index;
+    read(new URLSearchParams(LESSONS[lesson]!.settings));
+    for (const form of forms) form.refresh();
+    at = undefined;
+    void loadSurface();
+  }
+
+  function showLesson(): void {
+    const { name, about } = PRESETS[`${values["surface"]}`] ?? { name: "Your own formula", about: "Write one below." };
+    title.textContent = LESSONS[lesson]?.title ?? name;
+    lessonText.textContent = LESSONS[lesson]?.text ?? about;
+    lessonCount.textContent = `${lesson + 1} of ${LESSONS.length}`;
+    lessonCount.hidden = lesson < 0;
+    back.disabled = lesson <= 0;
+    next.disabled = lesson === LESSONS.length - 1;
+  }
+
+  function changeMode(mode: string): void {
+    values["race"] = mode;
+    lesson = lessonOf(values);
+    at = undefined;
+    void loadSurface();
+  }
+
   function changeSurface(): void {
     const preset = PRESETS[`${values["surface"]}`];
     fields = raceFields(preset ?? CUSTOM);
     const fresh = initialValues([...fields.race, ...fields.racers]);
-    for (const key of ["x1", "x2", "steps", ...RACERS.map(({ racer }) => `${racer}.rate`)]) values[key] = fresh[key];
+    for (const key of ["x1", "x2", "steps", ...RACERS.map(({ id }) => `${id}.rate`)]) values[key] = fresh[key];
     raceForm.refresh();
     racersForm.refresh();
+    lesson = lessonOf(values);
     at = undefined;
     void loadSurface();
   }
@@ -209,18 +263,11 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
     rerun();
   }
 
-  function reset(): void {
-    fields = raceFields(PRESETS["valley"]!);
-    Object.assign(values, initialValues(allFields()));
-    for (const form of [surfaceForm, formulaForm, raceForm, racersForm, mainForm, moreForm]) form.refresh();
-    at = undefined;
-    void loadSurface();
-  }
-
   async function loadSurface(): Promise<void> {
     const preset = PRESETS[`${values["surface"]}`];
+    showLesson();
+    showMode();
     formulaForm.element.hidden = preset !== undefined;
-    about.textContent = preset?.about ?? "A surface of your own.";
     if (preset !== undefined) surface = preset;
     else {
       try {
@@ -240,39 +287,67 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const begins = at === undefined && !still;
     if (begins) at = 0;
-    rerun();
+    compute();
     if (begins) setPlaying(true);
   }
 
-  /** Runs the whole race; it takes less than a frame. */
+  /** After a change of settings: shows where it leads, unless the user is in the middle of the race. */
   function rerun(): void {
-    lacking = lackingOptions(core, `${values["dialect"]}`, SAMPLES);
-    showLacking();
-    const entrants = RACERS.filter(({ racer }) => values[racer] === true).map(
-      ({ racer }): Entrant => ({
-        racer,
-        learningRate: values[`${racer}.rate`] as number,
-        options: racer === "rmsprop" ? rmspropOptions(values, lacking) : {},
-      }),
-    );
-    traces = entrants.map((entrant) => race(core, surface, start(), steps(), `${values["schedule"]}`, entrant));
+    if (playing || at === 0) at = undefined;
+    setPlaying(false);
+    compute();
+  }
+
+  /** Runs the whole race; it takes less than a frame. */
+  function compute(): void {
+    showMode();
+    traces = entrants().map((entrant) => race(core, surface, start(), steps(), `${values["schedule"]}`, entrant));
     const known = [
       ...surface.minima.map(([x, y]) => surface.f(x, y)),
       ...(surface.minima.length ? [] : lowest(traces)),
     ];
     least = Math.min(...known);
-    optionsError.textContent = traces.find(({ racer }) => racer === "rmsprop")?.error ?? "";
+    optionsError.textContent = traces.find(({ error }) => error !== undefined)?.error ?? "";
     scrubber.max = `${steps()}`;
+    groupTraces();
     draw();
   }
 
-  function showLacking(): void {
+  function entrants(): Entrant[] {
+    const rateOf = (id: string): number => values[`${id}.rate`] as number;
+    if (!isDialects()) {
+      return RACERS.filter(({ id }) => values[id] === true).map(({ id }) => ({
+        id,
+        racer: id,
+        learningRate: rateOf(id),
+        options: id === "rmsprop" ? rmspropOptions(values, lacking) : {},
+      }));
+    }
+    return DIALECT_RACERS.map(({ id }) => ({
+      id,
+      racer: "rmsprop",
+      learningRate: rateOf("rmsprop"),
+      options: {
+        ...rmspropOptions({ ...values, dialect: id }, lackingOptions(core, id, SAMPLES)),
+        decay: defaultDecay(core, id),
+      },
+    }));
+  }
+
+  /** What can be set: a race of dialects has each dialect's own ρ, and options that not all of them need to have. */
+  function showMode(): void {
+    const dialects = isDialects();
+    lacking = lackingOptions(core, `${values["dialect"]}`, SAMPLES);
+    for (const mode of modes) mode.setAttribute("aria-pressed", `${mode.dataset["mode"] === values["race"]}`);
+    racersForm.element.classList.toggle("single", dialects);
+    rateNote.textContent = dialects ? "Learning rate of all" : "Learning rate of each";
     for (const { key } of RMSPROP_FIELDS) {
       const form = MAIN_FIELDS.some((field) => field.key === key) ? mainForm : moreForm;
-      form.disable(key, lacking.get(key));
+      const own = key === "dialect" || key === "decay" ? "each dialect has its own" : undefined;
+      form.disable(key, dialects ? own : lacking.get(key));
     }
     const clips = moreForm.element.querySelectorAll<HTMLOptionElement>("#field-clip option");
-    for (const option of clips) option.disabled = lacking.has(option.value);
+    for (const option of clips) option.disabled = !dialects && lacking.has(option.value);
   }
 
   function showStep(step: number): void {
@@ -301,26 +376,17 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
   function draw(): void {
     const step = Math.min(at ?? steps(), steps());
     scrubber.value = `${step}`;
-    position.value = `step ${step} of ${steps()}`;
-    plot.draw(
-      surface,
-      start(),
-      traces.toReversed().flatMap(({ racer, points, averages }): Path[] => {
-        const color = `--${RACERS.find((known) => known.racer === racer)!.color}`;
-        const path = { color, points: points.slice(0, step + 1) };
-        if (points.length === 0) return [];
-        return averages.length > 0 ? [path, { color, points: averages.slice(0, step + 1), dashed: true }] : [path];
-      }),
-    );
-    const column = (racer: string, pick: (trace: Trace) => Column): Column => {
-      const trace = traces.find((known) => known.racer === racer);
+    position.value = `${step} / ${steps()}`;
+    plot.draw(surface, start(), values["x1"] === undefined ? "drag me" : "", pathsUntil(step));
+    const column = (id: string, pick: (trace: Trace) => Column): Column => {
+      const trace = traces.find((known) => known.id === id);
       const all = trace === undefined ? [] : pick(trace);
       return Array.from({ length: steps() + 1 }, (_, i) => (i <= step ? (all[i] ?? null) : null));
     };
     const count = Array.from({ length: steps() + 1 }, (_, i) => i);
     const columns = (pick: (trace: Trace) => Column): Column[] => [
       count,
-      ...RACERS.map(({ racer }) => column(racer, pick)),
+      ...EVERYBODY.map(({ id }) => column(id, pick)),
     ];
     show(lossChart, columns(lossColumn));
     rateCharts.forEach((rateChart, axis) => {
@@ -333,10 +399,34 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
     save();
   }
 
+  /** Traces that look the same are one path. */
+  function groupTraces(): void {
+    const running = traces.filter(({ points }) => points.length > 0);
+    groups = isDialects() ? groupAlike(running, surface) : running.map((trace) => [trace]);
+    groupList.replaceChildren(
+      ...groups.map((group) => {
+        const names = group.map(({ id }) => nameOf(id).name).join(", ");
+        return h("li", {}, swatch(nameOf(group[0]!.id).color), names);
+      }),
+    );
+  }
+
+  function pathsUntil(step: number): Path[] {
+    return groups.toReversed().flatMap((group): Path[] => {
+      const { id, points, averages } = group[0]!;
+      const color = `--${nameOf(id).color}`;
+      const label = `${nameOf(id).name.replace(/ \(.*/, "")}${group.length > 1 ? ` + ${group.length - 1}` : ""}`;
+      const path = { color, points: points.slice(0, step + 1), label };
+      if (averages.length === 0) return [path];
+      return [path, { color, points: averages.slice(0, step + 1), dashed: true }];
+    });
+  }
+
   /** A race that is still on its way is not worth an address. */
   function save(): void {
     if (playing) return;
     const query = encode(allFields(), values);
+    if (lesson !== lessonOf(values)) query.set("guide", `${lesson}`);
     if (at !== undefined) query.set("at", `${Math.min(at, steps())}`);
     remember(query);
   }
@@ -348,9 +438,19 @@ export default function trajectories(host: HTMLElement, { core, parameters, reme
   void loadSurface();
 }
 
-function readStep(text: string | null): number | undefined {
-  const step = Number(text);
-  return text !== null && Number.isInteger(step) && step >= 0 ? step : undefined;
+/** The step of the guide that settings belong to; −1 for none. */
+function lessonOf({ race, surface }: Values): number {
+  if (race === "dialects") return LESSONS.length - 1;
+  return surface === "valley" ? 0 : -1;
+}
+
+function nameOf(id: string): (typeof EVERYBODY)[number] {
+  return EVERYBODY.find((known) => known.id === id)!;
+}
+
+function readNumber(text: string | null): number | undefined {
+  const number = Number(text);
+  return text !== null && Number.isInteger(number) && number >= 0 ? number : undefined;
 }
 
 function lowest(traces: readonly Trace[]): number[] {
@@ -377,11 +477,11 @@ function headRow(...titles: string[]): HTMLElement {
   return h("tr", {}, ...titles.map((title) => (title ? h("th", { scope: "col" }, title) : h("td"))));
 }
 
-function positionRow({ racer, points, losses, error }: Trace, step: number): HTMLElement {
-  const { name, color } = RACERS.find((known) => known.racer === racer)!;
-  const head = h("th", { scope: "row" }, h("span", { class: `swatch ${color}`, "aria-hidden": "true" }), name);
+function positionRow({ id, points, losses, error }: Trace, step: number): HTMLElement {
+  const { name, color } = nameOf(id);
+  const head = h("th", { scope: "row" }, swatch(color), name);
   const point = points[step];
   if (point === undefined) return h("tr", {}, head, h("td", { colspan: 3 }, error === undefined ? "–" : "stopped"));
   const cells = [...point, losses[step]!].map((value) => h("td", { "data-value": value }, format(value)));
-  return h("tr", { "data-racer": racer }, head, ...cells);
+  return h("tr", { "data-racer": id }, head, ...cells);
 }

@@ -1,6 +1,6 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { cssColor, onThemeChange } from "./dom.ts";
+import { cssColor, onThemeChange } from "./theme.ts";
 
 export interface Series {
   readonly name: string;
@@ -39,11 +39,10 @@ const FONT = "12px system-ui, sans-serif";
 export function chart(host: HTMLElement, { label, x, y, series, hooks, grid = true, signal }: ChartOptions): uPlot {
   host.setAttribute("role", "img");
   host.setAttribute("aria-label", label);
+  // The text around a chart says it, too, where there is no room.
+  const isNarrow = host.clientWidth < 480;
   const axis = (text: string, log: number | undefined, size: number): uPlot.Axis => ({
-    label: text,
-    labelFont: FONT,
-    labelSize: 20,
-    labelGap: 0,
+    ...(!isNarrow && { label: text, labelFont: FONT, labelSize: 20, labelGap: 0 }),
     font: FONT,
     size,
     gap: 4,
@@ -66,7 +65,7 @@ export function chart(host: HTMLElement, { label, x, y, series, hooks, grid = tr
     {
       ...sizeOf(host),
       scales: { x: scale(x), y: scale(y) },
-      axes: [axis(x.label, x.log, 24), axis(y.label, y.log, 48)],
+      axes: [axis(x.label, x.log, 24), axis(y.label, y.log, isNarrow ? 36 : 48)],
       series: [
         {},
         ...series.map(({ name, color, dash, points = false }) => ({
@@ -79,7 +78,7 @@ export function chart(host: HTMLElement, { label, x, y, series, hooks, grid = tr
       ],
       legend: { show: false },
       cursor: { show: false },
-      padding: [10, 20, 0, 0],
+      padding: [10, isNarrow ? 10 : 20, 0, 0],
       ...(hooks && { hooks }),
     },
     [[], ...series.map(() => [])] as uPlot.AlignedData,

@@ -1,26 +1,5 @@
 import { h } from "./dom.ts";
-
-export type Value = number | string | boolean | undefined;
-export type Values = Record<string, Value>;
-
-/** A value that the user sets, and that the page's address keeps. */
-export interface Field {
-  readonly key: string;
-  readonly label: string;
-  /** A sentence below it. */
-  readonly help?: string;
-  readonly kind: "slider" | "number" | "select" | "check" | "text";
-  /** What it is unless it was set; a number without one may be left empty. */
-  readonly initial?: Value;
-  readonly min?: number;
-  readonly max?: number;
-  /** How a slider's way is divided; `"decay"`: evenly in the number of steps remembered. */
-  readonly scale?: "linear" | "log" | "decay";
-  /** Sliders of whole numbers. */
-  readonly whole?: boolean;
-  /** Of a select: value and label. */
-  readonly choices?: readonly (readonly [value: string, label: string])[];
-}
+import type { Field, Values } from "./values.ts";
 
 export interface Controls {
   readonly element: HTMLElement;
@@ -30,39 +9,6 @@ export interface Controls {
   disable(key: string, reason: string | undefined): void;
   /** Marks a field as wrong, or no longer. */
   fail(key: string, message: string | undefined): void;
-}
-
-export function initialValues(fields: readonly Field[]): Values {
-  return Object.fromEntries(fields.map(({ key, initial }) => [key, initial]));
-}
-
-/** Values from an address; what does not fit is passed over. */
-export function decode(fields: readonly Field[], parameters: URLSearchParams): Values {
-  const values = initialValues(fields);
-  for (const { key, kind, min = -Infinity, max = Infinity, choices, whole } of fields) {
-    const text = parameters.get(key);
-    if (text === null) continue;
-    const number = Number(text);
-    if (kind === "check") values[key] = text === "1";
-    else if (kind === "text") values[key] = text.slice(0, 200);
-    else if (kind === "select") {
-      if (choices!.some(([value]) => value === text)) values[key] = text;
-    } else if (text.trim() !== "" && number >= min && number <= max && !(whole && !Number.isInteger(number))) {
-      values[key] = number;
-    }
-  }
-  return values;
-}
-
-/** What differs from the initial values. */
-export function encode(fields: readonly Field[], values: Values): URLSearchParams {
-  const parameters = new URLSearchParams();
-  for (const { key, kind, initial } of fields) {
-    const value = values[key];
-    if (value === initial || value === undefined) continue;
-    parameters.set(key, kind === "check" ? `${+(value === true)}` : `${value}`);
-  }
-  return parameters;
 }
 
 export function format(value: number): string {
