@@ -177,6 +177,17 @@ describe("trajectories", () => {
     }
   });
 
+  it("names a path that has left the map, and one that has ended in NaN, at the edge", async () => {
+    const page = await open("#trajectories?sgd.rate=10&steps=500&at=500");
+    expect((await positionOf(page, "sgd")).some(Number.isNaN)).toBe(true);
+    const map = (await page.locator(".surface .u-over").boundingBox())!;
+    const name = (await page.locator(".ends").getByText("SGD").boundingBox())!;
+    expect(name.x).toBeGreaterThanOrEqual(map.x - 1);
+    expect(name.x + name.width).toBeLessThanOrEqual(map.x + map.width + 1);
+    const isAtEdge = Math.min(name.y - map.y, map.y + map.height - name.y - name.height) < 2;
+    expect(isAtEdge).toBe(true);
+  });
+
   it("invites to drag the start, and follows", async () => {
     const page = await open("", "plain", { reducedMotion: "no-preference" });
     await page.getByText("drag me").waitFor();

@@ -111,7 +111,7 @@ export function surfacePlot(
     const box = { width: plot.over.clientWidth, height: plot.over.clientHeight };
     const within = (value: number, most: number): number => Math.min(Math.max(value, 0), most);
     const ends = named.map(({ points }, i) => {
-      const [x, y] = points.at(-1)!;
+      const [x, y] = points.findLast((point) => point.every(Number.isFinite))!;
       return {
         x: within(plot.valToPos(x, "x"), box.width),
         y: within(plot.valToPos(y, "y"), box.height),
