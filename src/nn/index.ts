@@ -22,6 +22,7 @@ export { type ImportPytorchOptions, importPytorch } from "./interchange/import-p
 export { type ImportOptions, importTfjs, type TfjsFiles } from "./interchange/import-tfjs.js";
 export { type BufferSpec, Layer, type LayerConfig, layerConfig, type ParameterSpec } from "./layer.js";
 export {
+  type ActivationFunctionName,
   type ActivationLayer,
   type ActivationName,
   type ActivationOptions,

@@ -7,11 +7,30 @@ import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
 import { checkName, optionList } from "./options.js";
 
-/** Activations that options of other layers know by name; others are given as layers: `gelu()`. */
+/** Activations that options of other layers know by name: those whose kernels every network has. */
 export type ActivationName = "relu" | "tanh" | "sigmoid";
+
+/** Activations that only programs that import them ship: an option takes them as layers, `gelu()`. */
+export type ActivationFunctionName = (typeof FUNCTION_NAMES)[number];
 
 /** @see ActivationName */
 export const ACTIVATION_NAMES: readonly string[] = ["relu", "tanh", "sigmoid"] satisfies ActivationName[];
+
+const FUNCTION_NAMES = [
+  "elu",
+  "gelu",
+  "hardSigmoid",
+  "hardSwish",
+  "leakyRelu",
+  "logSoftmax",
+  "mish",
+  "prelu",
+  "selu",
+  "silu",
+  "softmax",
+  "softplus",
+  "softsign",
+] as const;
 
 /** Options that every activation has. */
 export interface ActivationOptions {
@@ -82,7 +101,9 @@ export function activationOf(option: ActivationName | Layer | undefined): Layer 
   if (option === undefined || option instanceof Layer) return option;
   if (ACTIVATION_NAMES.includes(option)) return new ActivationLayer(option);
   const names = ACTIVATION_NAMES.map((name) => `"${name}"`).join(", ");
-  throw unexpected("activation", option, `one of ${names}, or a layer such as gelu()`);
+  const other = FUNCTION_NAMES.find((name) => name === (option as unknown));
+  const advice = other === undefined ? "or a layer such as gelu()" : `or a layer: pass ${other}() instead`;
+  throw unexpected("activation", option, `one of ${names}, ${advice}`);
 }
 
 /** An `activation` option as `Layer.config` has it. */

@@ -6,7 +6,13 @@ import type { Shape } from "../../tensor.js";
 import { Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
-import { ACTIVATION_NAMES, ActivationLayer, type ActivationName, type ActivationOptions } from "./activation.js";
+import {
+  ACTIVATION_NAMES,
+  type ActivationFunctionName,
+  ActivationLayer,
+  type ActivationName,
+  type ActivationOptions,
+} from "./activation.js";
 import { lastAxis } from "./norm-options.js";
 import { checkName, optionList } from "./options.js";
 
@@ -244,8 +250,7 @@ export function logSoftmax(options: ActivationOptions = {}): SoftmaxLayer {
   return new SoftmaxLayer("logSoftmax", options.name);
 }
 
-/** Every activation with its defaults, but for those that `ActivationName` names. */
-const FUNCTIONS = {
+const FUNCTIONS: Readonly<Record<ActivationFunctionName, (options: ActivationOptions) => Layer>> = {
   elu,
   gelu,
   hardSigmoid,
@@ -262,18 +267,18 @@ const FUNCTIONS = {
 };
 
 /**
- * An activation by its name, with its defaults. A program that knows the name beforehand is smaller with the function of
- * that name: `tanh()`, `gelu()`.
+ * An activation by its name, with its defaults: for names that a program reads. It ships the kernels of all of them; a
+ * program that knows the name beforehand is smaller with the function of that name: `tanh()`, `gelu()`.
  *
  * @throws OptionError for a name that there is not
  * @example
  * const layers = [dense(16), activation("gelu"), dense(1)];
  */
-export function activation(name: ActivationName | keyof typeof FUNCTIONS, options: ActivationOptions = {}): Layer {
+export function activation(name: ActivationName | ActivationFunctionName, options: ActivationOptions = {}): Layer {
   checkKeys("options", options, ["name"]);
   if (typeof name !== "string") throw unexpected("name", name, "the name of an activation");
   if (ACTIVATION_NAMES.includes(name)) return new ActivationLayer(name as ActivationName, options.name);
-  if (Object.hasOwn(FUNCTIONS, name)) return FUNCTIONS[name as keyof typeof FUNCTIONS](options);
+  if (Object.hasOwn(FUNCTIONS, name)) return FUNCTIONS[name as ActivationFunctionName](options);
   const known = [...ACTIVATION_NAMES, ...Object.keys(FUNCTIONS)].map((each) => `"${each}"`).join(", ");
   throw unexpected("name", name, `one of ${known}`);
 }

@@ -7,7 +7,11 @@ import {
   batchNorm,
   binaryCrossEntropy,
   concat,
+  conv1d,
+  conv2d,
+  conv2dTranspose,
   dense,
+  depthwiseConv2d,
   elu,
   embedding,
   flatten,
@@ -30,6 +34,7 @@ import {
   rmsNorm,
   Sequential,
   selu,
+  separableConv2d,
   silu,
   softmax,
   softmaxCrossEntropy,
@@ -317,9 +322,38 @@ describe("layers", () => {
     expect(() => activation("constructor" as never)).toThrow(
       /^name is "constructor", expected one of "relu", .*"softsign"$/,
     );
-    expect(() => dense(2, { activation: "gelu" as never })).toThrow(
-      /^activation is "gelu", expected one of .*, or a layer such as gelu\(\)$/,
-    );
+  });
+
+  it("take the three activations that every program has by name, and say which function the others are", () => {
+    const layersWith = (activation: never) => [
+      () => dense(2, { activation }),
+      () => conv1d(2, { activation }),
+      () => conv2d(2, { activation }),
+      () => conv2dTranspose(2, { activation }),
+      () => depthwiseConv2d({ activation }),
+      () => separableConv2d(2, { activation }),
+    ];
+    for (const name of ["relu", "tanh", "sigmoid"])
+      for (const make of layersWith(name as never)) expect(make().activation?.kind).toBe(name);
+    const names = [
+      "elu",
+      "gelu",
+      "hardSigmoid",
+      "hardSwish",
+      "leakyRelu",
+      "logSoftmax",
+      "mish",
+      "prelu",
+      "selu",
+      "silu",
+    ];
+    for (const name of [...names, "softmax", "softplus", "softsign"]) {
+      const message = `activation is "${name}", expected one of "relu", "tanh", "sigmoid", or a layer: pass ${name}() instead`;
+      for (const make of layersWith(name as never)) expect(make).toThrow(new OptionError(message));
+      for (const make of layersWith(activation(name as "gelu") as never)) expect(make().activation?.kind).toBe(name);
+    }
+    const unknown = /^activation is "swich", expected one of "relu", "tanh", "sigmoid", or a layer such as gelu\(\)$/;
+    for (const make of layersWith("swich" as never)) expect(make).toThrow(unknown);
   });
 
   it("say how they were made", () => {
