@@ -56,10 +56,15 @@ export interface Network {
   /** Between the layers, not after the last. */
   readonly activation: "tanh" | "relu";
   readonly batch: number;
+  /** brain.js's way: a step of SGD after each row, and the activation after the last layer, too. */
+  readonly byRow?: true;
 }
 
 /** Everybody's options of a training step; an eps so small that inside and outside of the root are the same. */
 export const TRAINING = { learningRate: 1e-4, decay: 0.9, eps: 1e-16 } as const;
+
+/** The learning rate of SGD after each row. */
+export const ROW_LEARNING_RATE = 1e-2;
 
 /** What a network starts from: [inputs, outputs] weights and a bias a layer, and the batch. */
 export interface TrainingData {

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import type { Core, CoreOptions, Tensor } from "lanewise";
 import { sharesMemory } from "../measure/compare.js";
 import { STEP } from "../measure/task.js";
-import { type Contestant, cutInto, type Method, storedShapes, TRAINING } from "./contestant.js";
+import { type Contestant, cutInto, type Method, ROW_LEARNING_RATE, storedShapes, TRAINING } from "./contestant.js";
 
 /** The name of the core that the others are held against. */
 export const BASELINE = "simd";
@@ -77,10 +77,11 @@ export function contestantOf(
         dispose: disposing(optimizer, ...p, ...g),
       };
     },
-    network({ widths, activation, batch }, data) {
-      const { dense, meanSquaredError, RMSProp, relu, Sequential, Trainer, tanh } = library;
+    network({ widths, activation, batch, byRow }, data) {
+      const { dense, meanSquaredError, RMSProp, relu, Sequential, SGD, Trainer, tanh } = library;
       const between = activation === "tanh" ? tanh : relu;
       const layers = widths.slice(1).flatMap((width, i) => [...(i ? [between()] : []), dense(widths[i]!, width)]);
+      if (byRow) layers.push(between());
       const model = new Sequential(core, layers);
       data.layers.forEach(({ weight, bias }, i) => {
         model.parameters[`${2 * i}.weight`]!.set(weight);
@@ -88,17 +89,24 @@ export function contestantOf(
       });
       const trainer = new Trainer(model, {
         loss: meanSquaredError(),
-        optimizer: (named) => new RMSProp(core, named, TRAINING),
+        optimizer: (named) =>
+          byRow ? new SGD(core, named, { learningRate: ROW_LEARNING_RATE }) : new RMSProp(core, named, TRAINING),
       });
-      const x = core.tensor([batch, widths[0]!], data.x);
-      const y = core.tensor([batch, widths.at(-1)!], data.y);
+      const rows = byRow ? 1 : batch;
+      const cut = (values: Float32Array, width: number) =>
+        Array.from({ length: batch / rows }, (_, i) =>
+          core.tensor([rows, width], values.subarray(i * rows * width, (i + 1) * rows * width)),
+        );
+      const [xs, ys] = [cut(data.x, widths[0]!), cut(data.y, widths.at(-1)!)];
       let loss = Number.NaN;
       return {
         run: () => {
-          loss = trainer.step(x, y);
+          loss = 0;
+          for (let i = 0; i < xs.length; i++) loss += trainer.step(xs[i]!, ys[i]!);
+          loss /= xs.length;
         },
         read: () => Float32Array.of(loss),
-        dispose: disposing(trainer, model, x, y),
+        dispose: disposing(trainer, model, ...xs, ...ys),
       };
     },
   };

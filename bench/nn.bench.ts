@@ -13,22 +13,27 @@ export const NETWORKS: readonly Network[] = [
   { widths: [10, 100, 1], activation: "tanh", batch: 1000 },
   { widths: [784, 128, 10], activation: "relu", batch: 64 },
   { widths: [784, 256, 128, 10], activation: "relu", batch: 128 },
+  { widths: [10, 100, 1], activation: "tanh", batch: 32, byRow: true },
+  { widths: [784, 128, 10], activation: "tanh", batch: 64, byRow: true },
 ];
 
-/** A step of RMSProp on the mean squared error of one batch: forward, backward, update, and the loss as a number. */
+/**
+ * A step of RMSProp on the mean squared error of one batch: forward, backward, update, and the loss as a number; or such a
+ * step of SGD for each row.
+ */
 export function networkJob(network: Network, pytorchs: readonly PyTorch[]): Job {
-  const { widths, activation, batch } = network;
+  const { widths, activation, batch, byRow } = network;
   const data = makeTraining(network);
   const numbers = [...data.layers.flatMap(({ weight, bias }) => [weight, bias]), data.x, data.y];
   return {
-    name: `${widths.join("-")} ${activation}, batch ${batch}`,
+    name: `${widths.join("-")} ${activation}, ${byRow ? `${batch} rows, a step each` : `batch ${batch}`}`,
     unit: "time",
     amount: 1,
     start: (contestant) => contestant.network?.(network, data),
     runsBeforeCheck: STEPS,
     // The roundings of the longest path from an input to the loss, forward, backward and forward again.
     bound: (_, loss) => loss.map((value) => 4 * STEPS * gamma(widths.reduce((a, b) => a + b, batch)) * (value + 1)),
-    gauges: pytorchs.map((pytorch) => ({
+    gauges: (byRow ? [] : pytorchs).map((pytorch) => ({
       name: pytorch.name,
       sample: () => pytorch.milliseconds(),
       result: (runs) => pytorch.start(network, numbers, runs),

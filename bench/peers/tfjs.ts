@@ -52,7 +52,8 @@ export function tfjs(backend: "wasm" | "cpu"): Contestant {
       };
     },
     deep: deepTask,
-    network({ widths, activation, batch }, data) {
+    network({ widths, activation, batch, byRow }, data) {
+      if (byRow) return undefined;
       const layers = data.layers.map(({ weight, bias }, i) => ({
         weight: tf.variable(tf.tensor2d(weight.slice(), [widths[i]!, widths[i + 1]!])),
         bias: tf.variable(tf.tensor1d(bias.slice())),
