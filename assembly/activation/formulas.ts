@@ -11,6 +11,7 @@ export const enum Unary {
   LeakyRelu,
   HardSigmoid,
   HardSwish,
+  Relu6,
   Softsign,
   Softplus,
   Elu,
@@ -55,6 +56,7 @@ const TANH_SQUARE: f64 = 0.21406444881780073;
     const three = splat<T>(3);
     return mul<T>(pmax<T>(x, neg<T>(three)), ramp<T>(x, three)); // the share is 0 below −3; −∞·0 would be NaN
   }
+  if (kind == Unary.Relu6) return pmin<T>(pmax<T>(x, splat<T>(0)), splat<T>(6));
   if (kind == Unary.Softsign) {
     const largest = splat<T>(LARGEST); // ∞ / ∞ would be NaN
     const finite = pmin<T>(pmax<T>(x, neg<T>(largest)), largest);
@@ -76,6 +78,7 @@ const TANH_SQUARE: f64 = 0.21406444881780073;
     const inside = div<T>(add<T>(add<T>(x, x), three), splat<T>(6));
     return whereLess<T>(neg<T>(three), x, whereLess<T>(x, three, inside, one), zero);
   }
+  if (kind == Unary.Relu6) return whereLess<T>(zero, x, whereLess<T>(x, splat<T>(6), one, zero), zero);
   if (kind == Unary.Softsign) {
     const share = div<T>(one, add<T>(one, abs<T>(x)));
     return mul<T>(share, share);

@@ -101,6 +101,10 @@ function hardSwish(count: usize, alpha: f64, x: usize, y: usize): void {
   mapSingle(Unary.HardSwish, count, <f32>alpha, x, y);
 }
 
+function relu6(count: usize, alpha: f64, x: usize, y: usize): void {
+  mapSingle(Unary.Relu6, count, <f32>alpha, x, y);
+}
+
 function softsign(count: usize, alpha: f64, x: usize, y: usize): void {
   mapSingle(Unary.Softsign, count, <f32>alpha, x, y);
 }
@@ -143,6 +147,10 @@ function hardSigmoidBackward(count: usize, alpha: f64, x: usize, dy: usize, dx: 
 
 function hardSwishBackward(count: usize, alpha: f64, x: usize, dy: usize, dx: usize): void {
   mapSingleBackward(Unary.HardSwish, count, <f32>alpha, x, dy, dx);
+}
+
+function relu6Backward(count: usize, alpha: f64, x: usize, dy: usize, dx: usize): void {
+  mapSingleBackward(Unary.Relu6, count, <f32>alpha, x, dy, dx);
 }
 
 function softsignBackward(count: usize, alpha: f64, x: usize, dy: usize, dx: usize): void {
@@ -191,6 +199,7 @@ export function unary_f32(kind: i32, count: usize, alpha: f64, xPtr: usize, yPtr
   if (kind == Unary.LeakyRelu) leakyRelu(count, alpha, xPtr, yPtr);
   else if (kind == Unary.HardSigmoid) hardSigmoid(count, alpha, xPtr, yPtr);
   else if (kind == Unary.HardSwish) hardSwish(count, alpha, xPtr, yPtr);
+  else if (kind == Unary.Relu6) relu6(count, alpha, xPtr, yPtr);
   else if (kind == Unary.Softsign) softsign(count, alpha, xPtr, yPtr);
   else if (kind == Unary.Softplus) softplus(count, alpha, xPtr, yPtr);
   else if (kind == Unary.Elu) elu(count, alpha, xPtr, yPtr);
@@ -203,7 +212,7 @@ export function unary_f32(kind: i32, count: usize, alpha: f64, xPtr: usize, yPtr
 
 /**
  * dx = dy·f′(x). The derivative is that of the right side where f has a corner, but of the left side for LeakyRelu, and
- * 0 at the ends of HardSigmoid's ramp.
+ * 0 at the ends of HardSigmoid's ramp and at 0 and 6 for Relu6.
  *
  * Requires: `dxPtr` equals `dyPtr` or `xPtr`, or overlaps neither.
  * Numerics: LeakyRelu to Softplus f′ in float32 and the product rounded, the others in float64 and rounded once.
@@ -214,6 +223,7 @@ export function unary_backward_f32(kind: i32, count: usize, alpha: f64, xPtr: us
   if (kind == Unary.LeakyRelu) leakyReluBackward(count, alpha, xPtr, dyPtr, dxPtr);
   else if (kind == Unary.HardSigmoid) hardSigmoidBackward(count, alpha, xPtr, dyPtr, dxPtr);
   else if (kind == Unary.HardSwish) hardSwishBackward(count, alpha, xPtr, dyPtr, dxPtr);
+  else if (kind == Unary.Relu6) relu6Backward(count, alpha, xPtr, dyPtr, dxPtr);
   else if (kind == Unary.Softsign) softsignBackward(count, alpha, xPtr, dyPtr, dxPtr);
   else if (kind == Unary.Softplus) softplusBackward(count, alpha, xPtr, dyPtr, dxPtr);
   else if (kind == Unary.Elu) eluBackward(count, alpha, xPtr, dyPtr, dxPtr);

@@ -3,14 +3,15 @@ export const UNARY = {
   leakyRelu: 0,
   hardSigmoid: 1,
   hardSwish: 2,
-  softsign: 3,
-  softplus: 4,
-  elu: 5,
-  selu: 6,
-  gelu: 7,
-  geluTanh: 8,
-  silu: 9,
-  mish: 10,
+  relu6: 3,
+  softsign: 4,
+  softplus: 5,
+  elu: 6,
+  selu: 7,
+  gelu: 8,
+  geluTanh: 9,
+  silu: 10,
+  mish: 11,
 } as const;
 
 /** @see UNARY */

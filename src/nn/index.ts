@@ -41,6 +41,7 @@ export {
   mish,
   type PreluLayer,
   prelu,
+  relu6,
   type SoftmaxLayer,
   selu,
   silu,

@@ -75,7 +75,7 @@ const cores = { wasm: await createCore(), js: await createCore({ backend: "js" }
 
 describe("layers, beside Keras and PyTorch", () => {
   it("has a case of each layer", () => {
-    expect(new Set(vectors.layers.map(({ kind }) => kind)).size).toBe(20);
+    expect(new Set(vectors.layers.map(({ kind }) => kind)).size).toBe(21);
     expect(new Set(vectors.losses.map(({ kind }) => kind)).size).toBe(7);
   });
 

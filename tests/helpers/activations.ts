@@ -100,6 +100,12 @@ export const REFERENCES: Readonly<Record<UnaryActivation, Reference>> = {
     slope: (x) => (x > -3 ? (x < 3 ? (2 * x + 3) / 6 : 1) : 0),
     ulp: { value: 2, slope: 1.5 },
   },
+  relu6: {
+    alpha: 0,
+    value: (x) => Math.min(Math.max(x, 0), 6),
+    slope: (x) => (x > 0 && x < 6 ? 1 : 0),
+    ulp: { value: 0, slope: 0 },
+  },
   softsign: {
     alpha: 0,
     value: (x) => (Math.abs(x) === Number.POSITIVE_INFINITY ? Math.sign(x) : x / (1 + Math.abs(x))),

@@ -26,6 +26,7 @@ export const everyLayer: Readonly<Record<string, LayerCase>> = {
   logSoftmax: { input: [7], make: () => nn.logSoftmax() },
   mish: { input: [7], make: () => nn.mish() },
   prelu: { input: [7], make: () => nn.prelu() },
+  relu6: { input: [7], make: () => nn.relu6() },
   selu: { input: [7], make: () => nn.selu() },
   silu: { input: [7], make: () => nn.silu() },
   softmax: { input: [7], make: () => nn.softmax() },

@@ -30,6 +30,7 @@ export const LAYER_CASES: Readonly<Record<string, readonly LayerCase[]>> = {
   logSoftmax: [[() => nn.logSoftmax({ name: "l" }), [3]]],
   mish: [[() => nn.mish(), [3]]],
   prelu: [[() => nn.prelu({ start: 0.25 }), [3]]],
+  relu6: [[() => nn.relu6({ name: "r" }), [3]]],
   selu: [[() => nn.selu(), [3]]],
   silu: [[() => nn.silu({ name: "s" }), [3]]],
   softmax: [[() => nn.softmax({ name: "s" }), [3]]],

@@ -147,6 +147,7 @@ const imported: Case<Make>[] = [
     sequence,
   ],
   ["relu", () => layers.reLU(), [3]],
+  ["relu6", () => layers.reLU({ maxValue: 6 }), [3]],
   ["leakyReLU", () => layers.leakyReLU({ alpha: 0.1 }), [3]],
   ["elu", () => layers.elu(), [3]],
   ["prelu", () => layers.prelu({ sharedAxes: [1, 2] } as never), image],
@@ -154,6 +155,7 @@ const imported: Case<Make>[] = [
   ...(
     [
       "relu",
+      "relu6",
       "tanh",
       "sigmoid",
       "softmax",
@@ -185,6 +187,57 @@ describe("importTfjs", () => {
     expect(valuesOf(saved, xs)).toEqual(valuesOf(model, xs));
     model.dispose();
     saved.dispose();
+  });
+
+  it("reads the layers of MobileNet: zeros around an image are the next convolution's padding", async () => {
+    const build = () => [
+      layers.inputLayer({ inputShape: image }),
+      layers.zeroPadding2d({
+        padding: [
+          [0, 1],
+          [2, 0],
+        ],
+      }),
+      layers.conv2d({ filters: 6, kernelSize: 3, strides: 2, useBias: false }),
+      layers.batchNormalization({}),
+      layers.reLU({ maxValue: 6 }),
+      layers.zeroPadding2d({ padding: [1, 2] }),
+      layers.depthwiseConv2d({ kernelSize: 2, strides: 2 }),
+    ];
+    const [input, ...others] = build();
+    const y = others.reduce((x, layer) => layer.apply(x) as tf.SymbolicTensor, input!.output as tf.SymbolicTensor);
+    const functional = tf.model({ inputs: input!.output as tf.SymbolicTensor, outputs: y });
+    for (const original of [tf.sequential({ layers: build() }), functional]) {
+      randomWeights(original);
+      const model = nn.importTfjs(core, await filesOf(original), { layers: nn });
+      const xs = randomInputs([image]);
+      // Two layers with weights: the second enlarges the first one's error by at most 4 · 0.4.
+      expectClose(valuesOf(model, xs), predictTfjs(original, xs), 2.6 * boundOf(model, xs));
+      model.dispose();
+    }
+  });
+
+  it.each<[string, () => tf.layers.Layer[]]>([
+    ["a pooling", () => [layers.zeroPadding2d({}), layers.maxPooling2d({})]],
+    [
+      "a convolution that pads itself",
+      () => [layers.zeroPadding2d({}), layers.conv2d({ filters: 1, kernelSize: 2, padding: "same" })],
+    ],
+    [
+      "another padding",
+      () => [layers.zeroPadding2d({}), layers.zeroPadding2d({}), layers.conv2d({ filters: 1, kernelSize: 2 })],
+    ],
+    ["the output", () => [layers.conv2d({ filters: 1, kernelSize: 2 }), layers.zeroPadding2d({})]],
+  ])("refuses zeros around the image of %s", async (_, make) => {
+    const others = make();
+    const input = tf.input({ shape: image });
+    const y = others.reduce((x, layer) => layer.apply(x) as tf.SymbolicTensor, input);
+    const message = /expected ZeroPadding2D only before a Conv2D or DepthwiseConv2D with padding "valid"$/;
+    const sequential = tf.sequential({ layers: [layers.inputLayer({ inputShape: image }), ...make()] });
+    for (const original of [tf.model({ inputs: input, outputs: y }), sequential]) {
+      const files = await filesOf(original);
+      expect(() => nn.importTfjs(core, files, { layers: nn })).toThrow(message);
+    }
   });
 
   it("reads functional models, with layers that are used several times and several inputs", async () => {

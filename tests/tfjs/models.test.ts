@@ -297,6 +297,17 @@ describe.each(["cpu", "wasm"])("fit on the %s backend", (backend) => {
   });
 });
 
+/** An activation of one's own. */
+class Cube extends tf.serialization.Serializable {
+  static readonly className = "cube";
+  getConfig() {
+    return {};
+  }
+  apply(x: tf.Tensor): tf.Tensor {
+    return tf.pow(x, 3);
+  }
+}
+
 it.each([
   ["a class", () => [tf.layers.gaussianNoise({ stddev: 1 })], "Lanewise lacks the class GaussianNoise"],
   [
@@ -306,10 +317,13 @@ it.each([
   ],
   [
     "an activation",
-    () => [tf.layers.dense({ units: 2, activation: "relu6" })],
-    'Lanewise lacks the activation "relu6"',
+    () => {
+      tf.serialization.registerClass(Cube);
+      return [tf.layers.dense({ units: 2, activation: "cube" as "relu" })];
+    },
+    'Lanewise lacks the activation "cube"',
   ],
-  ["an option", () => [tf.layers.reLU({ maxValue: 6 })], "Lanewise lacks maxValue 6"],
+  ["an option", () => [tf.layers.reLU({ maxValue: 5 })], "Lanewise lacks maxValue 5"],
 ] as const)("%s that Lanewise lacks leaves the model as it was", async (_, make, reason) => {
   await tf.setBackend("cpu");
   const made = make().map((layer, i) => ({ layer, name: `part${i}` }));

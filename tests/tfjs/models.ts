@@ -77,6 +77,15 @@ export const MODELS: readonly ModelCase[] = [
     ),
   },
   {
+    name: "relu6 by name, relu6 layer",
+    inputShape: [6],
+    apply: headed(
+      () => layers.dense({ units: 5, activation: "relu6" }),
+      () => layers.dense({ units: 5 }),
+      () => layers.reLU({ maxValue: 6 }),
+    ),
+  },
+  {
     name: "prelu",
     inputShape: [6],
     apply: headed(

@@ -41,7 +41,8 @@ const DEPTH = 2000;
  *
  * Layers: Dense, Conv1D, Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D, pooling, BatchNormalization,
  * LayerNormalization, Embedding, LSTM, GRU, SimpleRNN, Bidirectional, TimeDistributed, Activation and the activation
- * layers, Dropout, Flatten, Reshape, Add, Concatenate, UpSampling2D; `channels_last` alone. Weights may be quantized.
+ * layers, Dropout, Flatten, Reshape, Add, Concatenate, UpSampling2D, and ZeroPadding2D before a convolution;
+ * `channels_last` alone. Weights may be quantized.
  * Regularizers, constraints, initializers and what the model was compiled with are left out.
  *
  * @param core where the model's parameters are to be
@@ -94,6 +95,19 @@ interface Entry {
   index?: number;
   /** Its class, and for wrappers that of the layer inside. */
   keras?: KerasLayer;
+  /** Zeros that another layer puts around what it reads. */
+  zeros?: Zeros | undefined;
+}
+
+/** Rows and columns of zeros around an image: `padding` of our convolutions. */
+type Zeros = readonly (readonly [before: unknown, after: unknown])[];
+
+/** What a ZeroPadding2D adds. */
+function zerosOf(config: KerasConfig): Zeros {
+  config.only("data_format", "channels_last", "channelsLast");
+  const padding = config.get("padding") ?? 1;
+  const sides: readonly unknown[] = Array.isArray(padding) ? padding : [padding, padding];
+  return sides.map((side) => (Array.isArray(side) ? [side[0], side[1]] : [side, side]));
 }
 
 /** An architecture in the making: tensors are made in the order in which outputs ask for them. */
@@ -142,7 +156,15 @@ class Graph {
     if (first === undefined) throw new CheckpointError("config.layers is empty, expected at least one layer");
     this.#setInputs([first]);
     let tensor = 0;
-    for (const entry of first.className === "InputLayer" ? others : entries) tensor = this.#apply(entry, [tensor]);
+    let zeros: Zeros | undefined;
+    for (const entry of first.className === "InputLayer" ? others : entries) {
+      if (entry.className === "ZeroPadding2D" && zeros === undefined && entry !== entries.at(-1)) {
+        zeros = zerosOf(entry.config);
+        continue;
+      }
+      tensor = this.#apply(entry, [tensor], zeros);
+      zeros = undefined;
+    }
     this.#outputs = [tensor];
   }
 
@@ -193,23 +215,35 @@ class Graph {
     const at = `${entry.path}.inbound_nodes[${node}]`;
     this.#made.set(key, -1);
     const inbound = checkList(at, entry.inbound[node as number]);
+    const padded = inbound.length === 1 ? this.#paddedBy(`${at}[0]`, inbound[0]) : undefined;
     const tensor = this.#apply(
       entry,
-      inbound.map((each, i) => this.#tensorOf(`${at}[${i}]`, each, depth + 1)),
+      (padded?.inbound ?? inbound).map((each, i) => this.#tensorOf(`${at}[${i}]`, each, depth + 1)),
+      padded?.zeros,
     );
     this.#made.set(key, tensor);
     return tensor;
   }
 
-  /** The tensor that a layer makes of others. */
-  #apply(entry: Entry, inputs: readonly number[]): number {
+  /** What a ZeroPadding2D reads, and the zeros that it adds; undefined if `[name, node, …]` is another layer. */
+  #paddedBy(path: string, reference: unknown): { inbound: readonly unknown[]; zeros: Zeros } | undefined {
+    const [{ className, config, inbound, path: own }, node] = this.#entryOf(path, reference);
+    if (className !== "ZeroPadding2D" || !Number.isInteger(node)) return undefined;
+    return { inbound: checkList(`${own}.inbound_nodes[${node}]`, inbound[node as number]), zeros: zerosOf(config) };
+  }
+
+  /** The tensor that a layer makes of others, with `zeros` around them. */
+  #apply(entry: Entry, inputs: readonly number[], zeros?: Zeros): number {
     const shapes = inputs.map((tensor) => this.#shapes[tensor]!);
     if (entry.index === undefined) {
+      entry.zeros = zeros;
       const config = attempt(entry.config.path, () => this.#configOf(entry, shapes));
       if (config === undefined) return inputs[0]!; // a linear activation
       checkConfig(entry.config.path, config, this.#functions);
       entry.index = this.#layers.length;
       this.#layers.push({ ...config, name: entry.name });
+    } else if (JSON.stringify(zeros) !== JSON.stringify(entry.zeros)) {
+      throw new CheckpointError(`${entry.path} reads images with different zeros around them, expected the same`);
     }
     const layer = this.#layers[entry.index]!;
     this.#nodes.push({ layer: entry.index, inputs });
@@ -220,15 +254,25 @@ class Graph {
   }
 
   #configOf(entry: Entry, shapes: readonly Shape[]): LayerConfig | undefined {
-    const { config, className, path } = entry;
+    const { config, className, path, zeros } = entry;
+    const isConvolution = className === "Conv2D" || className === "DepthwiseConv2D";
+    if (
+      className === "ZeroPadding2D" ||
+      (zeros && !(isConvolution && (config.get("padding") ?? "valid") === "valid"))
+    ) {
+      throw new CheckpointError(
+        `${path} is ${quote(className)}${zeros ? " after ZeroPadding2D" : ""}, expected ZeroPadding2D only before a Conv2D or DepthwiseConv2D with padding "valid"`,
+      );
+    }
     if (className === "Activation") return readActivation(config);
     if (shapes.length === 0) throw new CheckpointError(`${path} reads nothing, expected a tensor`);
-    const { kind, read } = byClass(className, `${path}.class_name`);
-    const found = { kind, args: read(config, shapes) };
+    const { kind, read } = byClass(className, `${path}.class_name`, config);
+    const args = read(config, shapes);
     const isWrapper = className === "Bidirectional" || className === "TimeDistributed";
     const inner = isWrapper ? new KerasConfig(path, config.get("layer")).get("class_name") : className;
-    entry.keras = byClass(inner, path);
-    return found;
+    entry.keras = byClass(inner, path, config);
+    if (zeros === undefined) return { kind, args };
+    return { kind, args: [...args.slice(0, -1), { ...(args.at(-1) as object), padding: zeros }] };
   }
 
   /** Weights by the names, and of the shapes, that they have here. */

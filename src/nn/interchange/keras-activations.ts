@@ -5,6 +5,7 @@ import type { KerasConfig } from "./keras-config.js";
 /** Keras's activations by name, and the layers that they are; the slope of hard_sigmoid is that of TensorFlow.js. */
 const ACTIVATIONS: readonly (readonly [name: string, kind: string, options?: Readonly<Record<string, unknown>>])[] = [
   ["relu", "relu"],
+  ["relu6", "relu6"],
   ["tanh", "tanh"],
   ["sigmoid", "sigmoid"],
   ["softmax", "softmax"],

@@ -11,6 +11,8 @@ type Options = Readonly<Record<string, unknown>>;
 export interface KerasLayer {
   readonly className: string;
   readonly kind: string;
+  /** Tells a layer from others of its class. */
+  matches?(config: KerasConfig): boolean;
   /** Names of its weights, Keras's and ours. */
   readonly weights?: readonly (readonly [keras: string, own: string])[];
   /** The arguments of our function from Keras's config. Throws CheckpointError for what is different here. */
@@ -225,9 +227,10 @@ function wrapper(className: string, kind: "bidirectional" | "timeDistributed"): 
     kind,
     read(config, [input, ...others]) {
       const inner = new KerasConfig(`${config.path}.layer`, config.get("layer"));
-      const found = byClass(inner.get("class_name"), `${inner.path}.class_name`);
+      const innerConfig = new KerasConfig(`${inner.path}.config`, inner.get("config"));
+      const found = byClass(inner.get("class_name"), `${inner.path}.class_name`, innerConfig);
       const shapes = isBoth ? [input!, ...others] : [input!.slice(1)];
-      const args = found.read(new KerasConfig(`${inner.path}.config`, inner.get("config")), shapes);
+      const args = found.read(innerConfig, shapes);
       const layer = { kind: found.kind, args };
       return isBoth ? [layer, { mergeMode: config.get("merge_mode") ?? "concat" }] : [layer];
     },
@@ -285,6 +288,10 @@ const LAYERS: readonly KerasLayer[] = [
   normalization("LayerNormalization", "layerNorm"),
   wrapper("Bidirectional", "bidirectional"),
   wrapper("TimeDistributed", "timeDistributed"),
+  {
+    ...plain("ReLU", "relu6", ["max_value", 6], ["negative_slope", 0], ["threshold", 0]),
+    matches: (config) => config.get("max_value") === 6,
+  },
   plain("ReLU", "relu", ["max_value"], ["negative_slope", 0], ["threshold", 0]),
   {
     className: "Softmax",
@@ -384,8 +391,8 @@ const LAYERS: readonly KerasLayer[] = [
 ];
 
 /** What a class of Keras is here. Throws CheckpointError for one that is not known. */
-export function byClass(className: unknown, path: string): KerasLayer {
-  const found = LAYERS.find((layer) => layer.className === className);
+export function byClass(className: unknown, path: string, config: KerasConfig): KerasLayer {
+  const found = LAYERS.find((layer) => layer.className === className && (layer.matches?.(config) ?? true));
   if (found !== undefined) return found;
   throw new CheckpointError(`${path} is ${describe(className)}, which has no layer here`);
 }

@@ -25,6 +25,7 @@ const FUNCTION_NAMES = [
   "logSoftmax",
   "mish",
   "prelu",
+  "relu6",
   "selu",
   "silu",
   "softmax",

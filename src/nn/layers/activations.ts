@@ -194,6 +194,11 @@ export function prelu(options: ActivationOptions & { start?: number } = {}): Pre
   return new PreluLayer(start, name);
 }
 
+/** min(max(x, 0), 6), the activation of MobileNet; its derivative is 0 at 0 and at 6. */
+export function relu6(options: ActivationOptions = {}): UnaryLayer {
+  return plain("relu6", options);
+}
+
 /** 1.0507…·(x where x >= 0, else 1.6732…·(eˣ − 1)). @see Klambauer et al., NeurIPS 2017 */
 export function selu(options: ActivationOptions = {}): UnaryLayer {
   return plain("selu", options);
@@ -259,6 +264,7 @@ const FUNCTIONS: Readonly<Record<ActivationFunctionName, (options: ActivationOpt
   logSoftmax,
   mish,
   prelu,
+  relu6,
   selu,
   silu,
   softmax,

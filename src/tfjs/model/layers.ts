@@ -8,6 +8,7 @@ import {
   logSoftmax,
   mish,
   prelu,
+  relu6,
   selu,
   silu,
   softmax,
@@ -63,6 +64,7 @@ type Conversion = (config: Config, place: Place, layer: TfLayer) => Layer | unde
 const ACTIVATIONS: Readonly<Record<string, () => Layer | undefined>> = {
   linear: () => undefined,
   relu,
+  relu6,
   sigmoid,
   tanh,
   softmax,
@@ -231,8 +233,8 @@ const CONVERSIONS: Readonly<Record<string, Conversion>> = {
     return upsample2d(config.size);
   },
   ReLU(config) {
-    only(config, "maxValue", null);
-    return relu();
+    only(config, "maxValue", null, 6);
+    return config.maxValue === 6 ? relu6() : relu();
   },
   LeakyReLU: ({ alpha }) => leakyRelu({ slope: alpha }),
   ELU: ({ alpha }) => elu({ alpha }),

@@ -251,6 +251,7 @@ activation("hard sigmoid of TensorFlow.js", "hardSigmoid", {"slope": 0.2}, lambd
 activation("keras softsign", "softsign", {}, A.softsign, 51)
 activation("pytorch mish", "mish", {}, F.mish, 52)
 activation("pytorch prelu", "prelu", {}, lambda x, a: F.prelu(x, a), 53, {"alpha": (11,)})
+activation("pytorch relu6", "relu6", {}, F.relu6, 56)
 activation("keras softmax", "softmax", {}, A.softmax, 54)
 activation("keras log_softmax", "logSoftmax", {}, A.log_softmax, 55)
 

@@ -106,6 +106,7 @@ const layers: Record<string, Candidate> = {
     kinks: true,
     refuses: [() => nn.maxPool2d(-1)],
   },
+  relu6: { make: () => nn.relu6(), inputs: rows, kinks: true, refuses: [] },
   mish: { make: () => nn.mish(), inputs: rows, refuses: [] },
   multiHeadAttention: {
     make: () => nn.multiHeadAttention(2, { keySize: 3, causal: true }),

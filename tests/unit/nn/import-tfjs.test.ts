@@ -53,8 +53,8 @@ describe("a layers model of unknown origin", () => {
     ],
     [
       "an unknown activation",
-      (json) => Object.assign(layer(json, "conv").config, { activation: "relu6" }),
-      /\(Conv2D\)\.activation is "relu6", expected one of linear/,
+      (json) => Object.assign(layer(json, "conv").config, { activation: "relu7" }),
+      /\(Conv2D\)\.activation is "relu7", expected one of linear/,
     ],
     ["no units", (json) => delete layer(json, "head").config.units, /\(Dense\): .*outputs is/],
     [

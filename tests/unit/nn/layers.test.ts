@@ -344,6 +344,7 @@ describe("layers", () => {
       "logSoftmax",
       "mish",
       "prelu",
+      "relu6",
       "selu",
       "silu",
     ];

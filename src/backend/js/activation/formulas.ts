@@ -55,6 +55,12 @@ const hardSwish: Formula = {
   },
 };
 
+const relu6: Formula = {
+  isSingle: true,
+  value: (x) => (x < 0 ? 0 : x > 6 ? 6 : x), // −0 stays −0
+  slope: (x) => (x > 0 && x < 6 ? 1 : 0),
+};
+
 const softsign: Formula = {
   isSingle: true,
   value(x) {
@@ -186,6 +192,7 @@ const byName: Readonly<Record<UnaryActivation, Formula>> = {
   leakyRelu,
   hardSigmoid,
   hardSwish,
+  relu6,
   softsign,
   softplus,
   elu,
