@@ -9,7 +9,7 @@ import { SGD } from "../../src/optim/sgd.js";
 interface LayerCase {
   name: string;
   kind: string;
-  options: Record<string, number | boolean>;
+  options: Record<string, number | boolean | string>;
   shapes: number[][];
   xs: number[][];
   dy: number[];
@@ -41,15 +41,18 @@ const vectors = JSON.parse(readFileSync(file, "utf8")) as { layers: LayerCase[];
 const exported = new Map<string, unknown>(Object.entries(nn));
 
 function layerOf({ kind, options }: LayerCase): nn.Layer {
-  const { groups, count, width, length, heads, ...rest } = options as Record<string, number>;
+  const { groups, count, width, length, heads, outputs, axis, ...rest } = options as Record<string, number>;
   const sizes: Record<string, number[]> = {
+    concat: [axis!],
+    dense: [outputs!],
     groupNorm: [groups!],
     embedding: [count!, width!],
     positionalEmbedding: [length!],
     multiHeadAttention: [heads!],
   };
   const make = exported.get(kind) as (...args: unknown[]) => nn.Layer;
-  return make(...(sizes[kind] ?? []), rest);
+  const hasOptions = kind !== "add" && kind !== "concat";
+  return make(...(sizes[kind] ?? []), ...(hasOptions ? [rest] : []));
 }
 
 /**
@@ -75,7 +78,7 @@ const cores = { wasm: await createCore(), js: await createCore({ backend: "js" }
 
 describe("layers, beside Keras and PyTorch", () => {
   it("has a case of each layer", () => {
-    expect(new Set(vectors.layers.map(({ kind }) => kind)).size).toBe(21);
+    expect(new Set(vectors.layers.map(({ kind }) => kind)).size).toBe(27);
     expect(new Set(vectors.losses.map(({ kind }) => kind)).size).toBe(7);
   });
 

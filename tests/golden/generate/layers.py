@@ -255,6 +255,30 @@ activation("pytorch relu6", "relu6", {}, F.relu6, 56)
 activation("keras softmax", "softmax", {}, A.softmax, 54)
 activation("keras log_softmax", "logSoftmax", {}, A.log_softmax, 55)
 
+# Layers without a family of their own ------------------------------------------------------------------------------
+
+def plain(name, kind, options, function, seed, shapes, parameters=None):
+    source = Source(seed)
+    xs = [leaf(source.normal(3, *shape)) for shape in shapes]
+    weights = {k: leaf(source.normal(*shape)) for k, shape in (parameters or {}).items()}
+    y = function(*xs, *weights.values())
+    dy = source.normal(*y.shape)
+    y.backward(torch.tensor(dy))
+    gradients = {k: w.grad for k, w in weights.items()}
+    record(name, kind, options, [list(shape) for shape in shapes], xs, dy, weights, y, gradients, [x.grad for x in xs])
+
+
+affine = {"weight": (7, 5), "bias": (5,)}
+plain("pytorch linear", "dense", {"outputs": 5}, lambda x, w, b: x @ w + b, 60, [(7,)], affine)
+plain("pytorch linear over steps, relu", "dense", {"outputs": 5, "activation": "relu"}, lambda x, w, b: F.relu(x @ w + b), 61, [(3, 7)], affine)
+plain("pytorch linear without bias, tanh", "dense", {"outputs": 5, "activation": "tanh", "bias": False}, lambda x, w: torch.tanh(x @ w), 62, [(7,)], {"weight": (7, 5)})
+plain("pytorch relu", "relu", {}, F.relu, 63, [(11,)])
+plain("pytorch tanh", "tanh", {}, torch.tanh, 64, [(11,)])
+plain("pytorch sigmoid", "sigmoid", {}, torch.sigmoid, 65, [(11,)])
+plain("pytorch sum of three", "add", {}, lambda a, b, c: a + b + c, 66, [(3, 5)] * 3)
+plain("pytorch cat of channels", "concat", {"axis": -1}, lambda a, b: torch.cat([a, b], dim=-1), 67, [(3, 5), (3, 2)])
+plain("pytorch cat of steps", "concat", {"axis": 0}, lambda a, b: torch.cat([a, b], dim=1), 68, [(3, 5), (1, 5)])
+
 # Losses --------------------------------------------------------------------------------------------------------------
 
 losses = []
