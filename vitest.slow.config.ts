@@ -7,7 +7,7 @@ declare module "vitest" {
   }
 }
 
-/** Tests of minutes; `npm run test:full` leaves nothing out and takes half an hour. */
+/** Tests of minutes; `npm run test:full` leaves nothing out and takes an hour. */
 export default defineConfig(({ mode }) => ({
   test: {
     include: ["tests/slow/**/*.test.ts"],

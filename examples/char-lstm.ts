@@ -85,11 +85,15 @@ export async function* run(text: string, { length, epochs, units, sampleEvery }:
   }
 }
 
+/** What every sample begins with: a model that has read something writes better than one in its initial state. */
+const BEGINNING = "The whale ";
+
 /** Lets the model write: each character is drawn from the model's distribution at temperature 0.7. */
 function write(model: Sequential, characters: readonly string[], length: number): string {
   const random = new Random(1);
   model.resetStates();
-  let text = "\n";
+  let text = BEGINNING;
+  for (const character of BEGINNING.slice(0, -1)) model.forward([characters.indexOf(character)]);
   for (let i = 0; i < length; i++) {
     const { data } = model.forward([characters.indexOf(text.at(-1)!)]);
     const largest = data.reduce((a, b) => Math.max(a, b));
@@ -110,12 +114,14 @@ await runAsMain(import.meta.url, async () => {
   const text = loadText();
   console.log(`Moby-Dick, ${text.length} characters; two LSTM layers of ${settings.units}; loss in nats a character`);
   const losses: number[] = [];
+  const atSamples: number[] = [];
   const start = performance.now();
   for await (const { loss, steps, sample } of run(text, settings)) {
     losses.push(loss);
     if (sample === undefined) continue;
     const seconds = ((performance.now() - start) / 1000).toFixed(0);
     const recent = means(losses.slice(-20), Math.min(20, losses.length))[0]![1];
+    atSamples.push(recent);
     console.log(`\n── step ${losses.length}/${steps}, ${seconds} s, loss ${recent.toFixed(3)}\n${sample}`);
   }
   const curve = means(losses, 20);
@@ -128,5 +134,7 @@ await runAsMain(import.meta.url, async () => {
       y: { label: "nats a character" },
     },
   );
+  const rises = atSamples.filter((loss, i) => i > 0 && loss >= atSamples[i - 1]!).length;
+  conclude("samples at which the loss was not below the one before", rises, { atMost: 0 });
   conclude("loss", curve.at(-1)![1], { atMost: quick ? 3 : 1.7 });
 });

@@ -1,14 +1,11 @@
-// A Wasserstein GAN (Arjovsky, Chintala & Bottou 2017) learns eight Gaussians on a circle, with the paper's settings:
-// RMSProp with learning rate 5e-5, weights of the critic clipped to ±0.01, 5 steps of the critic to one of the generator.
-import { type Core, createCore, RMSProp } from "lanewise";
-import { dense, heNormal, Random, Sequential } from "lanewise/nn";
-import { runAsMain } from "./main.js";
-import { type Point, savePlot } from "./plot.js";
-import { conclude, quick } from "./training.js";
+// A Wasserstein GAN learns eight Gaussians on a circle.
+import { type Core, createCore } from "lanewise";
+import { dense, heNormal, Sequential } from "lanewise/nn";
+import { runAsMain } from "../main.js";
+import { type Point, savePlot } from "../plot.js";
+import { conclude, quick } from "../training.js";
+import { Wgan } from "./training.js";
 
-const BATCH = 64;
-const CRITIC_STEPS = 5;
-const CLIP = 0.01;
 const NOISE = 8;
 const MODES = 8;
 const RADIUS = 1;
@@ -39,47 +36,17 @@ function network(core: Core, inputs: number, outputs: number, seed: number): Seq
 /** Trains both networks; yields a picture every `every` steps of the generator. */
 export async function* run(steps: number, every: number): AsyncGenerator<Picture> {
   using core = await createCore();
-  const random = new Random(0);
-  using generator = network(core, NOISE, 2, 1);
-  using critic = network(core, 2, 1, 2);
-  // PyTorch's adds ε outside the root: the gradients are so small that √(v + 1e-8) would be mostly ε.
-  const rmsprop = ({ parameters }: Sequential) =>
-    new RMSProp(core, parameters, { dialect: "pytorch", learningRate: 5e-5 });
-  using generatorOptimizer = rmsprop(generator);
-  using criticOptimizer = rmsprop(critic);
-
-  const noise = core.tensor([BATCH, NOISE]);
-  const generate = (training: boolean) => {
-    noise.set(() => random.normal());
-    return generator.forward(noise, { training });
-  };
-  // Real points above generated ones: the critic's loss is their mean below less their mean above.
-  const both = core.tensor([2 * BATCH, 2]);
-  const criticGradient = core.tensor([2 * BATCH, 1], (i) => (i < BATCH ? -1 : 1) / BATCH);
-  const generatorGradient = core.tensor([BATCH, 1], () => -1 / BATCH);
-  let distance = 0;
-  const trainCritic = () => {
-    both.data.set(generate(false).data, 2 * BATCH);
-    for (let row = 0; row < BATCH; row++) {
+  const wgan = new Wgan(core, { generator: network(core, NOISE, 2, 1), critic: network(core, 2, 1, 2) });
+  const { random } = wgan;
+  const writeReal = (rows: Float32Array) => {
+    for (let i = 0; i < rows.length; i += 2) {
       const [x, y] = CENTERS[random.below(MODES)]!;
-      both.data[2 * row] = x + DEVIATION * random.normal();
-      both.data[2 * row + 1] = y + DEVIATION * random.normal();
+      rows[i] = x + DEVIATION * random.normal();
+      rows[i + 1] = y + DEVIATION * random.normal();
     }
-    const { data } = critic.forward(both, { training: true });
-    distance = data.reduce((sum, score, row) => sum + (row < BATCH ? score : -score), 0) / BATCH;
-    critic.backward(criticGradient);
-    criticOptimizer.step(critic.gradients);
-    for (const { data } of Object.values(critic.parameters)) {
-      for (let i = 0; i < data.length; i++) data[i] = Math.min(Math.max(data[i]!, -CLIP), CLIP);
-    }
-  };
-  const trainGenerator = () => {
-    critic.forward(generate(true), { training: true });
-    generator.backward(critic.backward(generatorGradient));
-    generatorOptimizer.step(generator.gradients);
   };
   const picture = (step: number): Picture => {
-    const points = Array.from({ length: 16 }, () => [...generate(false).data]).flatMap((batch) =>
+    const points = Array.from({ length: 16 }, () => [...wgan.generate().data]).flatMap((batch) =>
       batch.flatMap((x, i): Point[] => (i % 2 ? [] : [[x, batch[i + 1]!]])),
     );
     const nearest = points.map(([x, y]) => {
@@ -89,13 +56,18 @@ export async function* run(steps: number, every: number): AsyncGenerator<Picture
     });
     const counts = CENTERS.map((_, i) => nearest.filter(({ center }) => center === i).length);
     const error = nearest.reduce((sum, { least }) => sum + least, 0) / points.length;
-    return { step, points, distance, error, modes: counts.filter((count) => count >= 0.04 * points.length).length };
+    return {
+      step,
+      points,
+      distance: wgan.distance,
+      error,
+      modes: counts.filter((count) => count >= 0.04 * points.length).length,
+    };
   };
 
   yield picture(0);
   for (let step = 1; step <= steps; step++) {
-    for (let i = 0; i < CRITIC_STEPS; i++) trainCritic();
-    trainGenerator();
+    wgan.step(writeReal);
     if (step % every === 0) yield picture(step);
   }
 }

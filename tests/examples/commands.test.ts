@@ -34,15 +34,25 @@ const PLOTS: Record<string, Record<string, number>> = {
   "example:char-lstm": { "char-lstm": 1 },
   "example:dqn": { dqn: 1 },
   "example:wgan": { wgan: 1 },
+  "example:wgan-digits": { "wgan-digits": 1 },
   "example:spam": { spam: 2 },
   "example:addition": { addition: 1 },
   "example:search": { "learning-rates": 1, search: 1 },
+  "example:transfer": { transfer: 2 },
 };
 
 /** Trainings of minutes: `--quick` makes them small, with a result to reach that shows that they learn. */
-const TRAININGS = ["digits-cnn", "char-lstm", "dqn", "wgan", "spam", "addition", "search"].map(
-  (name) => `example:${name}`,
-);
+const TRAININGS = [
+  "digits-cnn",
+  "char-lstm",
+  "dqn",
+  "wgan",
+  "wgan-digits",
+  "spam",
+  "addition",
+  "search",
+  "transfer",
+].map((name) => `example:${name}`);
 
 /** Throws unless every tag is closed by its own, and every ampersand begins an entity. */
 function checkWellFormed(xml: string): void {
