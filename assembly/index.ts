@@ -1,6 +1,7 @@
 // The ABI of the core binaries: what the host may call. The contract of each kernel stands at its definition.
 
 export { gemm_f32, gemm_scratch_bytes } from "./gemm/gemm";
+export { pack_f32 } from "./gemm/pack";
 export { accumulate_f32 } from "./optim/accumulate";
 export { adam_f32 } from "./optim/adam";
 export { measure_f32 } from "./optim/transform";

@@ -13,6 +13,7 @@ import type { Threads } from "./backend/threads/start.js";
 import { checkBoolean, checkChoice, checkFunction, checkInteger, checkKeys, unexpected } from "./checks.js";
 import { BackendError, DisposedError, OptionError } from "./errors.js";
 import { LeakWatch } from "./leaks.js";
+import { type PackedTensor, type PackOptions, pack } from "./packed.js";
 import { type Shape, sizeOf, Tensor, type TensorSource, withoutViews } from "./tensor.js";
 
 /** How a core is made; every option may be left out. */
@@ -191,6 +192,25 @@ export class Core {
       throw error;
     }
     return tensor;
+  }
+
+  /**
+   * A copy of a constant right operand, laid out once for `matmul`, which takes it wherever `b` goes. Products of few rows
+   * gain most: they read it from end to end. The bits are those of the product with `b` itself, unless the arithmetic is
+   * relaxed.
+   *
+   * Cost: b is read and written once; memory for b with its columns rounded up to 4 or a multiple of 16.
+   *
+   * @param b [k, n], [batch, k, n] or [k]; later changes to it have no effect
+   * @param options `transposeB`: it is [n, k] or [batch, n, k]; `matmul` then needs no `transposeB`
+   * @throws ShapeError, OptionError, OutOfMemoryError, DisposedError; nothing is then allocated
+   * @example
+   * const weights = core.pack(b);
+   * const y = matmul(x, weights);
+   */
+  pack(b: Tensor, options: PackOptions = {}): PackedTensor {
+    this.assertLive();
+    return pack(this, b, options);
   }
 
   /** What other copies of the package know it by. @internal */

@@ -58,4 +58,5 @@ export { inverseTimeDecay, polynomialDecay } from "./optim/schedules/polynomial.
 export { SGD, type SGDGroupOptions, type SGDOptions } from "./optim/sgd.js";
 export { type DecayGroups, splitDecay } from "./optim/split-decay.js";
 export type { OptimizerState, ParameterState } from "./optim/state.js";
+export type { PackedTensor, PackOptions } from "./packed.js";
 export type { NestedArray, Shape, Tensor, TensorSource } from "./tensor.js";

@@ -1,17 +1,19 @@
 import { ACTIVATION_RELU } from "../../src/abi/activation";
+import { PACKED } from "../../src/abi/packed";
 import { activation_f32 } from "../nn/activation";
 import { add, loadLanes, mul, pmax, splat, storeLanes } from "../simd";
 import { KC, MC, MR, NC, NR, NV } from "./config";
-import { LINES, sumLines, sumRows } from "./gemv";
+import { LINES, STRIP, sumLines, sumRows, sumStrip } from "./gemv";
 import { microkernel, Strided } from "./microkernel";
-import { packPanel } from "./pack";
+import { packPanel, widthOf } from "./pack";
 
 const ROW_BYTES: usize = NR * 4;
 /** A row of +0 that sums start from, and one of −0 that stands for no bias. */
 const ZEROS_BYTES: usize = 2 * ROW_BYTES;
 
 /**
- * C = activation(alpha·op(A)·op(B) + beta·C + bias), for each of `batch` row-major matrices; op transposes or not.
+ * C = activation(alpha·op(A)·op(B) + beta·C + bias), for each of `batch` row-major matrices; op transposes or not. With `transposeB` PACKED
+ * and `ldb` k, B is what `pack_f32` has written.
  *
  * Numerics: each element of op(A)·op(B) starts at +0 and adds its products in ascending p, every product and every sum
  * rounded to float32. Blocks, tiles, packing and paths leave that order alone, so an element's bits depend on its own row
@@ -25,7 +27,7 @@ const ZEROS_BYTES: usize = 2 * ROW_BYTES;
 export function gemm_f32(
   batch: usize, m: usize, n: usize, k: usize, alpha: f32,
   a: usize, strideA: usize, lda: usize, transposeA: bool,
-  b: usize, strideB: usize, ldb: usize, transposeB: bool,
+  b: usize, strideB: usize, ldb: usize, transposeB: i32,
   beta: f32, c: usize, strideC: usize, ldc: usize,
   bias: usize, activation: i32, scratch: usize,
 ): void {
@@ -36,8 +38,13 @@ export function gemm_f32(
   const bLine: usize = transposeB ? ldb << 2 : 4;
   const bStep: usize = transposeB ? 4 : ldb << 2;
   const sums = beta != 0 ? scratch + fixedScratchBytes(m, n, k) : 0;
+  // A packed column is as it was.
+  const isPacked = transposeB == PACKED && n > 1;
   for (; batch; batch--) {
-    if (bLine == 4 ? m == 1 || (k == 1 && n >= 256) : m == 1 && n >= LINES && aStep == 4) {
+    if (isPacked || (!WIDE && bLine == 4 && m > 1 && m < 2 * MR && n >= STRIP)) {
+      const line = isPacked ? 0 : bLine;
+      rows(m, n, k, alpha, a, aLine, aStep, b, line, bStep, beta, c, ldc << 2, bias, activation, scratch, sums);
+    } else if (bLine == 4 ? m == 1 || (k == 1 && n >= 256) : m == 1 && n >= LINES && aStep == 4) {
       for (let i: usize = 0; i < m; i++) {
         const ci = c + i * (ldc << 2);
         vector(n, k, alpha, a + i * aLine, aStep, b, bLine, bStep, beta, ci, bias, 4, activation, sums);
@@ -51,6 +58,40 @@ export function gemm_f32(
     b += strideB << 2;
     c += strideC << 2;
   }
+}
+
+/**
+ * A product with a packed B (`bLine` 0), or of few rows with B's rows in place. Up to three rows that no tile is full of,
+ * if there is one tile at most, go one by one and 32 columns at a time: B is read from end to end, and again from the
+ * cache. All else in tiles.
+ */
+function rows(
+  m: usize, n: usize, k: usize, alpha: f32, a: usize, aLine: usize, aStep: usize,
+  b: usize, bLine: usize, bStep: usize,
+  beta: f32, c: usize, cRow: usize, bias: usize, activation: i32, scratch: usize, sums: usize,
+): void {
+  const column = bLine ? bLine : k * 4;
+  const step = bLine ? bStep : NR * 4;
+  const left = m % MR;
+  const single: usize = m < 2 * MR && left < 4 && k ? left : 0;
+  const done = single ? n & ~(STRIP - 1) : 0;
+  for (let j: usize = 0; j < done; j += STRIP) {
+    for (let i = m - single; i < m; i++) {
+      const y = c + i * cRow + j * 4;
+      const to = beta != 0 ? scratch : y;
+      sumStrip(k, a + i * aLine, aStep, b + j * column, step, NR * column, to);
+      end(STRIP, to, y, alpha, beta, bias ? bias + j * 4 : 0, 4, activation);
+    }
+  }
+  const whole = m - single;
+  if (whole && done) {
+    product(whole, done, k, alpha, a, aLine, aStep, b, bLine, bStep, beta, c, cRow, bias, activation, scratch, sums);
+  }
+  if (done == n) return;
+  b += done * column;
+  c += done * 4;
+  if (bias) bias += done * 4;
+  product(m, n - done, k, alpha, a, aLine, aStep, b, bLine, bStep, beta, c, cRow, bias, activation, scratch, sums);
 }
 
 /** Bytes of `scratch` for one product; see the memory map of `gemm_f32`. */
@@ -93,13 +134,20 @@ function vector(
   const to = sums ? sums : y;
   if (bLine == 4) sumRows(n, k, x, xStep, b, bStep, to);
   else sumLines(n, k, x, b, bLine, to);
-  if (to != y || alpha != 1 || bias || activation == ACTIVATION_RELU) {
-    finish(1, n, to, 0, y, 0, alpha, beta, bias, biasStep, activation == ACTIVATION_RELU);
+  end(n, to, y, alpha, beta, bias, biasStep, activation);
+}
+
+/** y = activation(alpha·sums + beta·y + bias) for the sums of a row. */
+function end(
+  n: usize, sums: usize, y: usize, alpha: f32, beta: f32, bias: usize, biasStep: usize, activation: i32,
+): void {
+  if (sums != y || alpha != 1 || bias || activation == ACTIVATION_RELU) {
+    finish(1, n, sums, 0, y, 0, alpha, beta, bias, biasStep, activation == ACTIVATION_RELU);
   }
   if (activation > ACTIVATION_RELU) activation_f32(activation, n, y, y);
 }
 
-/** One product; line and step strides in bytes. */
+/** One product; line and step strides in bytes. `bLine` is 0 where B is packed. */
 function product(
   m: usize, n: usize, k: usize, alpha: f32,
   a: usize, aLine: usize, aStep: usize, b: usize, bLine: usize, bStep: usize,
@@ -114,6 +162,7 @@ function product(
     v128.store(zeros + at, f32x4.splat(-0.0), ROW_BYTES);
   }
   const relu = activation == ACTIVATION_RELU;
+  const isPacked = !bLine;
   const packB = bLine != 4 || worthPackingB(m, n, k);
   const packA = packB && worthPackingA(n, k);
   // Unfinished sums wait in C itself, unless beta still needs what C holds.
@@ -131,11 +180,12 @@ function product(
       for (let ic: usize = 0; ic < m; ic += MC) {
         const mc = min(m - ic, MC);
         const ai = a + ic * aLine + pc * aStep;
-        const bj = b + jc * bLine + pc * bStep;
+        const bj = b + (isPacked ? jc * k * 4 : jc * bLine + pc * bStep);
         const si = sums + ic * sumsRow;
         const ci = cj + ic * cRow;
         block(
-          mc, nc, kc, ai, aLine, aStep, aBlock, packA, bj, bLine, bStep, bBlock, packB, ic > 0,
+          mc, nc, kc, ai, aLine, aStep, aBlock, packA, bj, bLine, bStep,
+          isPacked ? bj : bBlock, isPacked ? k : kc, isPacked ? pc : 0, packB, ic > 0,
           si, sumsRow, pc > 0, strip, zeros, isLast, ci, cRow, alpha, beta, biasj, relu,
         );
       }
@@ -161,12 +211,13 @@ function product(
 
 /**
  * The two inner loops: a block of A times a block of B, strip of columns by strip. Panels are packed when they are first
- * met.
+ * met. `panels` have `depth` steps, of which these come after `skipped`: all of k where B was packed before (`bLine` 0).
  */
 function block(
   mc: usize, nc: usize, kc: usize,
   a: usize, aLine: usize, aStep: usize, aBlock: usize, packA: bool,
-  b: usize, bLine: usize, bStep: usize, bBlock: usize, packB: bool, bIsPacked: bool,
+  b: usize, bLine: usize, bStep: usize,
+  panels: usize, depth: usize, skipped: usize, packB: bool, bIsPacked: bool,
   sums: usize, sumsRow: usize, resume: bool, strip: usize, zeros: usize,
   isLast: bool, c: usize, cRow: usize, alpha: f32, beta: f32, bias: usize, relu: bool,
 ): void {
@@ -185,11 +236,11 @@ function block(
   const relus = isLast && relu;
   const floor: f32 = relus && !scales ? 0 : -Infinity;
   // A strip of too few columns may begin further left: what it computes again comes out the same, if it starts at 0.
-  const mayOverlap = isLast && !scales && !resume;
+  const mayOverlap = bLine && isLast && !scales && !resume;
   let nr: usize = 0;
   for (let j: usize = 0; j < nc; j += nr) {
     nr = min(nc - j, NR);
-    const width: usize = nr <= 4 ? 4 : NR == 16 && nr <= 8 ? 8 : NR;
+    const width = widthOf(nr);
     const missing = width - nr;
     const isWhole = !missing || (mayOverlap && j >= missing);
     const shift = isWhole ? missing : 0;
@@ -198,9 +249,9 @@ function block(
     let panel = source;
     let step = bStep;
     if (packB || !isWhole) {
-      panel = bBlock + j * kc * 4;
       step = width * 4;
-      if (!bIsPacked) packPanel(width, lines, kc, source, bLine, bStep, panel);
+      panel = panels + j * depth * 4 + skipped * step;
+      if (bLine && !bIsPacked) packPanel(width, lines, kc, source, bLine, bStep, panel);
     }
     const s = sums + (j - shift) * 4;
     const at = c + (j - shift) * 4;

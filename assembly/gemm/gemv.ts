@@ -2,12 +2,16 @@
 // every element of a product does. Nothing is used twice here but x and y, so what counts is to read B once, in the
 // order it lies in.
 
+import { addProduct as addInOrder, product } from "../schedule";
 import { add, loadLanes, mul, splat, storeLanes } from "../simd";
+import { NR } from "./config";
 
 /** Rows of B that are added to y at once. */
 const ROWS: usize = 4;
 /** Lines of B that are summed at once: `sumLines` needs as many. */
 export const LINES: usize = 8;
+/** Columns of B that `sumStrip` sums at once. */
+export const STRIP: usize = 32;
 
 /**
  * y = x·B for a B whose steps are rows: four of them at a time are read from end to end.
@@ -15,7 +19,8 @@ export const LINES: usize = 8;
  * Registers: four splatted elements of x, two sums, a product. Memory: step p of B at `b + p·bStep`, of x at
  * `x + p·xStep`. In bytes. Requires: y overlaps neither x nor B. Touches: n·k elements of B, k of x, n of y.
  * Remainder: the last k mod 4 rows one by one, the last n mod 8 columns over f32.
- * Tried (Zen 4, Node 20 and 26): eight rows: 0.72–0.9 of this speed, 1.17 where B exceeds the last cache.
+ * Tried (Zen 4, Node 20 and 26): eight rows: 0.72–0.9 of this speed, 1.17 where B exceeds the last cache. (Zen 5) loads
+ * that touch the next four rows: 0.85–0.98; 32 columns with their sums in registers, `sumStrip`: 0.5–1.2.
  */
 export function sumRows(n: usize, k: usize, x: usize, xStep: usize, b: usize, bStep: usize, y: usize): void {
   memory.fill(y, 0, n * 4);
@@ -95,6 +100,7 @@ function addRows<T>(y: usize, end: usize, x: usize, xStep: usize, b: usize, bSte
  * Remainder: the last k mod 4 steps are gathered lane by lane; the last n mod 8 lines join their neighbours to the left
  * once more, which gives the same bits.
  * Tried (Zen 4): each step of x in all lanes, times the transposed block: 0.61 of this speed on Node 20, 0.97 on Node 26.
+ * Twelve lines (Zen 5): 0.78 on Node 20, 0.91–1.02 on Node 24 and 26.
  */
 export function sumLines(n: usize, k: usize, x: usize, b: usize, bLine: usize, y: usize): void {
   const l2 = bLine * 2;
@@ -150,4 +156,68 @@ export function sumLines(n: usize, k: usize, x: usize, b: usize, bLine: usize, y
   lanes = v128.load_lane<f32>(b + l1, lanes, 1);
   lanes = v128.load_lane<f32>(b + l2, lanes, 2);
   return v128.load_lane<f32>(b + l3, lanes, 3);
+}
+
+/**
+ * y = x·B for 32 columns of B, whose sums stay in registers: neighboring panels of NR columns, `panel` bytes apart.
+ * Columns that are next to each other are panels, too.
+ *
+ * Registers: eight sums, four loads of B, a splatted element of x, two or three products.
+ * Memory: step p of a panel is NR neighbours at `b + p·bStep`, that of x at `x + p·xStep`. In bytes.
+ * Touches: 32·k elements of B, k of x, 32 of y.
+ * Branch: `b2` is never 0. V8 11 and 12 would load everything first, and spill: 0.5 of the speed.
+ */
+export function sumStrip(k: usize, x: usize, xStep: usize, b: usize, bStep: usize, panel: usize, y: usize): void {
+  const o1: usize = NR == 16 ? 32 : panel;
+  const o2: usize = NR == 16 ? panel : panel * 2;
+  const o3 = o1 + o2;
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  let s4 = s0;
+  let s5 = s0;
+  let s6 = s0;
+  let s7 = s0;
+  for (; k; k--) {
+    const factor = v128.load32_splat(x);
+    const b2 = b + o2;
+    let at = b + o1;
+    let v0 = v128.load(b);
+    let v1 = v128.load(b, 16);
+    let v2 = v128.load(at);
+    let v3 = v128.load(at, 16);
+    let p0 = product(factor, v0);
+    let p1 = product(factor, v1);
+    let p2 = product(factor, v2);
+    let p3 = product(factor, v3);
+    s0 = addInOrder(s0, factor, p0);
+    s1 = addInOrder(s1, factor, p1);
+    s2 = addInOrder(s2, factor, p2);
+    s3 = addInOrder(s3, factor, p3);
+    if (!b2) break;
+    at = b + o3;
+    v0 = v128.load(b2);
+    v1 = v128.load(b2, 16);
+    v2 = v128.load(at);
+    v3 = v128.load(at, 16);
+    p0 = product(factor, v0);
+    p1 = product(factor, v1);
+    p2 = product(factor, v2);
+    p3 = product(factor, v3);
+    s4 = addInOrder(s4, factor, p0);
+    s5 = addInOrder(s5, factor, p1);
+    s6 = addInOrder(s6, factor, p2);
+    s7 = addInOrder(s7, factor, p3);
+    x += xStep;
+    b += bStep;
+  }
+  v128.store(y, s0);
+  v128.store(y, s1, 16);
+  v128.store(y, s2, 32);
+  v128.store(y, s3, 48);
+  v128.store(y, s4, 64);
+  v128.store(y, s5, 80);
+  v128.store(y, s6, 96);
+  v128.store(y, s7, 112);
 }

@@ -7,6 +7,35 @@
 
 import { MR, NR } from "./config";
 
+/** Columns of the panel that has the next `columns` ≤ NR ones: those of a strip. */
+// @ts-ignore: decorator
+@inline export function widthOf(columns: usize): usize {
+  return columns <= 4 ? 4 : NR == 16 && columns <= 8 ? 8 : NR;
+}
+
+/**
+ * Packs all of op(B), k × n, for the products that take it as `PACKED`: panels of NR columns and all k steps, one after
+ * the other, so that column j, a multiple of NR, begins at `to + 4·j·k`. The last panel is as wide as its strip. A single
+ * column is copied: it is its own panel.
+ *
+ * Touches: reads k × n elements, writes k × (n rounded up to 4, 8 or 16 columns). Numerics: copies bits.
+ */
+export function pack_f32(n: usize, k: usize, b: usize, ldb: usize, transposeB: bool, to: usize): void {
+  const line: usize = transposeB ? ldb << 2 : 4;
+  const step: usize = transposeB ? 4 : ldb << 2;
+  if (n == 1) {
+    for (const end = to + k * 4; to != end; to += 4) {
+      store<f32>(to, load<f32>(b));
+      b += step;
+    }
+    return;
+  }
+  for (let j: usize = 0; j < n; j += NR) {
+    const columns = min(n - j, NR);
+    packPanel(widthOf(columns), columns, k, b + j * line, line, step, to + j * k * 4);
+  }
+}
+
 /**
  * Packs `lines` ≤ `width` lines of depth `k` into one panel; `width` is MR, NR, 8 or 4. Strides in bytes, one of them
  * is 4.

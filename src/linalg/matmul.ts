@@ -1,9 +1,10 @@
+import { PACKED } from "../abi/packed.js";
 import { ACTIVATION, type Activation } from "../backend/backend.js";
 import { coreFamily } from "../backend/families/core.js";
 import { checkBoolean, checkChoice, checkKeys, unexpected } from "../checks.js";
-import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
-import { Tensor } from "../tensor.js";
+import { checkOwned, checkRank, checkTensor, type Operand, PackedTensor } from "../packed.js";
+import type { Tensor } from "../tensor.js";
 
 /** Options of `matmul`. */
 export interface MatmulOptions {
@@ -11,7 +12,10 @@ export interface MatmulOptions {
   out?: Tensor;
   /** Use the transpose of each matrix of `a`: it is then [k, m]. Rank 1 has none. Default false. */
   transposeA?: boolean;
-  /** Use the transpose of each matrix of `b`: it is then [n, k]. Rank 1 has none. Default false. */
+  /**
+   * Use the transpose of each matrix of `b`: it is then [n, k]. Rank 1 has none. Default false. Of a packed `b` it is
+   * chosen in `core.pack`.
+   */
   transposeB?: boolean;
   /** Factor of the product. Default 1. */
   alpha?: number;
@@ -37,6 +41,8 @@ const NO_OPTIONS: MatmulOptions = {};
  * | bias | [n] | read |
  * | out | [m, n] or [batch, m, n] | written; read if beta ≠ 0 |
  *
+ * `b` may be a tensor or what `core.pack` made of one.
+ *
  * Rank 1 follows NumPy: a vector on the left is a row, on the right a column, and its dimension leaves the result.
  * A batch of 1 is repeated as needed. Any dimension may be 0; with k = 0 the product itself is 0.
  *
@@ -53,12 +59,14 @@ const NO_OPTIONS: MatmulOptions = {};
  * matmul(a, b).toArray(); // [[4, 5], [10, 11]]
  * @see BLAS sgemm; NumPy matmul for the ranks
  */
-export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = NO_OPTIONS): Tensor {
+export function matmul(a: Tensor, b: Tensor | PackedTensor, options: MatmulOptions = NO_OPTIONS): Tensor {
   checkKeys("options", options, OPTIONS);
   const { out, transposeA = false, transposeB = false, alpha = 1, beta = 0, bias, activation = "identity" } = options;
   checkTensor("a", a, undefined);
   const core = a.core;
-  checkTensor("b", b, core);
+  const isPacked = b instanceof PackedTensor;
+  if (isPacked) checkOwned("b", b, core);
+  else checkTensor("b", b, core);
   if (out !== undefined) checkTensor("out", out, core);
   if (bias !== undefined) checkTensor("bias", bias, core);
   checkBoolean("transposeA", transposeA);
@@ -68,6 +76,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = NO_OPTIONS
   checkChoice("activation", activation, ACTIVATIONS);
   checkRank("a", a);
   checkRank("b", b);
+  if (isPacked && transposeB) throw new OptionError("transposeB is true, but b is packed: choose it in core.pack");
 
   const aRank = a.shape.length;
   const bRank = b.shape.length;
@@ -124,9 +133,9 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = NO_OPTIONS
       aColumns,
       +flipA,
       b.ptr,
-      bBatch === 1 ? 0 : k * n,
-      bColumns,
-      +flipB,
+      bBatch === 1 ? 0 : isPacked ? b.block.shape[1]! : k * n,
+      isPacked ? k : bColumns,
+      isPacked ? PACKED : +flipB,
       beta,
       c.ptr,
       m * n,
@@ -136,17 +145,6 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = NO_OPTIONS
       scratch,
     );
   return c;
-}
-
-function checkTensor(name: string, value: unknown, core: Core | undefined): asserts value is Tensor {
-  if (!(value instanceof Tensor)) throw unexpected(name, value, "a Tensor");
-  value.assertLive(name);
-  if (core !== undefined && value.core !== core) throw new OptionError(`${name} belongs to another core than a`);
-}
-
-function checkRank(name: string, { shape }: Tensor): void {
-  if (shape.length >= 1 && shape.length <= 3) return;
-  throw new ShapeError(`${name} has shape [${shape}], expected rank 1, 2 or 3`);
 }
 
 function checkFactor(name: string, value: unknown): void {
@@ -169,7 +167,8 @@ function productShape(aRank: number, bRank: number, batch: number, m: number, n:
   return shape;
 }
 
-function mismatch(what: string, a: Tensor, b: Tensor, flipA: boolean, flipB: boolean): ShapeError {
-  const side = (name: string, tensor: Tensor, flip: boolean) => `${name} [${tensor.shape}]${flip ? " transposed" : ""}`;
+function mismatch(what: string, a: Tensor, b: Operand, flipA: boolean, flipB: boolean): ShapeError {
+  const side = (name: string, tensor: Operand, flip: boolean) =>
+    `${name} [${tensor.shape}]${flip ? " transposed" : ""}`;
   return new ShapeError(`${what}: ${side("a", a, flipA)} and ${side("b", b, flipB)}`);
 }

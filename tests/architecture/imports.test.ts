@@ -10,7 +10,7 @@ const LAYERS: readonly (readonly [name: string, pattern: RegExp])[] = [
   ["entry points", /^(index\.ts$|entry\/)/],
   ["networks, checkpoints, TensorFlow.js, distributed training", /^(nn|checkpoint|tfjs|distributed)\//],
   ["products and optimizers", /^(linalg|optim)\//],
-  ["core and tensors", /^(core|tensor|random)\.ts$/],
+  ["core and tensors", /^(core|tensor|packed|random)\.ts$/],
   ["generated modules", /^abi\/|\/(binaries|generated)\//],
   ["backends", /^backend\//],
   ["errors, checks, mathematics", /^[\w-]+\.ts$/],

@@ -1,8 +1,10 @@
 import { setFlagsFromString } from "node:v8";
 import { expect, it } from "vitest";
+import { PACKED } from "../../src/abi/packed.js";
 import { ACTIVATION } from "../../src/backend/backend.js";
 import type { CoreKernels } from "../../src/backend/families/core.js";
 import { probeFeatures } from "../../src/backend/probe.js";
+import { expectSameBits } from "../helpers/bits.js";
 import {
   conform,
   describeConformance,
@@ -25,6 +27,8 @@ interface Case {
   beta?: number;
   transposeA?: boolean;
   transposeB?: boolean;
+  /** Whether B is packed before the product. */
+  packed?: boolean;
   bias?: boolean;
   activation?: keyof typeof ACTIVATION;
   /** Elements between the end of a row and the start of the next. */
@@ -39,6 +43,7 @@ function prepare(c: Case) {
   const [aRows, aColumns] = transposeA ? [k, m] : [m, k];
   const [bRows, bColumns] = transposeB ? [n, k] : [k, n];
   const [lda, ldb, ldc] = [aColumns + gap, bColumns + gap, n + gap];
+  const packedElements = k * (n <= 4 ? 4 : 16 * Math.ceil(n / 16));
   const before: Operands = {
     a: fill(batch * aRows * lda, 1),
     b: fill(batch * bRows * ldb, 2),
@@ -49,6 +54,18 @@ function prepare(c: Case) {
     const [a, b] = [ptr["a"]!, ptr["b"]!];
     const bias = c.bias ? ptr["bias"]! : 0;
     const activation = ACTIVATION[c.activation ?? "identity"];
+    if (c.packed) {
+      const scratch = ptr["scratch"]! + packedElements * batch * 4;
+      for (let q = 0; q < batch; q++) {
+        kernels.pack_f32(n, k, b + q * bRows * ldb * 4, ldb, +transposeB, ptr["scratch"]! + q * packedElements * 4);
+      }
+      // biome-ignore format: operand by operand
+      kernels.gemm_f32(
+        batch, m, n, k, alpha, a, aRows * lda, lda, +transposeA, ptr["scratch"]!, packedElements, k, PACKED,
+        beta, ptr["c"]!, m * ldc, ldc, bias, activation, scratch,
+      );
+      return;
+    }
     // biome-ignore format: operand by operand
     kernels.gemm_f32(
       batch, m, n, k, alpha, a, aRows * lda, lda, +transposeA, b, bRows * ldb, ldb, +transposeB,
@@ -56,7 +73,7 @@ function prepare(c: Case) {
     );
   };
   const scratchBytes = ({ gemm_scratch_bytes }: Pick<CoreKernels, "gemm_scratch_bytes">) =>
-    gemm_scratch_bytes(m, n, k, +transposeA, +transposeB, beta);
+    gemm_scratch_bytes(m, n, k, +transposeA, +transposeB, beta) + (c.packed ? packedElements * batch * 4 : 0);
   return { before, call, scratchBytes };
 }
 
@@ -64,6 +81,13 @@ function prepare(c: Case) {
 function run(c: Case): { before: Operands; after: Operands } {
   const { before, call, scratchBytes } = prepare(c);
   return { before, after: conform(JSON.stringify(c), before, call, scratchBytes).operands };
+}
+
+/** Runs a case with B as it is and with B packed; both give the same bits. */
+function runPacked(c: Case): void {
+  const plain = run(c).after;
+  const packed = run({ ...c, packed: true }).after;
+  expectSameBits(packed["c"]!, plain["c"]!, `${JSON.stringify(c)}, packed`);
 }
 
 /** The product in float64, with the sum of |a·b| that bounds its float32 error. */
@@ -187,6 +211,38 @@ describeConformance("gemm_f32", () => {
     }
   });
 
+  it.each(transposes)("has the bits of the plain product with a packed B, for small shapes: %o", (transpose) => {
+    for (const m of sizes) for (const n of sizes) for (const k of [0, 1, 5, 8]) runPacked({ m, n, k, ...transpose });
+  });
+
+  // Rows one by one and in tiles, strips of 32 columns and what is left of them, two blocks of steps, two of columns.
+  it.each(transposes)("has the bits of the plain product with a packed B, for larger shapes: %o", (transpose) => {
+    for (const [m, n, k] of [
+      [1, 300, 200],
+      [1, 31, 40],
+      [2, 64, 70],
+      [3, 129, 530],
+      [5, 65, 66],
+      [7, 47, 513],
+      [11, 35, 20],
+      [300, 1, 200],
+      [97, 65, 513],
+      [100, 1030, 3],
+      [2, 1059, 9],
+      [66, 130, 66],
+    ]) {
+      for (const more of [{}, { alpha: -0.75, beta: 0.3, bias: true, activation: "tanh" } as const]) {
+        runPacked({ m: m!, n: n!, k: k!, ...more, ...transpose });
+      }
+    }
+    for (const activation of ["identity", "relu", "sigmoid"] as const) {
+      for (const beta of [0, 1]) runPacked({ m: 5, n: 37, k: 21, beta, bias: true, activation, ...transpose });
+      runPacked({ m: 2, n: 37, k: 0, bias: true, activation, ...transpose });
+    }
+    runPacked({ m: 6, n: 70, k: 35, fill: specialValues, beta: 0.5, bias: true, activation: "relu", ...transpose });
+    runPacked({ m: 6, n: 70, k: 35, gap: 3, batch: 3, ...transpose });
+  });
+
   it("multiplies batches", () => {
     for (const transpose of transposes) run({ m: 5, n: 9, k: 6, batch: 4, bias: true, ...transpose });
   });
@@ -243,16 +299,19 @@ describeConformance("gemm_f32", () => {
         [97, 33, 1100],
         [5, 3, 9],
         [1, 40, 50],
+        [2, 40, 50],
         [40, 1, 50],
       ]) {
-        const c = { m: m!, n: n!, k: k!, ...transpose };
-        const { before, call, scratchBytes } = prepare(c);
-        const { operands } = runKernel(name, before, call, scratchBytes);
-        const exact = reference(c, before);
-        for (let i = 0; i < m!; i++) {
-          for (let j = 0; j < n!; j++) {
-            const { sum, bound } = exact(0, i, j);
-            expect(Math.abs(operands["c"]![i * n! + j]! - sum), JSON.stringify(c)).toBeLessThanOrEqual(bound);
+        for (const packed of [false, true]) {
+          const c = { m: m!, n: n!, k: k!, packed, ...transpose };
+          const { before, call, scratchBytes } = prepare(c);
+          const { operands } = runKernel(name, before, call, scratchBytes);
+          const exact = reference(c, before);
+          for (let i = 0; i < m!; i++) {
+            for (let j = 0; j < n!; j++) {
+              const { sum, bound } = exact(0, i, j);
+              expect(Math.abs(operands["c"]![i * n! + j]! - sum), JSON.stringify(c)).toBeLessThanOrEqual(bound);
+            }
           }
         }
       }

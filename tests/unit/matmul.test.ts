@@ -43,6 +43,94 @@ describe.each(backends)("matmul on %s", (backend) => {
     expect(matmul(core.tensor([2, 1, 3], [1, 0, 0, 0, 1, 0]), v).toArray()).toEqual([[1], [2]]);
   });
 
+  it("takes a packed operand wherever b goes", () => {
+    const core = makeCore(backend);
+    const tensor = (shape: number[], seed: number) =>
+      core.tensor(
+        shape,
+        randomValues(
+          shape.reduce((x, y) => x * y, 1),
+          seed,
+        ),
+      );
+    for (const [a, b, transposeB] of [
+      [tensor([3, 40], 1), tensor([40, 37], 2), false],
+      [tensor([3, 40], 1), tensor([37, 40], 2), true],
+      [tensor([40], 1), tensor([40, 37], 2), false],
+      [tensor([40], 1), tensor([40], 2), true],
+      [tensor([5, 40], 1), tensor([40], 2), false],
+      [tensor([2, 3, 40], 1), tensor([40, 5], 2), false],
+      [tensor([2, 3, 40], 1), tensor([2, 37, 40], 2), true],
+      [tensor([3, 40], 1), tensor([2, 40, 37], 2), false],
+      [tensor([0, 40], 1), tensor([40, 3], 2), false],
+      [tensor([2, 0], 1), tensor([0, 3], 2), false],
+      [tensor([2, 3], 1), tensor([3, 0], 2), false],
+    ] as const) {
+      const plain = matmul(a, b, { transposeB });
+      const packed = core.pack(b, { transposeB });
+      const product = matmul(a, packed);
+      expect(product.shape).toEqual(plain.shape);
+      expectSameBits(product.data, plain.data, `[${a.shape}] times [${b.shape}]`);
+      const flip = transposeB && b.shape.length > 1;
+      expect(packed.shape).toEqual(flip ? [...b.shape.slice(0, -2), b.shape.at(-1), b.shape.at(-2)] : b.shape);
+      packed.dispose();
+    }
+  });
+
+  it("packs a copy, which is freed by dispose", () => {
+    const core = makeCore(backend);
+    const a = core.tensor([1, 2], [1, 2]);
+    const b = core.tensor([2, 2], [1, 2, 3, 4]);
+    matmul(a, b).dispose(); // scratch
+    const { bytesInUse } = core.memory;
+    const packed = core.pack(b);
+    expect(packed.core).toBe(core);
+    b.set([0, 0, 0, 0]);
+    matmul(
+      a,
+      core.scope(() => packed),
+    ).dispose();
+    expect(matmul(a, packed).toArray()).toEqual([[7, 10]]);
+    packed.dispose();
+    packed.dispose();
+    expect(core.memory.bytesInUse).toBeLessThanOrEqual(bytesInUse + 64);
+    expect(() => matmul(a, packed)).toThrow(DisposedError);
+    expect(() => matmul(a, packed)).toThrow("b, a packed operand of shape [2,2], was used after dispose()");
+  });
+
+  it("checks what it packs", () => {
+    const core = makeCore(backend);
+    const other = makeCore(backend);
+    const a = core.tensor([1, 2]);
+    const b = core.tensor([2, 2]);
+    const gone = core.tensor([2, 2]);
+    gone.dispose();
+    const packed = core.pack(b);
+    const scalar = core.tensor([]);
+    const long = core.tensor([1, 3]);
+    const elsewhere = other.tensor([2, 2]);
+    const packedElsewhere = other.pack(elsewhere);
+    expectUnchanged(core, () => core.pack([1, 2] as never), OptionError, /^b is Array\(2\), expected a Tensor$/);
+    expectUnchanged(core, () => core.pack(packed as never), OptionError, /^b is PackedTensor, expected a Tensor$/);
+    expectUnchanged(core, () => core.pack(gone), DisposedError, /^b of shape \[2,2\] was used after/);
+    expectUnchanged(core, () => core.pack(elsewhere), OptionError, /^b belongs to another core$/);
+    expectUnchanged(core, () => core.pack(scalar), ShapeError, /^b has shape \[\], expected rank 1, 2 or 3$/);
+    expectUnchanged(core, () => core.pack(b, { transpose: true } as never), OptionError, /^options.transpose is not/);
+    expectUnchanged(core, () => core.pack(b, { transposeB: 1 as never }), OptionError, /^transposeB is 1, expected/);
+    expectUnchanged(core, () => matmul(a, packedElsewhere), OptionError, /^b belongs to another core/);
+    expectUnchanged(
+      core,
+      () => matmul(a, packed, { transposeB: true }),
+      OptionError,
+      /^transposeB is true, but b is p/,
+    );
+    expectUnchanged(core, () => matmul(long, packed), ShapeError, /^inner dimensions differ: a \[1,3\]/);
+    expectUnchanged(core, () => matmul(packed as never, b), OptionError, /^a is PackedTensor, expected a Tensor$/);
+    core.dispose();
+    expect(() => core.pack(b)).toThrow(DisposedError);
+    packed.dispose();
+  });
+
   it("repeats a single matrix over a batch, on either side", () => {
     const core = makeCore(backend);
     const random = (shape: number[], seed: number) =>

@@ -12,7 +12,10 @@ import { CORE_STEPS } from "./core-steps.js";
  * elements, matrices are row-major float32. CoreKernels never allocate and keep no state; assembly/README.md has their contract.
  */
 export interface CoreKernels extends Readonly<Record<keyof typeof CORE_STEPS, StepKernel>> {
-  /** C = activation(alpha·op(A)·op(B) + beta·C + bias), for each of `batch` matrices. */
+  /**
+   * C = activation(alpha·op(A)·op(B) + beta·C + bias), for each of `batch` matrices. With `transposeB` PACKED and `ldb` k,
+   * B is what `pack_f32` has written.
+   */
   gemm_f32(
     batch: number,
     m: number,
@@ -37,6 +40,9 @@ export interface CoreKernels extends Readonly<Record<keyof typeof CORE_STEPS, St
   ): void;
   /** Bytes of scratch that `gemm_f32` needs for these arguments. */
   gemm_scratch_bytes(m: number, n: number, k: number, transposeA: number, transposeB: number, beta: number): number;
+
+  /** Lays out op(B), k × n, at `toPtr`: k elements for each column, n rounded up to 4 or a multiple of 16. */
+  pack_f32(n: number, k: number, bPtr: number, ldb: number, transposeB: number, toPtr: number): void;
 
   /**
    * Writes the gradient scales of every segment of a step table (src/abi/step-table.ts). 0, or with `checkFinite` 1 + the

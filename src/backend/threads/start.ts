@@ -62,6 +62,7 @@ export async function startThreads(
   ) as Pick<CoreKernels, keyof typeof CORE_STEPS>;
   const kernels: CoreKernels = {
     ...threadedGemm(pool, one, run("gemm_f32")),
+    pack_f32: one.pack_f32,
     measure_f32: one.measure_f32,
     ...stepKernels,
     accumulate_f32: steps.accumulation(one.accumulate_f32, run("accumulate_f32")),

@@ -22,7 +22,7 @@ function finish(
 }
 
 /** assembly/gemm/gemm.ts in JavaScript: the same sums in the same order, a 2 × 4 tile of them at a time. */
-export function gemmKernels(views: Views): Pick<CoreKernels, "gemm_f32" | "gemm_scratch_bytes"> {
+export function gemmKernels(views: Views): Pick<CoreKernels, "gemm_f32" | "gemm_scratch_bytes" | "pack_f32"> {
   const tile = new Float32Array(8);
   return {
     gemm_f32(
@@ -118,6 +118,14 @@ export function gemmKernels(views: Views): Pick<CoreKernels, "gemm_f32" | "gemm_
 
     gemm_scratch_bytes() {
       return 0;
+    },
+
+    /** The transpose: `gemm_f32` takes it as such. */
+    pack_f32(n, k, bPtr, ldb, transposeB, toPtr) {
+      const x = views.f32;
+      const [column, step] = transposeB ? [ldb, 1] : [1, ldb];
+      let to = toPtr >>> 2;
+      for (let j = 0; j < n; j++) for (let p = 0; p < k; p++) x[to++] = x[(bPtr >>> 2) + j * column + p * step]!;
     },
   };
 }

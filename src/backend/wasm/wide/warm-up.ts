@@ -1,3 +1,4 @@
+import { PACKED } from "../../../abi/packed.js";
 import { ACTIVATION } from "../../backend.js";
 import type { CoreKernels } from "../../families/core.js";
 import { CORE_STEPS } from "../../families/core-steps.js";
@@ -5,6 +6,9 @@ import { A, B, C, P, SCRATCH, warmUpAccumulation, warmUpSteps } from "./warm-up-
 
 /** Side of the square products. */
 export const SIZE = 64;
+
+/** Behind the scratch of the largest product. */
+const PACKED_B: number = SCRATCH + 65536;
 
 /** Everything in a core binary: each path of products with whole tiles and ends of rows and columns, and each step. */
 export function warmUpCore(exports: WebAssembly.Exports, memory: WebAssembly.Memory): void {
@@ -20,8 +24,16 @@ export function warmUpCore(exports: WebAssembly.Exports, memory: WebAssembly.Mem
   product(kernels, SIZE, 4, SIZE);
   product(kernels, 1, 253, 31, 0, 0, 0, sigmoid);
   product(kernels, 253, 1, 31, 0, 0, 0, relu);
+  kernels.pack_f32(45, 51, B, 45, 0, PACKED_B);
+  packedProduct(kernels, 3, 1, identity);
+  packedProduct(kernels, 37, 0, relu);
   warmUpSteps(exports, CORE_STEPS, memory);
   warmUpAccumulation(kernels, memory);
+}
+
+/** Times the packed B. */
+function packedProduct(kernels: CoreKernels, m: number, beta: number, activation: number): void {
+  kernels.gemm_f32(1, m, 45, 51, 1, A, 0, 51, 0, PACKED_B, 0, 51, PACKED, beta, C, 0, 45, P, activation, SCRATCH);
 }
 
 export function product(
