@@ -127,6 +127,7 @@ export type { Json } from "./model-file/json.js";
 export type { LayerFunctions } from "./model-file/layers.js";
 export { type LoadedModel, type LoadModelOptions, type LoadTrainerOptions, loadModel } from "./model-file/load.js";
 export { type SaveModelOptions, saveModel } from "./model-file/save.js";
+export { type PackedModel, packModel } from "./packed-model.js";
 export type { PlanBuilder } from "./plan-builder.js";
 export {
   batches,

@@ -56,6 +56,7 @@ export function planModel(model: Model, rows: number, options: PlanOptions): Mod
     const dx = gradients ? builder.emitBackward(inputs) : [];
     if (!(losses && gradients)) for (const y of outputs) builder.kept.add(y);
     for (const value of dx) if (value !== undefined) builder.kept.add(value);
+    model.context.rewrite?.(builder.calls.forward);
     const plan = new Plan(model.core, builder);
     const place = (value: Value) => value.place as RunArgument;
     return {

@@ -29,6 +29,8 @@ export interface PlanContext {
   gradient(name: string): Tensor;
   /** State of a layer for batches of this many rows, zeros at first. */
   carried(name: string, rows: number, size: number): Tensor;
+  /** Changes the calls of a forward pass before they are made ready. */
+  rewrite?: (calls: readonly EmittedCall[]) => void;
 }
 
 /**
