@@ -116,9 +116,15 @@ export function gemm_scratch_bytes(m: usize, n: usize, k: usize, transposeA: boo
   return ((min(n, NC) + NR - 1) / NR) * NR * min(k, KC) * 4;
 }
 
+/** Steps of a block: all, where few rows read panels that are packed from end to end. */
+// @ts-ignore: decorator
+@inline function depthOf(m: usize, k: usize): usize {
+  return m <= 2 * MR ? k : min(k, KC);
+}
+
 // @ts-ignore: decorator
 @inline function aBlockBytes(m: usize, k: usize): usize {
-  return ((min(m, MC) + MR - 1) / MR) * MR * min(k, KC) * 4;
+  return ((min(m, MC) + MR - 1) / MR) * MR * depthOf(m, k) * 4;
 }
 
 // @ts-ignore: decorator
@@ -173,9 +179,10 @@ function product(
     const biasj = bias ? bias + jc * 4 : 0;
     const sums = keepSums ? keptSums : cj;
     const sumsRow = keepSums ? nc * 4 : cRow;
+    const depth = isPacked ? depthOf(m, k) : KC;
     let pc: usize = 0;
     do {
-      const kc = min(k - pc, KC);
+      const kc = min(k - pc, depth);
       const isLast = pc + kc == k;
       for (let ic: usize = 0; ic < m; ic += MC) {
         const mc = min(m - ic, MC);

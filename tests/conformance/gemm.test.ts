@@ -212,7 +212,9 @@ describeConformance("gemm_f32", () => {
   });
 
   it.each(transposes)("has the bits of the plain product with a packed B, for small shapes: %o", (transpose) => {
-    for (const m of sizes) for (const n of sizes) for (const k of [0, 1, 5, 8]) runPacked({ m, n, k, ...transpose });
+    for (const m of [1, 2, 3, 5, 8]) {
+      for (const n of [0, 1, 2, 4, 5, 8, 9, 13, 17]) for (const k of [0, 1, 6]) runPacked({ m, n, k, ...transpose });
+    }
   });
 
   // Rows one by one and in tiles, strips of 32 columns and what is left of them, two blocks of steps, two of columns.
@@ -224,6 +226,8 @@ describeConformance("gemm_f32", () => {
       [3, 129, 530],
       [5, 65, 66],
       [7, 47, 513],
+      [8, 70, 1030],
+      [12, 33, 600],
       [11, 35, 20],
       [300, 1, 200],
       [97, 65, 513],
