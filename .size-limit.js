@@ -17,7 +17,7 @@ export default [
     limit: "14 KiB",
   },
   { name: "wide tiles of layers, on demand", ...entry("wide-families"), limit: "22 KiB" },
-  { name: "threads, on demand", path: "dist/default/start.js", limit: "6 KiB" },
+  { name: "threads, on demand", path: "dist/default/start.js", limit: "7.5 KiB" },
   { name: "lanewise/checkpoint, everything", ...entry("checkpoint"), limit: "14.75 KiB" },
   {
     name: "lanewise/checkpoint, save and load",

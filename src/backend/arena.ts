@@ -31,6 +31,11 @@ export abstract class Allocator {
     this.give(address, size);
   }
 
+  /** Never takes this block back: somebody may still write to it. */
+  forget(address: number): void {
+    this.#sizes.delete(address);
+  }
+
   /** Whether this is the address of a block that was handed out. */
   protected isInUse(address: number): boolean {
     return this.#sizes.has(address);

@@ -24,8 +24,6 @@ export interface KernelFamily<K> {
   readonly shared?: { readonly [Name in keyof K]?: Cut } | undefined;
   /** Kernels that make a step of every segment of a step table (src/abi/step-table.ts): those of optimizers. */
   readonly steps?: Steps<K> | undefined;
-  /** CoreKernels that return the bytes of scratch which others need. Each thread gets as many. */
-  readonly scratchBytes?: readonly (keyof K)[];
 }
 
 /** What is to be known of a family's step kernels, by name: threads, wide mode and tests go by it. */
@@ -50,6 +48,8 @@ export interface StepKernelInfo {
   readonly cut: "elements" | "parameters";
   /** MODE_… and FORM_… bits that between them lead into every loop; `states`: how many state arrays there are. */
   readonly variants: readonly { readonly mode?: number; readonly form?: number; readonly states?: number }[];
+  /** Whether the first two state arrays have a number for each row and each column, in place of each element. */
+  readonly factored?: boolean;
   /** Which of the family's kernels returns the bytes of scratch for a parameter: of (count, rows, columns). */
   readonly scratch?: string;
   /** Whether the first state array may have negative numbers. Default false. */
@@ -61,6 +61,26 @@ export type KernelArguments = ArrayLike<number>;
 
 /** A number that a call's arguments say, or the words of linear memory that an argument is the address of. */
 export type CallNumber = (args: KernelArguments, words: Int32Array) => number;
+
+/**
+ * What a worker has a copy of while it computes a piece: a block that the call writes, or words that decide where it
+ * writes. A worker never writes to the original before its kernel has ended (docs/decisions/0019-lost-workers.md). A piece
+ * of it is `blocks` blocks of `rows` rows of `bytes` bytes; all numbers are those of a piece, so `count` is the piece's.
+ */
+export interface Operand {
+  /** Index of the argument that is its address; 0 is "absent". */
+  readonly argument: number;
+  /** "write": the call writes all of it; "update": it may leave numbers as they are; "read": it writes none. */
+  readonly use: "read" | "write" | "update";
+  /** Bytes from the address to the piece, where the argument does not move from piece to piece. Default 0. */
+  readonly offset?: CallNumber;
+  /** Default 1; the strides are bytes. */
+  readonly blocks?: CallNumber;
+  readonly blockStride?: CallNumber;
+  readonly rows?: CallNumber;
+  readonly stride?: CallNumber;
+  readonly bytes: CallNumber;
+}
 
 /**
  * How a call is cut into calls of the same kernel, one for each thread. A kernel's units (rows, elements, channels)
@@ -75,7 +95,9 @@ export interface Cut {
    */
   readonly steps: Readonly<Record<number, number | CallNumber>>;
   /** Cuts are at multiples of this number of units. Default 1. */
-  readonly grain?: number;
+  readonly grain?: number | ((args: KernelArguments) => number);
+  /** What a piece writes, and what decides where. */
+  readonly operands: readonly Operand[];
   /** What the whole call costs, in multiply-adds; small calls are not shared. */
   readonly work: CallNumber;
   /** The argument that is the address of scratch, and the bytes that one thread needs. */

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { instantiateSync } from "@assemblyscript/loader";
 import { describe, expect, it } from "vitest";
-import { AttachedHeap } from "../../src/backend/arena.js";
+import { Arena } from "../../src/backend/arena.js";
 import type { LinearMemory } from "../../src/backend/backend.js";
 import type { ActivationKernels } from "../../src/backend/families/activation.js";
 import type { AttentionKernels } from "../../src/backend/families/attention.js";
@@ -130,6 +130,9 @@ function read(name: string): Buffer {
   return readFileSync(new URL(`../../build/wasm/${name}.wasm`, import.meta.url));
 }
 
+/** Below are the assertion messages of the debug binary, the tables into which threads cut a step, the workers' blocks. */
+const BASE = 128 * 65536;
+
 /** Three threads that share whatever can be cut. Made once: starting workers takes its time. */
 const threads = await startEagerly(3);
 
@@ -141,13 +144,8 @@ async function startEagerly(count: number): Promise<TestBackend> {
   });
   const core = instances[0]!;
   const one = core.exports as unknown as CoreKernels;
-  // Two places by turns, below everything that runKernel lays out.
-  let isUpper = false;
-  const allocate = () => {
-    isUpper = !isUpper;
-    return isUpper ? BASE / 2 : 64;
-  };
-  const table = new AttachedHeap({ allocate, free: () => {} });
+  // Below everything that runKernel lays out.
+  const table = new Arena({ buffer: new ArrayBuffer(BASE), grow: () => false });
   const options = { eager: true };
   const started = await startThreads(count, { kernels: one, memory }, core.module, memory.handle, table, options);
   expect(started.reason).toBe(`${count} threads`);
@@ -184,8 +182,6 @@ export interface Outcome {
   operands: Operands;
 }
 
-/** Below are the assertion messages of the debug binary, and the tables into which threads cut a step. */
-const BASE = 4 * 65536;
 const GUARD_BYTES = 64;
 const GUARD_BITS = 0x7fc0dead | 0; // a NaN no kernel produces
 

@@ -53,15 +53,21 @@ export interface ActivationKernels {
 /** Bytes of one [axis, inner]. */
 const outerBytes = (args: ArrayLike<number>) => 4 * args[1]! * args[2]!;
 
+/** A result [outer, axis, inner]. */
+const softmaxResult = (argument: number) =>
+  [{ argument, use: "write", bytes: (args: ArrayLike<number>) => args[0]! * outerBytes(args) }] as const;
+
 const softmaxCut = {
   count: 0,
   steps: { 3: outerBytes, 4: outerBytes },
+  operands: softmaxResult(4),
   work: (args: ArrayLike<number>) => 10 * args[0]! * args[1]! * args[2]!,
 } as const;
 
 const softmaxBackwardCut = {
   count: 0,
   steps: { 3: outerBytes, 4: outerBytes, 5: outerBytes },
+  operands: softmaxResult(5),
   work: (args: ArrayLike<number>) => 3 * args[0]! * args[1]! * args[2]!,
 } as const;
 
@@ -85,17 +91,40 @@ export const activationFamily: KernelFamily<ActivationKernels> = {
     }
   },
   shared: {
-    unary_f32: { count: 1, steps: { 3: 4, 4: 4 }, grain: 16, work: (args) => 20 * args[1]! },
-    unary_backward_f32: { count: 1, steps: { 3: 4, 4: 4, 5: 4 }, grain: 16, work: (args) => 25 * args[1]! },
+    unary_f32: {
+      count: 1,
+      steps: { 3: 4, 4: 4 },
+      grain: 16,
+      operands: [{ argument: 4, use: "write", bytes: (args) => 4 * args[1]! }],
+      work: (args) => 20 * args[1]!,
+    },
+    unary_backward_f32: {
+      count: 1,
+      steps: { 3: 4, 4: 4, 5: 4 },
+      grain: 16,
+      operands: [{ argument: 5, use: "write", bytes: (args) => 4 * args[1]! }],
+      work: (args) => 25 * args[1]!,
+    },
     prelu_f32: {
       count: 0,
       steps: { 2: (args) => 4 * args[1]!, 4: (args) => 4 * args[1]! },
+      operands: [{ argument: 4, use: "write", bytes: (args) => 4 * args[0]! * args[1]! }],
       work: (args) => args[0]! * args[1]!,
     },
     prelu_backward_f32: {
       count: 1,
       steps: { 3: 4, 4: 4, 5: 4, 6: 4, 7: 4 },
       grain: 16,
+      operands: [
+        {
+          argument: 6,
+          use: "write",
+          rows: (args) => args[0]!,
+          stride: (args) => 4 * args[2]!,
+          bytes: (args) => 4 * args[1]!,
+        },
+        { argument: 7, use: "write", bytes: (args) => 4 * args[1]! },
+      ],
       work: (args) => 4 * args[0]! * args[1]!,
     },
     softmax_f32: softmaxCut,

@@ -18,8 +18,8 @@ export const adafactorFamily: KernelFamily<AdafactorKernels> = {
     adafactor_f32: {
       cut: "parameters",
       variants: [{ states: 2 }, { states: 3 }, { states: 2, mode: MODE_RESCALE }],
+      factored: true,
       scratch: "adafactor_scratch_bytes",
     },
   },
-  scratchBytes: ["adafactor_scratch_bytes"],
 };

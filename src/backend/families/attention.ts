@@ -1,4 +1,4 @@
-import type { KernelFamily } from "../family.js";
+import type { KernelFamily, Operand } from "../family.js";
 import { attentionKernels } from "../js/attention/attention.js";
 import { attentionScratchBytes } from "../js/attention/scratch.js";
 import { binary } from "../wasm/binaries/attention.js";
@@ -54,9 +54,31 @@ export interface AttentionKernels {
 /** Scratch of one thread, from the arguments of either kernel. */
 const scratchOf = (args: ArrayLike<number>) => attentionScratchBytes(args[3]!, args[4]!, args[5]!, args[6]!);
 
+/** A result [batch, length, heads, size] of pairs of example and head; `length` and `size` are indices of arguments. */
+const ofPairs = (argument: number, length: number, size: number): Operand => {
+  const heads = (args: ArrayLike<number>) => args[2]!;
+  /** Heads of an example that a piece has. Cuts are at whole examples, unless there is one. */
+  const taken = (args: ArrayLike<number>) => Math.min(args[1]!, heads(args));
+  const row = (args: ArrayLike<number>) => 4 * heads(args) * args[size]!;
+  const example = (args: ArrayLike<number>) => args[length]! * row(args);
+  return {
+    argument,
+    use: "write",
+    offset: (args) => Math.floor(args[0]! / heads(args)) * example(args) + 4 * (args[0]! % heads(args)) * args[size]!,
+    blocks: (args) => args[1]! / taken(args),
+    blockStride: example,
+    rows: (args) => args[length]!,
+    stride: row,
+    bytes: (args) => 4 * taken(args) * args[size]!,
+  };
+};
+
 /** Multiply-adds of one product of queries × keys, and of a softmax, for all pairs. */
 const scoresWork = (args: ArrayLike<number>, products: number) =>
   args[1]! * args[3]! * args[4]! * (products * (args[5]! + args[6]!) + 12);
+
+/** Where calls are cut: at whole examples, if there are several. */
+const wholeExamples = (args: ArrayLike<number>) => (args[1]! > args[2]! ? args[2]! : 1);
 
 export const attentionFamily: KernelFamily<AttentionKernels> = {
   name: "attention",
@@ -83,15 +105,18 @@ export const attentionFamily: KernelFamily<AttentionKernels> = {
     attention_f32: {
       count: 1,
       steps: { 0: 1 },
+      grain: wholeExamples,
+      operands: [ofPairs(13, 3, 6)],
       work: (args) => scoresWork(args, 1),
       scratch: { argument: 14, bytes: scratchOf },
     },
     attention_backward_f32: {
       count: 1,
       steps: { 0: 1 },
+      grain: wholeExamples,
+      operands: [ofPairs(14, 3, 5), ofPairs(15, 4, 5), ofPairs(16, 4, 6)],
       work: (args) => scoresWork(args, 2.5),
       scratch: { argument: 17, bytes: scratchOf },
     },
   },
-  scratchBytes: ["attention_scratch_bytes"],
 };

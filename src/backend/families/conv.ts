@@ -3,7 +3,7 @@ import type { CallNumber, KernelArguments, KernelFamily } from "../family.js";
 import { conv2dKernels } from "../js/conv/conv2d.js";
 import { depthwiseKernels } from "../js/conv/depthwise.js";
 import { binary } from "../wasm/binaries/conv.js";
-import { WINDOW, WINDOW_SCRATCH, writeWindow } from "../window.js";
+import { windowNumber as named, WINDOW_SCRATCH, windowOperands, windowWord as word, writeWindow } from "../window.js";
 
 /**
  * Convolutions over NHWC images, and their gradients. `windowPtr` is the address of a window (window.ts), whose words say
@@ -87,12 +87,6 @@ export interface ConvKernels {
   depthwise_conv2d_backward_input_scratch_bytes(windowPtr: number): number;
 }
 
-/** A word of the window that argument 0 is the address of. */
-const word = (args: KernelArguments, words: Int32Array, index: number) => words[(args[0]! >>> 2) + index]!;
-
-/** A number of the window by name. */
-const named = (args: KernelArguments, words: Int32Array, name: keyof typeof WINDOW) => word(args, words, WINDOW[name]);
-
 /** Multiply-adds of one pixel of y. */
 const pixelWork: CallNumber = (args, words) => {
   const taps = named(args, words, "kernelHeight") * named(args, words, "kernelWidth");
@@ -131,6 +125,11 @@ const scratch = (argument: number, index: number) => ({
 /** Every kernel is cut along the rows that argument 1 is the first of and argument 2 counts. */
 const ROWS = { count: 2, steps: { 1: 1 } } as const;
 
+/** Elements of a row of y, of dx and of dw. */
+const rowOfY: CallNumber = (args, words) => named(args, words, "outWidth") * named(args, words, "outChannels");
+const rowOfX: CallNumber = (args, words) => named(args, words, "inWidth") * named(args, words, "inChannels");
+const rowOfWeight: CallNumber = (args, words) => named(args, words, "outChannels");
+
 export const convFamily: KernelFamily<ConvKernels> = {
   name: "conv",
   binary,
@@ -141,35 +140,56 @@ export const convFamily: KernelFamily<ConvKernels> = {
     for (const [channels, multiplier] of DEPTHWISE) warmUpDepthwise(kernels, words, channels, multiplier);
   },
   shared: {
-    conv2d_f32: { ...ROWS, work: rowsWork(pixelWork), scratch: scratch(8, WINDOW_SCRATCH.forward) },
-    conv2d_backward_input_f32: { ...ROWS, work: inputWork(pixelWork), scratch: scratch(8, WINDOW_SCRATCH.input) },
+    conv2d_f32: {
+      ...ROWS,
+      operands: windowOperands(7, rowOfY),
+      work: rowsWork(pixelWork),
+      scratch: scratch(8, WINDOW_SCRATCH.forward),
+    },
+    conv2d_backward_input_f32: {
+      ...ROWS,
+      operands: windowOperands(7, rowOfX),
+      work: inputWork(pixelWork),
+      scratch: scratch(8, WINDOW_SCRATCH.input),
+    },
     conv2d_backward_weight_f32: {
       ...ROWS,
       grain: 4,
+      operands: windowOperands(5, rowOfWeight),
       work: (args, words) => args[2]! * named(args, words, "outChannels") * elementWork(args, words),
       scratch: scratch(6, WINDOW_SCRATCH.weight),
     },
-    depthwise_conv2d_f32: { ...ROWS, work: rowsWork(depthwisePixelWork), scratch: scratch(8, WINDOW_SCRATCH.forward) },
+    depthwise_conv2d_f32: {
+      ...ROWS,
+      operands: windowOperands(7, rowOfY),
+      work: rowsWork(depthwisePixelWork),
+      scratch: scratch(8, WINDOW_SCRATCH.forward),
+    },
     depthwise_conv2d_backward_input_f32: {
       ...ROWS,
+      operands: windowOperands(5, rowOfX),
       work: inputWork(depthwisePixelWork),
       scratch: scratch(6, WINDOW_SCRATCH.input),
     },
     depthwise_conv2d_backward_weight_f32: {
       ...ROWS,
       grain: 8,
+      operands: [
+        windowOperands(5, rowOfWeight)[0]!,
+        {
+          argument: 5,
+          use: "write",
+          offset: (args) => 4 * args[1]!,
+          rows: (args, words) => named(args, words, "kernelHeight") * named(args, words, "kernelWidth"),
+          stride: (args, words) => 4 * rowOfWeight(args, words),
+          bytes: (args) => 4 * args[2]!,
+        },
+      ],
       work: (args, words) =>
         args[2]! * named(args, words, "kernelHeight") * named(args, words, "kernelWidth") * elementWork(args, words),
       scratch: scratch(6, WINDOW_SCRATCH.weight),
     },
   },
-  scratchBytes: [
-    "conv2d_scratch_bytes",
-    "conv2d_backward_input_scratch_bytes",
-    "conv2d_backward_weight_scratch_bytes",
-    "depthwise_conv2d_scratch_bytes",
-    "depthwise_conv2d_backward_input_scratch_bytes",
-  ],
 };
 
 /** Channels whose strips and panels enter every tile of the 128-bit and the wide binary. */

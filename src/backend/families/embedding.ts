@@ -69,12 +69,30 @@ export const embeddingFamily: KernelFamily<EmbeddingKernels> = {
     gather_f32: {
       count: 1,
       steps: { 4: 4, 7: (args) => 4 * args[2]! },
+      operands: [
+        {
+          argument: 7,
+          use: "write",
+          rows: (args) => args[0]!,
+          stride: (args) => 4 * args[8]!,
+          bytes: (args) => 4 * args[1]! * args[2]!,
+        },
+      ],
       work: (args) => args[0]! * args[1]! * args[2]!,
     },
     scatter_add_f32: {
       count: 1,
       steps: { 7: 4, 8: 4 },
       grain: 16,
+      operands: [
+        {
+          argument: 8,
+          use: "update",
+          rows: (args) => args[2]!,
+          stride: (args) => 4 * args[3]!,
+          bytes: (args) => 4 * args[1]!,
+        },
+      ],
       work: (args) => args[0]! * args[1]!,
     },
   },

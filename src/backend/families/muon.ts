@@ -22,5 +22,4 @@ export const muonFamily: KernelFamily<MuonKernels> = {
       scratch: "muon_scratch_bytes",
     },
   },
-  scratchBytes: ["muon_scratch_bytes"],
 };

@@ -134,8 +134,26 @@ export const nnFamily: KernelFamily<NetworkKernels> = {
     kernels.count_correct_f32(rows, columns, x, y, 0, 0);
   },
   shared: {
-    add_f32: { count: 0, steps: { 1: 4, 2: 4, 3: 4 }, grain: 16, work: (args) => args[0]! },
-    scale_f32: { count: 0, steps: { 2: 4, 3: 4 }, grain: 16, work: (args) => args[0]! },
-    activation_f32: { count: 1, steps: { 2: 4, 3: 4 }, grain: 16, work: (args) => 8 * args[1]! },
+    add_f32: {
+      count: 0,
+      steps: { 1: 4, 2: 4, 3: 4 },
+      grain: 16,
+      operands: [{ argument: 3, use: "write", bytes: (args) => 4 * args[0]! }],
+      work: (args) => args[0]!,
+    },
+    scale_f32: {
+      count: 0,
+      steps: { 2: 4, 3: 4 },
+      grain: 16,
+      operands: [{ argument: 3, use: "write", bytes: (args) => 4 * args[0]! }],
+      work: (args) => args[0]!,
+    },
+    activation_f32: {
+      count: 1,
+      steps: { 2: 4, 3: 4 },
+      grain: 16,
+      operands: [{ argument: 3, use: "write", bytes: (args) => 4 * args[1]! }],
+      work: (args) => 8 * args[1]!,
+    },
   },
 };

@@ -104,6 +104,20 @@ export interface NormKernels {
 
 /** Bytes of an example of x [batch, spatial, groups, width]. */
 const exampleBytes = (args: ArrayLike<number>) => 4 * args[1]! * args[2]! * args[3]!;
+/** A result of rows that are argument 2 elements apart, cut along its columns. */
+const columns = (argument: number) =>
+  ({
+    argument,
+    use: "write",
+    rows: (args: ArrayLike<number>) => args[0]!,
+    stride: (args: ArrayLike<number>) => 4 * args[2]!,
+    bytes: (args: ArrayLike<number>) => 4 * args[1]!,
+  }) as const;
+
+/** A result with a number for each column. */
+const perColumn = (argument: number, use: "write" | "update" = "write") =>
+  ({ argument, use, bytes: (args: ArrayLike<number>) => 4 * args[1]! }) as const;
+
 /** Bytes of an example's means. */
 const groupBytes = (args: ArrayLike<number>) => 4 * args[2]!;
 
@@ -125,34 +139,49 @@ export const normFamily: KernelFamily<NormKernels> = {
       count: 1,
       steps: { 7: 4, 8: 4, 9: 4, 10: 4, 11: 4, 12: 4, 13: 4, 14: 4 },
       grain: 8,
+      operands: [columns(10), perColumn(11), perColumn(12), perColumn(13, "update"), perColumn(14, "update")],
       work: (args) => 8 * args[0]! * args[1]!,
     },
     batch_norm_inference_f32: {
       count: 1,
       steps: { 4: 4, 5: 4, 6: 4, 7: 4, 8: 4, 9: 4, 10: 4 },
       grain: 8,
+      operands: [columns(9), perColumn(10)],
       work: (args) => 2 * args[0]! * args[1]!,
     },
     batch_norm_backward_f32: {
       count: 1,
       steps: { 4: 4, 5: 4, 6: 4, 7: 4, 8: 4, 9: 4, 10: 4, 11: 4 },
       grain: 8,
+      operands: [columns(9), perColumn(10), perColumn(11)],
       work: (args) => 12 * args[0]! * args[1]!,
     },
     group_norm_f32: {
       count: 0,
       steps: { 6: exampleBytes, 9: exampleBytes, 10: groupBytes, 11: groupBytes },
+      operands: [
+        { argument: 9, use: "write", bytes: (args) => args[0]! * exampleBytes(args) },
+        { argument: 10, use: "write", bytes: (args) => args[0]! * groupBytes(args) },
+        { argument: 11, use: "write", bytes: (args) => args[0]! * groupBytes(args) },
+      ],
       work: (args) => 8 * args[0]! * args[1]! * args[2]! * args[3]!,
     },
     group_norm_backward_f32: {
       count: 0,
       steps: { 5: exampleBytes, 6: exampleBytes, 8: groupBytes, 9: groupBytes, 10: exampleBytes },
+      operands: [{ argument: 10, use: "write", bytes: (args) => args[0]! * exampleBytes(args) }],
       work: (args) => 12 * args[0]! * args[1]! * args[2]! * args[3]!,
     },
     group_norm_parameters_f32: {
       count: 1,
       steps: { 0: 1 },
       grain: 8,
+      operands: [10, 11].map((argument) => ({
+        argument,
+        use: "write" as const,
+        offset: (args) => 4 * args[0]!,
+        bytes: (args) => 4 * args[1]!,
+      })),
       work: (args) => 6 * args[1]! * args[2]! * args[3]!,
     },
   },

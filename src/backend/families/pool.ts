@@ -2,7 +2,7 @@ import type { CallNumber, KernelFamily } from "../family.js";
 import { poolKernels } from "../js/pool/pool.js";
 import { resizeKernels } from "../js/pool/resize.js";
 import { binary } from "../wasm/binaries/pool.js";
-import { WINDOW, writeWindow } from "../window.js";
+import { windowNumber as named, windowOperands, writeWindow } from "../window.js";
 
 /**
  * Pooling and resizing of NHWC images, and their gradients. `windowPtr` is the address of a window (window.ts); resizing
@@ -67,11 +67,25 @@ export interface PoolKernels {
   ): void;
 }
 
-/** Every kernel is cut along what argument 1 is the first of and argument 2 counts. */
-const pieces = (work: CallNumber) => ({ count: 2, steps: { 1: 1 }, work });
+/** Elements of a row of y. */
+const rowOfY: CallNumber = (args, words) => named(args, words, "outWidth") * named(args, words, "outChannels");
+/** Elements of an image of dx. */
+const imageOfX: CallNumber = (args, words) =>
+  named(args, words, "inHeight") * named(args, words, "inWidth") * named(args, words, "inChannels");
 
-const named = (args: ArrayLike<number>, words: Int32Array, name: keyof typeof WINDOW) =>
-  words[(args[0]! >>> 2) + WINDOW[name]]!;
+/** Every kernel is cut along what argument 1 is the first of and argument 2 counts. */
+const rowsOfY = (y: number) => ({
+  count: 2,
+  steps: { 1: 1 },
+  operands: windowOperands(y, rowOfY),
+  work: row,
+});
+const imagesOfX = (dx: number) => ({
+  count: 2,
+  steps: { 1: 1 },
+  operands: windowOperands(dx, imageOfX),
+  work: image,
+});
 
 /** Elements that a row of y looks at. */
 const row: CallNumber = (args, words) =>
@@ -103,13 +117,13 @@ export const poolFamily: KernelFamily<PoolKernels> = {
     kernels.resize_bilinear_backward_f32(window, 0, 2, 0, 0, dy, dx);
   },
   shared: {
-    max_pool_f32: pieces(row),
-    max_pool_backward_f32: pieces(image),
-    average_pool_f32: pieces(row),
-    average_pool_backward_f32: pieces(image),
-    resize_nearest_f32: pieces(row),
-    resize_nearest_backward_f32: pieces(image),
-    resize_bilinear_f32: pieces(row),
-    resize_bilinear_backward_f32: pieces(image),
+    max_pool_f32: rowsOfY(4),
+    max_pool_backward_f32: imagesOfX(6),
+    average_pool_f32: rowsOfY(4),
+    average_pool_backward_f32: imagesOfX(4),
+    resize_nearest_f32: rowsOfY(6),
+    resize_nearest_backward_f32: imagesOfX(6),
+    resize_bilinear_f32: rowsOfY(6),
+    resize_bilinear_backward_f32: imagesOfX(6),
   },
 };

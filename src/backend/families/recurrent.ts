@@ -1,9 +1,9 @@
-import type { KernelArguments, KernelFamily } from "../family.js";
+import type { Cut, KernelArguments, KernelFamily, Operand } from "../family.js";
 import { gruKernels } from "../js/recurrent/gru.js";
 import { lstmKernels } from "../js/recurrent/lstm.js";
 import { recurrentScratchBytes } from "../js/recurrent/sequence.js";
 import { simpleRnnKernels } from "../js/recurrent/simple-rnn.js";
-import { GATE_ACTIVATION, SEQUENCE } from "../sequences.js";
+import { GATE_ACTIVATION, SEQUENCE, SEQUENCE_BYTES } from "../sequences.js";
 import { binary } from "../wasm/binaries/recurrent.js";
 
 /**
@@ -134,12 +134,50 @@ function scratchBytes(count: number, units: number, gates: number): number {
   return 128 + 4 * (packed + sums + units + count);
 }
 
+const sequenceWord = (args: KernelArguments, words: Int32Array, name: keyof typeof SEQUENCE) =>
+  words[(args[0]! >>> 2) + SEQUENCE[name]]!;
+
+/** The rows of a call in every step of a time-major block, each `gates`·units numbers; states have a step more. */
+const timeMajor = (argument: number, gates = 1, more = 0): Operand => ({
+  argument,
+  use: "update",
+  offset: (args) => 4 * args[1]! * gates * args[3]!,
+  rows: (args) => args[4]! + more,
+  stride: (args, words) => 4 * sequenceWord(args, words, "batch") * gates * args[3]!,
+  bytes: (args) => 4 * args[2]! * gates * args[3]!,
+});
+
+/** The rows of a call in a block [batch, units]. */
+const ofRows = (argument: number): Operand => ({
+  argument,
+  use: "write",
+  offset: (args) => 4 * args[1]! * args[3]!,
+  bytes: (args) => 4 * args[2]! * args[3]!,
+});
+
+/** The output: of each row, every step or the last computed one. */
+const output = (argument: number): Operand => ({
+  argument,
+  use: "write",
+  offset: (args, words) => {
+    const step = sequenceWord(args, words, "outputStep");
+    const isLast = step < 0 || sequenceWord(args, words, "everyStep") === 0;
+    return 4 * (args[1]! * sequenceWord(args, words, "outputRow") + (isLast ? (args[4]! - 1) * step : 0));
+  },
+  blocks: (args) => args[2]!,
+  blockStride: (args, words) => 4 * sequenceWord(args, words, "outputRow"),
+  rows: (args, words) => (sequenceWord(args, words, "everyStep") === 0 ? Math.min(args[4]!, 1) : args[4]!),
+  stride: (args, words) => 4 * Math.abs(sequenceWord(args, words, "outputStep")),
+  bytes: (args) => 4 * args[3]!,
+});
+
 /** Threads share the rows of a batch: a row needs no other, so a call of many steps is one job. */
-function byRows(gates: number, scratch: number) {
+function byRows(gates: number, scratch: number, ...written: readonly Operand[]): Cut {
   return {
     count: 2,
     steps: { 1: 1 },
     grain: GRAIN,
+    operands: [{ argument: 0, use: "read", bytes: () => SEQUENCE_BYTES }, ...written],
     work: (args: KernelArguments) => args[2]! * args[4]! * gates * args[3]! * (args[3]! + 8),
     scratch: { argument: scratch, bytes: (args: KernelArguments) => scratchBytes(args[2]!, args[3]!, gates) },
   };
@@ -187,12 +225,21 @@ export const recurrentFamily: KernelFamily<RecurrentKernels> = {
     kernels.simple_rnn_backward_f32(...rows, gates, h, 0, y, 0, dh, scratch);
   },
   shared: {
-    lstm_forward_f32: byRows(4, 16),
-    lstm_backward_f32: byRows(4, 15),
-    gru_forward_f32: byRows(3, 14),
-    gru_backward_f32: byRows(3, 13),
-    simple_rnn_forward_f32: byRows(1, 12),
-    simple_rnn_backward_f32: byRows(1, 12),
+    lstm_forward_f32: byRows(
+      4,
+      16,
+      timeMajor(6, 4),
+      timeMajor(7, 1, 1),
+      timeMajor(8, 1, 1),
+      timeMajor(9),
+      ofRows(13),
+      ofRows(14),
+      output(15),
+    ),
+    lstm_backward_f32: byRows(4, 15, timeMajor(6, 4), ofRows(13), ofRows(14)),
+    gru_forward_f32: byRows(3, 14, timeMajor(7, 3), timeMajor(8, 1, 1), timeMajor(9), ofRows(12), output(13)),
+    gru_backward_f32: byRows(3, 13, timeMajor(6, 3), timeMajor(8), ofRows(12)),
+    simple_rnn_forward_f32: byRows(1, 12, timeMajor(6), timeMajor(7, 1, 1), ofRows(10), output(11)),
+    simple_rnn_backward_f32: byRows(1, 12, timeMajor(6), ofRows(11)),
   },
-  scratchBytes: ["recurrent_scratch_bytes"],
 };

@@ -52,6 +52,15 @@ const byRows = {
     4: (args: ArrayLike<number>) => 4 * args[5]!,
     6: (args: ArrayLike<number>) => 4 * args[7]!,
   },
+  operands: [
+    {
+      argument: 6,
+      use: "write",
+      rows: (args: ArrayLike<number>) => args[0]!,
+      stride: (args: ArrayLike<number>) => 4 * args[7]!,
+      bytes: (args: ArrayLike<number>) => 4 * args[1]!,
+    },
+  ],
   work: (args: ArrayLike<number>) => args[0]! * args[1]!,
 } as const;
 
@@ -62,6 +71,7 @@ const byOuter = {
     3: (args: ArrayLike<number>) => 4 * args[1]! * args[2]!,
     4: (args: ArrayLike<number>) => 4 * args[2]!,
   },
+  operands: [{ argument: 4, use: "write", bytes: (args: ArrayLike<number>) => 4 * args[0]! * args[2]! }],
   work: (args: ArrayLike<number>) => args[0]! * args[1]! * args[2]!,
 } as const;
 
@@ -93,6 +103,7 @@ export const reduceFamily: KernelFamily<ReduceKernels> = {
         4: (args) => 4 * args[1]! * args[2]! * args[3]!,
         5: (args) => 4 * args[1]! * args[2]! * args[3]!,
       },
+      operands: [{ argument: 5, use: "write", bytes: (args) => 4 * args[0]! * args[1]! * args[2]! * args[3]! }],
       work: (args) => args[0]! * args[1]! * args[2]! * args[3]!,
     },
     sum_f32: byOuter,
@@ -101,6 +112,7 @@ export const reduceFamily: KernelFamily<ReduceKernels> = {
     broadcast_f32: {
       count: 0,
       steps: { 4: (args) => 4 * args[2]!, 5: (args) => 4 * args[1]! * args[2]! },
+      operands: [{ argument: 5, use: "write", bytes: (args) => 4 * args[0]! * args[1]! * args[2]! }],
       work: (args) => args[0]! * args[1]! * args[2]!,
     },
   },

@@ -24,6 +24,7 @@ export const treeFamily: KernelFamily<TreeKernels> = {
       count: 0,
       steps: { 3: 4, 4: 4, 5: 4 },
       grain: 16,
+      operands: [{ argument: 5, use: "write", bytes: (args) => 4 * args[0]! }],
       work: (args) => args[0]!,
     },
   },

@@ -1,7 +1,8 @@
 import type { CoreKernels } from "../families/core.js";
-import { MAX_CHUNKS, ROW, SCRATCH_STEP } from "./job-queue.js";
-import { type Lost, type Pool, rangesOf } from "./pool.js";
-import { GAINS_ASLEEP, GAINS_AWAKE, wholeLines } from "./shared-call.js";
+import { ARGUMENTS, MAX_CHUNKS, OPERANDS, ROW } from "./job-queue.js";
+import { COPY_BACK, COPY_IN } from "./operands.js";
+import { type Describe, type Pool, rangesOf } from "./pool.js";
+import { GAINS_ASLEEP, GAINS_AWAKE } from "./shared-call.js";
 
 /** Chunks of a batch for each thread. Of a single product there is one: each packs anew what it shares with others. */
 const BATCH_CHUNKS = 4;
@@ -19,6 +20,7 @@ const A = 5;
 const B = 9;
 const C = 14;
 const BIAS = 17;
+const SCRATCH = 19;
 
 /** Along which argument a product is cut, at multiples of what, and into how many chunks. */
 interface Plan {
@@ -44,24 +46,20 @@ function plan(batch: number, m: number, n: number, threads: number): Plan {
  * `gemm_f32` on all threads: cut along the batch, else along the rows or the columns of C. An element's bits do not
  * depend on where cuts fall, because it is a sum of its own, in the order of k. Chunks of rows share op(B), chunks of
  * columns share op(A), and each packs for itself what it shares: so the longer dimension is cut, unless only the other
- * one gives every thread a chunk. See decision 0007 for the limits. Each thread has its own part of the scratch.
+ * one gives every thread a chunk. See decision 0007 for the limits.
  */
 export function threadedGemm(
   pool: Pool,
   one: CoreKernels,
-  run: (chunks: number, lost: Lost) => void,
-): Pick<CoreKernels, "gemm_f32" | "gemm_scratch_bytes"> {
+  run: (chunks: number, describe: Describe) => void,
+): Pick<CoreKernels, "gemm_f32"> {
   const { rows } = pool.queue;
-  const row = new Float64Array(ROW);
+  const row = new Float64Array(ARGUMENTS);
   /** Where the chunks of the last product begin, and where the last one ends. */
   const starts: number[] = [];
   let cutAlong = "";
-  const lost: Lost = (unfinished) =>
-    `a product: ${cutAlong} ${rangesOf(unfinished.map((chunk) => [starts[chunk]!, starts[chunk + 1]!]))} of its result are lost`;
-
-  function scratchStep(m: number, n: number, k: number, transposeA: number, transposeB: number, beta: number): number {
-    return wholeLines(one.gemm_scratch_bytes(m, n, k, transposeA, transposeB, beta));
-  }
+  const describe: Describe = (chunks) =>
+    `a product: ${cutAlong} ${rangesOf(chunks.map((chunk) => [starts[chunk]!, starts[chunk + 1]!]))} of its result`;
 
   // biome-ignore format: operand by operand, as in the kernel
   /** Computes the product on all threads; false if it cannot be cut. */
@@ -78,7 +76,9 @@ export function threadedGemm(
       batch, m, n, k, alpha, a, strideA, lda, transposeA, b, strideB, ldb, transposeB,
       beta, c, strideC, ldc, bias, activation, scratch,
     ]);
-    row[SCRATCH_STEP] = scratchStep(m, n, k, transposeA, transposeB, beta);
+    const scratchBytes = one.gemm_scratch_bytes(m, n, k, transposeA, transposeB, beta);
+    const use = beta === 0 ? COPY_BACK : COPY_IN | COPY_BACK;
+    pool.operands.begin();
     // Bytes from one batch, row or column to the next.
     const aStep = 4 * (dimension === BATCH ? strideA : dimension === N ? 0 : transposeA ? 1 : lda);
     const bStep = 4 * (dimension === BATCH ? strideB : dimension === M ? 0 : transposeB ? ldb : 1);
@@ -95,18 +95,19 @@ export function threadedGemm(
       row[C] = c + start * cStep;
       row[BIAS] = bias + start * biasStep;
       rows.set(row, chunk * ROW);
+      pool.operands.chunk(chunk * ROW + OPERANDS);
+      pool.operands.blocks(C, use, 0, row[BATCH]!, strideC * 4, row[M]!, ldc * 4, row[N]! * 4);
+      pool.operands.scratch(SCRATCH, scratchBytes);
       start = end;
     }
     starts.push(length);
     cutAlong = dimension === BATCH ? "products" : dimension === M ? "rows" : "columns";
-    run(chunks, lost);
+    if (!pool.reserveOperands(pool.operands.bytes)) return false;
+    run(chunks, describe);
     return true;
   }
 
   return {
-    gemm_scratch_bytes: (m, n, k, transposeA, transposeB, beta) =>
-      pool.size * scratchStep(m, n, k, transposeA, transposeB, beta),
-
     // biome-ignore format: operand by operand, as in the kernel
     gemm_f32(
       batch, m, n, k, alpha, a, strideA, lda, transposeA, b, strideB, ldb, transposeB,

@@ -1,5 +1,7 @@
 // What the caller and its workers share besides the linear memory: one block of int32 words, then a row of float64
-// arguments for each chunk of a job. A job is one kernel, and as many chunks as it was cut into.
+// words for each chunk of a job: arguments and operands. A job is one kernel, and as many chunks as it was cut into.
+
+import { type Copies, copyBack, copyIn, MAX_OPERANDS, OPERAND_WORDS } from "./operands.js";
 
 /**
  * generation << 8 | chunks that nobody has claimed yet. The caller writes the rows, then publishes a ticket of the next
@@ -11,25 +13,38 @@ export const TICKET = 0;
 export const KERNEL = 1;
 /** Messages sent to the workers: one that has read fewer goes back to its event loop for the next. */
 export const MESSAGES = 2;
-/** Chunks that workers have finished since the beginning, modulo 2³². The caller sleeps on this word. */
+/** Address of the first worker's block, and bytes from one worker's to the next. */
+export const BLOCKS = 3;
+export const BLOCK_BYTES = 4;
+/** Chunks that workers are done with since the beginning, modulo 2³². The caller sleeps on this word. */
 export const DONE = 16;
-/** Of these, chunks whose kernel trapped. */
-export const TRAPPED = 17;
 /** Workers that sleep, or are about to: only then a ticket needs a notification. */
 export const SLEEPERS = 32;
 /** Whether the caller sleeps, or is about to. */
 export const CALLER_SLEEPS = 33;
-/** For each chunk, the generation of the last job whose chunk of that number was finished. */
-export const FINISHED = 64;
 
 export const MAX_CHUNKS = 64;
-const WORDS = FINISHED + MAX_CHUNKS;
-/** float64 words of a row: the arguments of any kernel, then what each thread adds to the last of them. */
-export const ROW = 24;
+/** For each chunk generation << 2 | what has become of it. */
+export const STATE = 64;
+/** For each chunk the thread that copies its results back. */
+export const OWNER: number = STATE + MAX_CHUNKS;
+const WORDS = OWNER + MAX_CHUNKS;
+
+// What becomes of a chunk. From OPEN only one thread can take it further: the worker that has computed it in copies, or
+// the caller, who does not want it from that worker any more.
+
+export const OPEN = 0;
+/** Its worker copies the results back. */
+export const COPYING = 1;
+/** All its results are there; nobody writes to them any more. */
+export const FINISHED = 2;
+/** No worker may write its results any more. */
+export const WITHDRAWN = 3;
+
+/** float64 words of a row: the arguments of any kernel, then the operands. */
 export const ARGUMENTS = 20;
-/** The argument that may be the address of scratch, and its step from thread to thread. */
-export const SCRATCH = ARGUMENTS - 1;
-export const SCRATCH_STEP = SCRATCH + 1;
+export const OPERANDS: number = ARGUMENTS;
+export const ROW: number = ARGUMENTS + 2 + MAX_OPERANDS * OPERAND_WORDS;
 
 export const JOB_QUEUE_BYTES: number = WORDS * 4 + MAX_CHUNKS * ROW * 8;
 
@@ -59,26 +74,53 @@ export function generationOf(ticket: number): number {
   return ticket >>> 8;
 }
 
-/** Notes that a chunk of this job has all of its results; nobody writes to them any more. */
-export function markFinished({ words }: JobQueue, chunk: number, generation: number): void {
-  Atomics.store(words, FINISHED + chunk, generation);
+/** The word of a chunk of this job in this state. */
+export function stateOf(generation: number, state: number): number {
+  return (generation << 2) | state;
 }
 
 /** A kernel, whichever: those with fewer parameters ignore the rest. */
 export type Kernel = (...args: number[]) => unknown;
 
-/**
- * Computes a claimed chunk. Its row is safe to read: the caller writes rows again only after every chunk is done, and
- * never after it has given a worker up. The arguments are written out because a spread would allocate.
- */
-export function compute(kernel: Kernel, { rows: r }: JobQueue, chunk: number, thread: number): void {
-  const i = chunk * ROW;
+/** Computes a chunk where its operands are. The arguments are written out because a spread would allocate. */
+export function compute(kernel: Kernel, r: Float64Array, i: number): void {
   // biome-ignore format: one argument after the other
   kernel(
     r[i]!, r[i + 1]!, r[i + 2]!, r[i + 3]!, r[i + 4]!, r[i + 5]!, r[i + 6]!, r[i + 7]!, r[i + 8]!, r[i + 9]!,
     r[i + 10]!, r[i + 11]!, r[i + 12]!, r[i + 13]!, r[i + 14]!, r[i + 15]!, r[i + 16]!, r[i + 17]!, r[i + 18]!,
-    r[i + SCRATCH]! + thread * r[i + SCRATCH_STEP]!,
+    r[i + 19]!,
   );
+}
+
+/** Where a worker's block is. */
+function blockOf(words: Int32Array, thread: number): number {
+  return (words[BLOCKS]! >>> 0) + (thread - 1) * (words[BLOCK_BYTES]! >>> 0);
+}
+
+/**
+ * Computes a claimed chunk in copies of its operands. Its row is safe to read: the caller writes rows again only after
+ * every chunk is done, and never after it has given a worker up.
+ *
+ * @param args room for the arguments
+ */
+export function computeInCopies(
+  kernel: Kernel,
+  { words, rows }: JobQueue,
+  copies: Copies,
+  chunk: number,
+  thread: number,
+  args: Float64Array,
+): void {
+  const row = chunk * ROW;
+  for (let i = 0; i < ARGUMENTS; i++) args[i] = rows[row + i]!;
+  copyIn(copies, rows, row + OPERANDS, args, blockOf(words, thread));
+  compute(kernel, args, 0);
+}
+
+/** Copies the results of a chunk out of the block of the thread that has computed it. */
+export function copyResults({ words, rows }: JobQueue, copies: Copies, chunk: number, thread: number): void {
+  const row = chunk * ROW;
+  copyBack(copies, rows, row, row + OPERANDS, blockOf(words, thread));
 }
 
 const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {});

@@ -9,6 +9,8 @@ export interface WorkerMessage {
   readonly greeting?: {
     readonly memory: WebAssembly.Memory;
     readonly queue: SharedArrayBuffer;
+    /** The binary that copies operands. */
+    readonly copies: WebAssembly.Module;
     /** The worker's number; the caller is 0. */
     readonly thread: number;
   };

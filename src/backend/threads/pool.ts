@@ -1,8 +1,13 @@
 import { BackendError } from "../../errors.js";
+import type { Allocator } from "../arena.js";
 import {
+  BLOCK_BYTES,
+  BLOCKS,
   CALLER_SLEEPS,
+  COPYING,
   claim,
   compute,
+  copyResults,
   DONE,
   FINISHED,
   JOB_QUEUE_BYTES,
@@ -11,20 +16,25 @@ import {
   KERNEL,
   type Kernel,
   MESSAGES,
-  markFinished,
+  OPEN,
+  OWNER,
+  ROW,
   SLEEPERS,
+  STATE,
+  stateOf,
   TICKET,
-  TRAPPED,
   unclaimed,
+  WITHDRAWN,
   watch,
 } from "./job-queue.js";
 import type { WorkerMessage } from "./messages.js";
+import { type Copies, OperandWriter } from "./operands.js";
 import { type Spawn, spawnWorker, type WorkerHandle } from "./spawn.js";
 
 /** What tests change. */
 export interface PoolOptions {
   spawn?: Spawn;
-  /** Share even what is too small to gain by it. Default false. */
+  /** Share even what is too small to gain by it, and leave it to the workers for a moment. Default false. */
   eager?: boolean;
   /** How long workers may take to start. Default 10,000. */
   startMilliseconds?: number;
@@ -43,11 +53,17 @@ const PATIENCE_FACTOR = 100;
 /** Patience is spent piece by piece: a machine that was suspended meanwhile has lost one piece, not all. */
 const PATIENCE_SLICES = 10;
 const GENERATIONS = 1 << 24;
+/** What workers have in an eager pool before the caller claims chunks. */
+const EAGER_MILLISECONDS = 1;
 
-const ENDED = "a worker thread ended";
+/** Names a job and what some of its chunks compute: "a product: rows 0 to 63 of its result". */
+export type Describe = (chunks: readonly number[]) => string;
 
-/** Names a job and what it has lost, given the numbers of the chunks that were not finished. */
-export type Lost = (unfinished: readonly number[]) => string;
+/** A block of linear memory that workers are told of; it grows. */
+export interface SharedBlock {
+  ptr: number;
+  bytes: number;
+}
 
 /** Ranges of numbers as a message lists them. */
 export function rangesOf(ranges: readonly (readonly [first: number, end: number])[]): string {
@@ -59,6 +75,8 @@ export function rangesOf(ranges: readonly (readonly [first: number, end: number]
   }
   return joined.map(([first, end]) => (end - first === 1 ? `${first}` : `${first} to ${end - 1}`)).join(", ");
 }
+
+const STILL_READ = "`data` and `toArray()` still read the tensors";
 
 /** A worker, as the caller knows it. */
 interface Member {
@@ -73,17 +91,27 @@ interface Member {
  * job ends whether workers come or not: one that has not started, is asleep, or has died between two jobs costs
  * nothing.
  *
- * What remains: a worker that stalls or dies inside a chunk, after it has claimed it. Nobody but the runtime could do
- * that: nothing else holds the worker, a trap is caught, and a chunk allocates nothing. The caller then waits in vain
- * and gives all workers up after a long while. It cannot know that a worker which it has ended is no longer running: the
- * chunk may be written to later. So `run` throws, and from then on the pool is `broken`: its memory is not computed in
- * again.
+ * Nor does one that stalls or dies inside a chunk take anything with it. It computes in copies (operands.ts), and needs the
+ * caller's leave to copy results back. The caller waits for a long while, withdraws the chunk, ends all workers and computes
+ * the chunk itself. It cannot know that a worker which it has ended no longer runs; but that worker knows only its own
+ * block, which nobody uses again. What remains is a worker that stalls while it copies: the caller copies the same
+ * results, so the job is complete, but they may be written once more later. From then on the pool is `broken`: its
+ * memory is not computed in again. So it is after a kernel that traps on the caller's thread. See decision 0019.
  */
 export class Pool {
   readonly queue: JobQueue;
+  /** Notes the operands of the next job. */
+  readonly operands: OperandWriter;
   readonly #buffer = new SharedArrayBuffer(JOB_QUEUE_BYTES);
   readonly eager: boolean;
   readonly #memory: WebAssembly.Memory;
+  readonly #allocator: Allocator;
+  readonly #copies: WebAssembly.Module;
+  /** The caller's instance of it. */
+  readonly #copy: Copies;
+  readonly #shared = new Set<SharedBlock>();
+  /** The workers' blocks, one after the other. */
+  readonly #blocks: SharedBlock = { ptr: 0, bytes: 0 };
   #words: Int32Array;
   readonly #members: Member[] = [];
   readonly #binaries: Kernel[][] = [];
@@ -108,16 +136,30 @@ export class Pool {
     return this.#words;
   }
 
-  /** Starts the workers, as far as they can be started. */
-  constructor(workers: number, memory: WebAssembly.Memory, options: PoolOptions = {}) {
+  /**
+   * Starts the workers, as far as they can be started.
+   *
+   * @param copies the binary of operands.ts
+   */
+  constructor(
+    workers: number,
+    memory: WebAssembly.Memory,
+    allocator: Allocator,
+    copies: WebAssembly.Module,
+    options: PoolOptions = {},
+  ) {
     const { spawn = spawnWorker, eager = false } = options;
     const { startMilliseconds = 10_000, patienceMilliseconds = 10_000 } = options;
     this.eager = eager;
     this.#memory = memory;
+    this.#allocator = allocator;
+    this.#copies = copies;
+    this.#copy = new WebAssembly.Instance(copies, { env: { memory } }).exports as unknown as Copies;
     this.#words = new Int32Array(memory.buffer);
     this.#startMilliseconds = startMilliseconds;
     this.#patience = patienceMilliseconds;
     this.queue = jobQueueOver(this.#buffer);
+    this.operands = new OperandWriter(this.queue.rows);
     this.#maySleep = maySleep(this.queue.words);
     for (let thread = 1; thread <= workers; thread++) {
       const member: Member = { handle: undefined, ready: false, settle: () => {} };
@@ -133,11 +175,6 @@ export class Pool {
         this.#remove(member, error instanceof Error ? error.message : String(error));
       }
     }
-  }
-
-  /** The caller and all workers there have ever been: their numbers stay below. */
-  get size(): number {
-    return this.#members.length + 1;
   }
 
   /** Threads that compute, the caller among them. */
@@ -164,7 +201,8 @@ export class Pool {
   learn(module: WebAssembly.Module, exports: WebAssembly.Exports, kernels: readonly string[]): number {
     const number = this.#binaries.push(kernels.map((name) => exports[name] as Kernel)) - 1;
     this.#members.forEach((member, index) => {
-      const greeting = number === 0 ? { memory: this.#memory, queue: this.#buffer, thread: index + 1 } : undefined;
+      const common = { memory: this.#memory, queue: this.#buffer, copies: this.#copies };
+      const greeting = number === 0 ? { ...common, thread: index + 1 } : undefined;
       const message: WorkerMessage = greeting ? { module, kernels, greeting } : { module, kernels };
       try {
         member.handle?.post(message);
@@ -191,46 +229,99 @@ export class Pool {
     }
   }
 
-  /**
-   * Computes `chunks` chunks of a job, whose arguments are in the queue's rows, on all threads.
-   *
-   * @param lost what a job that failed has lost, given the chunks that were not finished
-   * @throws BackendError if a chunk was not finished: a kernel trapped, or workers were given up
-   */
-  run(binary: number, kernelIndex: number, chunks: number, lost: Lost): void {
-    this.assertWhole();
+  /** Makes a block that workers are told of this large; false if there is no room. Its content is lost when it grows. */
+  reserve(block: SharedBlock, bytes: number): boolean {
+    if (bytes <= block.bytes) return true;
+    try {
+      const ptr = this.#allocator.allocate(bytes);
+      this.#allocator.free(block.ptr);
+      Object.assign(block, { ptr, bytes });
+      this.#shared.add(block);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Makes every worker's own block this large; false if there is no room. */
+  reserveOperands(bytes: number): boolean {
+    if (!this.reserve(this.#blocks, bytes * this.#members.length)) return false;
     const { words } = this.queue;
+    words[BLOCKS] = this.#blocks.ptr;
+    words[BLOCK_BYTES] = bytes;
+    return true;
+  }
+
+  /**
+   * Computes `chunks` chunks of a job, whose arguments and operands are in the queue's rows, on all threads.
+   *
+   * @param describe names chunks of the job
+   * @throws BackendError if a kernel traps on the caller's thread; it says what is lost
+   */
+  run(binary: number, kernelIndex: number, chunks: number, describe: Describe): void {
+    this.assertWhole();
+    const { words, rows } = this.queue;
     const kernel = this.#binaries[binary]![kernelIndex]!;
     if (this.threads === 1) {
-      for (let chunk = chunks - 1; chunk >= 0; chunk--) compute(kernel, this.queue, chunk, 0);
+      for (let chunk = chunks - 1; chunk >= 0; chunk--) compute(kernel, rows, chunk * ROW);
       return;
     }
-    const trapped = Atomics.load(words, TRAPPED);
     Atomics.store(words, KERNEL, (binary << 8) | kernelIndex);
     this.#publish(chunks);
     const generation = this.#generation;
     const start = performance.now();
+    if (this.eager) this.#letWorkersClaim(start + EAGER_MILLISECONDS);
     let own = 0;
     try {
       for (let ticket = Atomics.load(words, TICKET); unclaimed(ticket) > 0; ticket = Atomics.load(words, TICKET)) {
         const chunk = claim(this.queue, ticket);
         if (chunk < 0) continue;
         own++;
-        compute(kernel, this.queue, chunk, 0);
-        markFinished(this.queue, chunk, generation);
+        compute(kernel, rows, chunk * ROW);
+        words[STATE + chunk] = stateOf(generation, FINISHED);
       }
     } catch (cause) {
       const withdrawn = unclaimed(this.#publish(0));
       const isOver = this.#wait(chunks - withdrawn - own, start);
-      throw this.#break(isOver ? "a kernel failed" : ENDED, lost(this.#unfinished(chunks, generation)), cause);
+      const { missing } = this.#withdraw(chunks, generation);
+      if (!isOver) this.#giveUp();
+      throw this.#lose(describe(missing), cause);
     }
     if (own === chunks) this.#undisturbed = UNDISTURBED_JOBS;
     const isOver = this.#wait(chunks - own, start);
-    if (isOver && Atomics.load(words, TRAPPED) === trapped) return;
-    throw this.#break(isOver ? "a kernel failed" : ENDED, lost(this.#unfinished(chunks, generation)));
+    // Not by what was counted alone: every chunk says itself that it has its results.
+    if (!isOver || !this.#isComplete(chunks, generation)) {
+      this.#recover(kernel, chunks, generation, describe, isOver);
+    }
   }
 
-  /** What was lost, once a job could not be completed: from then on every job is refused. */
+  #isComplete(chunks: number, generation: number): boolean {
+    const { words } = this.queue;
+    const finished = stateOf(generation, FINISHED);
+    for (let chunk = 0; chunk < chunks; chunk++) if (Atomics.load(words, STATE + chunk) !== finished) return false;
+    return true;
+  }
+
+  /** Completes a job that workers did not: some of their kernels trapped, or they did not end. */
+  #recover(kernel: Kernel, chunks: number, generation: number, describe: Describe, isOver: boolean): void {
+    const { words, rows } = this.queue;
+    const { missing, stuck } = this.#withdraw(chunks, generation);
+    this.#giveUp(isOver ? "its kernel failed" : undefined);
+    for (const chunk of stuck) copyResults(this.queue, this.#copy, chunk, Atomics.load(words, OWNER + chunk));
+    if (stuck.length > 0) {
+      this.#broken = `a worker thread stalled while it copied ${describe(stuck)}, which are complete but may be written once more (${this.reason}); ${STILL_READ}`;
+    }
+    while (missing.length > 0) {
+      try {
+        compute(kernel, rows, missing.at(-1)! * ROW);
+      } catch (cause) {
+        throw this.#lose(describe(missing), cause);
+      }
+      missing.pop();
+    }
+  }
+
+  /** What was lost or is in danger, once a job could not be completed: from then on every job is refused. */
   get broken(): string | undefined {
     return this.#broken;
   }
@@ -240,17 +331,32 @@ export class Pool {
     if (this.#broken !== undefined) throw new BackendError(`the core cannot be used any more: ${this.#broken}`);
   }
 
-  /** Chunks of the job that not everything is known of. */
-  #unfinished(chunks: number, generation: number): number[] {
+  /**
+   * Takes every chunk of a job that is not computed yet away from its worker. Returns these, and those whose results a worker
+   * has been copying for longer than anybody waits.
+   */
+  #withdraw(chunks: number, generation: number): { missing: number[]; stuck: number[] } {
     const { words } = this.queue;
-    const numbers = Array.from({ length: chunks }, (_, chunk) => chunk);
-    return numbers.filter((chunk) => Atomics.load(words, FINISHED + chunk) !== generation);
+    const [open, copying] = [stateOf(generation, OPEN), stateOf(generation, COPYING)];
+    const missing: number[] = [];
+    const stuck: number[] = [];
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      const at = STATE + chunk;
+      const state = Atomics.compareExchange(words, at, open, stateOf(generation, WITHDRAWN));
+      if (state === open) missing.push(chunk);
+      if (state === copying && watch(words, at, copying, this.#patience) === copying) stuck.push(chunk);
+    }
+    return { missing, stuck };
   }
 
-  /** Refuses every later job; what to throw for this one. */
-  #break(why: string, what: string, cause?: unknown): BackendError {
-    this.#broken = `${why} in the middle of ${what} (${this.reason}); \`data\` and \`toArray()\` still read the tensors`;
+  /** Refuses every later job, because a kernel trapped on the caller's thread; what to throw for this one. */
+  #lose(what: string, cause: unknown): BackendError {
+    this.#broken = `a kernel failed in the middle of ${what} are lost, everything else is complete (${this.reason}); ${STILL_READ}`;
     return new BackendError(this.#broken, { cause });
+  }
+
+  #letWorkersClaim(end: number): void {
+    while (unclaimed(Atomics.load(this.queue.words, TICKET)) > 0 && performance.now() < end);
   }
 
   /**
@@ -288,6 +394,7 @@ export class Pool {
   #publish(chunks: number): number {
     const { words } = this.queue;
     this.#generation = (this.#generation + 1) % GENERATIONS;
+    for (let chunk = 0; chunk < chunks; chunk++) words[STATE + chunk] = stateOf(this.#generation, OPEN);
     const before = Atomics.exchange(words, TICKET, (this.#generation << 8) | chunks);
     if (Atomics.load(words, SLEEPERS) > 0) Atomics.notify(words, TICKET);
     return before;
@@ -299,7 +406,7 @@ export class Pool {
     this.#publish(0);
   }
 
-  /** Waits for this number of chunks of workers; false if they were given up. */
+  /** Waits for this number of chunks of workers; false if they take too long. */
   #wait(chunks: number, start: number): boolean {
     const { words } = this.queue;
     this.#done = (this.#done + chunks) | 0;
@@ -312,7 +419,7 @@ export class Pool {
       done = watch(words, DONE, before, SPIN_MILLISECONDS);
       if (done === before) done = this.#maySleep ? this.#sleep(before, slice) : watch(words, DONE, before, slice);
       inVain = done === before ? inVain + 1 : 0;
-      if (inVain === PATIENCE_SLICES) return this.#giveUp();
+      if (inVain === PATIENCE_SLICES) return false;
     }
     return true;
   }
@@ -326,10 +433,11 @@ export class Pool {
     return Atomics.load(words, DONE);
   }
 
-  #giveUp(): false {
+  /** Ends all workers. They may go on for a while: what they know of is nobody else's from then on. */
+  #giveUp(why = "it did not finish its share of a job"): void {
     this.#callToEventLoop();
-    for (const member of this.#members) this.#remove(member, "it did not finish its share of a job");
-    return false;
+    for (const member of this.#members) this.#remove(member, why);
+    for (const { ptr } of this.#shared) this.#allocator.forget(ptr);
   }
 
   /** Takes a worker that failed or ended out of the pool. */

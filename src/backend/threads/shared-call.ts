@@ -1,18 +1,15 @@
 import type { Cut } from "../family.js";
-import { ARGUMENTS, type Kernel, MAX_CHUNKS, ROW, SCRATCH_STEP } from "./job-queue.js";
-import { type Lost, type Pool, rangesOf } from "./pool.js";
+import { ARGUMENTS, type Kernel, MAX_CHUNKS, OPERANDS, ROW } from "./job-queue.js";
+import { COPY_BACK, COPY_IN, type OperandWriter } from "./operands.js";
+import { type Describe, type Pool, rangesOf } from "./pool.js";
 
 /** Multiply-adds from which sharing gains: when workers are awake, and when they must be woken first. */
 export const GAINS_AWAKE = 56 ** 3;
 export const GAINS_ASLEEP = 160 ** 3;
-const CACHE_LINE = 64;
 /** Pieces for each thread: the last ones even out what the first ones left uneven. With scratch there is one. */
 const CHUNKS_PER_THREAD = 2;
 
-/** Whole cache lines: scratch of one thread ends where that of the next begins. */
-export function wholeLines(bytes: number): number {
-  return Math.ceil(bytes / CACHE_LINE) * CACHE_LINE;
-}
+const USES = { read: COPY_IN, write: COPY_BACK, update: COPY_IN | COPY_BACK } as const;
 
 /**
  * A kernel whose calls are cut along one argument and computed on all threads.
@@ -25,24 +22,49 @@ export function sharedCall(
   name: string,
   cut: Cut,
   one: Kernel,
-  run: (chunks: number, lost: Lost) => void,
+  run: (chunks: number, describe: Describe) => void,
 ): Kernel {
   const { rows } = pool.queue;
+  const writer: OperandWriter = pool.operands;
   const args = new Float64Array(ARGUMENTS);
-  const { count, steps, grain = 1, scratch } = cut;
+  /** Those of a piece. */
+  const piece = new Float64Array(ARGUMENTS);
+  const { count, steps, scratch, operands } = cut;
   const moves = Object.entries(steps).map(([index, step]) => ({ index: Number(index), step }));
   /** What each move is in this call. */
   const distances = new Float64Array(moves.length);
   /** Where the chunks of the last call begin, and where the last one ends. */
   const starts = new Float64Array(MAX_CHUNKS + 1);
-  const lost: Lost = (unfinished) => {
-    const ranges = rangesOf(unfinished.map((chunk) => [starts[chunk]!, starts[chunk + 1]!]));
-    return `${name}: units ${ranges} of ${args[count]} of its result are lost`;
+  const describe: Describe = (chunks) => {
+    const ranges = rangesOf(chunks.map((chunk) => [starts[chunk]!, starts[chunk + 1]!]));
+    return `${name}: units ${ranges} of ${args[count]} of its result`;
   };
+
+  /** Notes what the piece in a row of the queue has copies of. */
+  function note(at: number, words: Int32Array): void {
+    writer.chunk(at + OPERANDS);
+    for (let i = 0; i < ARGUMENTS; i++) piece[i] = rows[at + i]!;
+    for (let i = 0; i < operands.length; i++) {
+      const { argument, use, offset, blocks, blockStride, rows: of, stride, bytes } = operands[i]!;
+      if (piece[argument] === 0) continue;
+      writer.blocks(
+        argument,
+        USES[use],
+        offset?.(piece, words) ?? 0,
+        blocks?.(piece, words) ?? 1,
+        blockStride?.(piece, words) ?? 0,
+        of?.(piece, words) ?? 1,
+        stride?.(piece, words) ?? 0,
+        bytes(piece, words),
+      );
+    }
+    if (scratch !== undefined) writer.scratch(scratch.argument, scratch.bytes(args, words));
+  }
 
   /** Computes the call on all threads; false if it cannot be cut. */
   function share(): boolean {
     const units = args[count]!;
+    const grain = typeof cut.grain === "function" ? cut.grain(args) : (cut.grain ?? 1);
     const most = pool.threads * (scratch === undefined ? CHUNKS_PER_THREAD : 1);
     const chunks = Math.min(most, Math.floor(units / grain), MAX_CHUNKS);
     if (chunks < 2) return false;
@@ -50,25 +72,26 @@ export function sharedCall(
       const { step } = moves[i]!;
       distances[i] = typeof step === "number" ? step : step(args, pool.words);
     }
-    const scratchBytes = scratch === undefined ? 0 : wholeLines(scratch.bytes(args, pool.words));
+    const { words } = pool;
+    writer.begin();
     let start = 0;
     for (let chunk = 0; chunk < chunks; chunk++) {
       const at = chunk * ROW;
       const end = chunk + 1 === chunks ? units : Math.round(((chunk + 1) * units) / chunks / grain) * grain;
       starts[chunk] = start;
       rows.set(args, at);
-      rows[at + SCRATCH_STEP] = 0;
       rows[at + count] = end - start;
       for (let i = 0; i < moves.length; i++) {
         const { index } = moves[i]!;
         // The number of the first unit moves from 0 on; an address of 0 is absent.
         if (args[index] !== 0 || distances[i] === 1) rows[at + index]! += start * distances[i]!;
       }
-      if (scratch !== undefined) rows[at + scratch.argument]! += chunk * scratchBytes;
+      note(at, words);
       start = end;
     }
     starts[chunks] = units;
-    run(chunks, lost);
+    if (!pool.reserveOperands(writer.bytes)) return false;
+    run(chunks, describe);
     return true;
   }
 

@@ -3,11 +3,12 @@ import type { Backend } from "../backend.js";
 import type { CoreKernels } from "../families/core.js";
 import { CORE_STEPS } from "../families/core-steps.js";
 import type { KernelFamily, StepKernel } from "../family.js";
-import { isShared } from "../wasm/instantiate.js";
+import { binary as copies } from "../wasm/binaries/copies.js";
+import { compileBinary, isShared } from "../wasm/instantiate.js";
 import { threadedGemm } from "./gemm.js";
 import type { Kernel } from "./job-queue.js";
-import { type Lost, Pool, type PoolOptions } from "./pool.js";
-import { sharedCall, wholeLines } from "./shared-call.js";
+import { type Describe, Pool, type PoolOptions } from "./pool.js";
+import { sharedCall } from "./shared-call.js";
 import { type ScratchBytes, StepSplitter } from "./step.js";
 
 const STEP_NAMES = Object.keys(CORE_STEPS) as (keyof typeof CORE_STEPS)[];
@@ -49,21 +50,20 @@ export async function startThreads(
       dispose() {},
     };
   }
-  const pool = new Pool(threads - 1, memory, options);
+  const pool = new Pool(threads - 1, memory, allocator, compileBinary(copies, memory), options);
   const binary = pool.learn(module, one as unknown as WebAssembly.Exports, NAMES);
   await pool.start();
   const run = (name: keyof CoreKernels) => {
     const kernel = NAMES.indexOf(name);
-    return (chunks: number, lost: Lost) => pool.run(binary, kernel, chunks, lost);
+    return (chunks: number, describe: Describe) => pool.run(binary, kernel, chunks, describe);
   };
-  const steps = new StepSplitter(pool, backend.memory, allocator, one.measure_f32);
+  const steps = new StepSplitter(pool, backend.memory, one.measure_f32);
   const stepKernels = Object.fromEntries(
     STEP_NAMES.map((name) => [name, steps.threaded(one[name], CORE_STEPS[name], run(name))]),
   ) as Pick<CoreKernels, keyof typeof CORE_STEPS>;
   const kernels: CoreKernels = {
+    ...one,
     ...threadedGemm(pool, one, run("gemm_f32")),
-    pack_f32: one.pack_f32,
-    measure_f32: one.measure_f32,
     ...stepKernels,
     accumulate_f32: steps.accumulation(one.accumulate_f32, run("accumulate_f32")),
   };
@@ -87,14 +87,14 @@ function shareFamily<K>(
   one: K,
   module: WebAssembly.Module,
 ): K {
-  const { shared = {}, steps = {}, scratchBytes = [] } = family as unknown as KernelFamily<Record<string, Kernel>>;
+  const { shared = {}, steps = {} } = family as unknown as KernelFamily<Record<string, Kernel>>;
   const own = one as Record<string, Kernel>;
   const names = [...Object.keys(shared), ...Object.keys(steps)];
   const kernels = { ...own };
   if (names.length > 0) {
     const binary = pool.learn(module, own as unknown as WebAssembly.Exports, names);
     for (const [index, name] of names.entries()) {
-      const run = (chunks: number, lost: Lost) => pool.run(binary, index, chunks, lost);
+      const run = (chunks: number, describe: Describe) => pool.run(binary, index, chunks, describe);
       const cut = shared[name];
       if (cut !== undefined) kernels[name] = sharedCall(pool, name, cut, own[name]!, run);
       else {
@@ -103,10 +103,6 @@ function shareFamily<K>(
         kernels[name] = splitter.threaded(own[name] as StepKernel, steps[name]!, run, bytes) as Kernel;
       }
     }
-  }
-  for (const name of scratchBytes) {
-    const bytes = own[name]!;
-    kernels[name] = (...args) => pool.size * wholeLines(bytes(...args) as number);
   }
   return kernels as K;
 }

@@ -1,5 +1,8 @@
+import { TABLE_ACCUMULATE, TABLE_FACTORED, TABLE_STEP } from "../../abi/copies.js";
 import {
+  GROUP_BYTES,
   SEGMENT_ACCUMULATOR,
+  SEGMENT_AVERAGE,
   SEGMENT_BYTES,
   SEGMENT_COLUMNS,
   SEGMENT_COUNT,
@@ -8,13 +11,12 @@ import {
   SEGMENT_ROWS,
   SEGMENT_STATE,
 } from "../../abi/step-table.js";
-import type { Allocator } from "../arena.js";
 import type { LinearMemory } from "../backend.js";
 import type { CoreKernels } from "../families/core.js";
 import type { StepKernel, StepKernelInfo } from "../family.js";
-import { MAX_CHUNKS, ROW } from "./job-queue.js";
-import { type Lost, type Pool, rangesOf } from "./pool.js";
-import { wholeLines } from "./shared-call.js";
+import { MAX_CHUNKS, OPERANDS, ROW } from "./job-queue.js";
+import { CACHE_LINE, wholeLines } from "./operands.js";
+import { type Describe, type Pool, rangesOf, type SharedBlock } from "./pool.js";
 
 /** Elements from which sharing gains: when workers are awake, and when they must be woken first. */
 const GAINS_AWAKE = 16384;
@@ -22,6 +24,8 @@ const GAINS_ASLEEP = 262144;
 /** Elements of a chunk at least. */
 const CHUNK_ELEMENTS = 8192;
 const CHUNKS_PER_THREAD = 2;
+/** Elements of a chunk at most, where there are chunks enough: their copies stay in the cache. */
+const CACHED_ELEMENTS = 65536;
 /** Cuts fall between cache lines, so that no two threads write to the same one. */
 const LINE_ELEMENTS = 16;
 
@@ -42,33 +46,32 @@ export type ScratchBytes = (count: number, rows: number, columns: number) => num
 export class StepSplitter {
   readonly #pool: Pool;
   readonly #memory: LinearMemory;
-  readonly #allocator: Allocator;
   readonly #measure: CoreKernels["measure_f32"];
-  #table = { ptr: 0, segments: 0 };
+  readonly #table: SharedBlock = { ptr: 0, bytes: 0 };
   /** The table that was cut last. */
   readonly #cutTable = { ptr: 0, segments: 0 };
   #u32: Uint32Array = new Uint32Array(0);
 
-  constructor(pool: Pool, memory: LinearMemory, allocator: Allocator, measure: CoreKernels["measure_f32"]) {
+  constructor(pool: Pool, memory: LinearMemory, measure: CoreKernels["measure_f32"]) {
     this.#pool = pool;
     this.#memory = memory;
-    this.#allocator = allocator;
     this.#measure = measure;
   }
 
   /**
    * This step on all threads; `run` runs its kernel on a number of chunks.
    *
-   * @param scratchBytes bytes of scratch that a thread needs for a segment; the caller has as many for each
+   * @param scratchBytes bytes of scratch that a thread needs for a segment
    */
   threaded(
     one: StepKernel,
-    { cut }: Pick<StepKernelInfo, "cut">,
-    run: (chunks: number, lost: Lost) => void,
+    { cut, factored = false }: Pick<StepKernelInfo, "cut" | "factored">,
+    run: (chunks: number, describe: Describe) => void,
     scratchBytes?: ScratchBytes,
   ): StepKernel {
     const isWhole = cut === "parameters";
-    const lost: Lost = (unfinished) => this.#lost("a step", "and their state", unfinished);
+    const kind = factored ? TABLE_FACTORED : TABLE_STEP;
+    const describe: Describe = (chunks) => this.#describe("a step", "and their state", chunks);
     return (segmentsPtr, segmentCount, checkFinite, scratchPtr = 0) => {
       this.#pool.assertWhole();
       const elements = this.#elements(segmentsPtr, segmentCount);
@@ -76,9 +79,11 @@ export class StepSplitter {
       if (chunks === 0) return one(segmentsPtr, segmentCount, checkFinite, scratchPtr);
       const refused = this.#measure(segmentsPtr, segmentCount, checkFinite);
       if (refused !== 0) return refused;
-      this.#cut(segmentsPtr, segmentCount, elements, chunks, MEASURED, isWhole);
-      if (scratchBytes !== undefined) this.#share(segmentsPtr, segmentCount, chunks, scratchPtr, scratchBytes);
-      run(chunks, lost);
+      const scratch = scratchBytes === undefined ? 0 : this.#largest(segmentsPtr, segmentCount, scratchBytes);
+      if (!this.#cut(segmentsPtr, segmentCount, elements, chunks, MEASURED, isWhole, kind, scratchPtr, scratch)) {
+        return one(segmentsPtr, segmentCount, MEASURED, scratchPtr);
+      }
+      run(chunks, describe);
       return 0;
     };
   }
@@ -86,26 +91,27 @@ export class StepSplitter {
   /** This accumulation on all threads. */
   accumulation(
     one: CoreKernels["accumulate_f32"],
-    run: (chunks: number, lost: Lost) => void,
+    run: (chunks: number, describe: Describe) => void,
   ): CoreKernels["accumulate_f32"] {
-    const lost: Lost = (unfinished) =>
-      this.#lost("an accumulation of gradients", "in the sums of gradients", unfinished);
+    const describe: Describe = (chunks) =>
+      this.#describe("an accumulation of gradients", "in the sums of gradients", chunks);
     return (segmentsPtr, segmentCount, divisor) => {
       this.#pool.assertWhole();
       const elements = this.#elements(segmentsPtr, segmentCount);
       const chunks = this.#chunksFor(segmentCount, elements, false);
-      if (chunks === 0) return one(segmentsPtr, segmentCount, divisor);
-      this.#cut(segmentsPtr, segmentCount, elements, chunks, divisor, false);
-      run(chunks, lost);
+      const isCut =
+        chunks > 0 && this.#cut(segmentsPtr, segmentCount, elements, chunks, divisor, false, TABLE_ACCUMULATE, 0, 0);
+      if (isCut) run(chunks, describe);
+      else one(segmentsPtr, segmentCount, divisor);
     };
   }
 
-  /** What a step has lost: the elements of each parameter that are in a chunk which was not finished. */
-  #lost(what: string, which: string, unfinished: readonly number[]): string {
+  /** Which elements of each parameter are in these chunks. */
+  #describe(what: string, which: string, chunks: readonly number[]): string {
     const words = this.#words();
     const { rows } = this.#pool.queue;
     const ranges = new Map<number, [number, number][]>();
-    for (const chunk of unfinished) {
+    for (const chunk of chunks) {
       const table = rows[chunk * ROW]! / 4;
       for (let i = 0; i < rows[chunk * ROW + 1]!; i++) {
         const piece = table + i * WORDS;
@@ -117,7 +123,7 @@ export class StepSplitter {
       }
     }
     const list = [...ranges].map(([parameter, own]) => `elements ${rangesOf(own)} of parameter ${parameter}`);
-    return `${what}: ${list.join(", ")} ${which} are lost, everything else is complete`;
+    return `${what}: ${list.join(", ")} ${which}`;
   }
 
   /** The number of the segment that this address of a parameter is in. */
@@ -138,11 +144,11 @@ export class StepSplitter {
     const least = pool.eager ? LINE_ELEMENTS : CHUNK_ELEMENTS;
     const most = Math.min(Math.floor(elements / least), MAX_CHUNKS);
     // As many for each thread: three chunks on two threads would take as long as four.
-    const each = Math.min(Math.floor(most / pool.threads), isWhole ? 1 : CHUNKS_PER_THREAD);
+    const wanted = isWhole ? 1 : Math.max(CHUNKS_PER_THREAD, Math.ceil(elements / CACHED_ELEMENTS / pool.threads));
+    const each = Math.min(Math.floor(most / pool.threads), wanted);
     const cuts = each > 0 ? each * pool.threads : most;
     const chunks = isWhole ? Math.min(cuts, segmentCount) : cuts;
-    const isShared =
-      chunks > 1 && pool.isWorthwhile(elements, GAINS_AWAKE, GAINS_ASLEEP) && this.#reserve(segmentCount + chunks);
+    const isShared = chunks > 1 && pool.isWorthwhile(elements, GAINS_AWAKE, GAINS_ASLEEP);
     return isShared ? chunks : 0;
   }
 
@@ -163,20 +169,12 @@ export class StepSplitter {
     return this.#u32;
   }
 
-  /** Room for this number of segments; false if memory cannot grow that far. */
-  #reserve(segments: number): boolean {
-    if (segments <= this.#table.segments) return true;
-    try {
-      const ptr = this.#allocator.allocate(segments * SEGMENT_BYTES);
-      this.#allocator.free(this.#table.ptr);
-      this.#table = { ptr, segments };
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  /** Writes the tables of the chunks, and the queue's rows, which name them; `third` is the kernel's third argument. */
+  /**
+   * Writes the tables of the chunks, and the queue's rows, which name them; false if there is no room for them.
+   *
+   * @param third the kernel's third argument
+   * @param scratchPtr scratch of the caller, and the bytes that every thread needs
+   */
   #cut(
     segmentsPtr: number,
     segmentCount: number,
@@ -184,11 +182,18 @@ export class StepSplitter {
     chunks: number,
     third: number,
     isWhole: boolean,
-  ): void {
+    kind: number,
+    scratchPtr: number,
+    scratchBytes: number,
+  ): boolean {
+    const pool = this.#pool;
+    if (!pool.reserve(this.#table, (segmentCount + chunks) * SEGMENT_BYTES)) return false;
     this.#cutTable.ptr = segmentsPtr;
     this.#cutTable.segments = segmentCount;
     const words = this.#words();
-    const { rows } = this.#pool.queue;
+    const { operands } = pool;
+    const { rows } = pool.queue;
+    operands.begin();
     let from = segmentsPtr / 4;
     let to = this.#table.ptr / 4;
     const fromEnd = from + segmentCount * WORDS;
@@ -197,6 +202,7 @@ export class StepSplitter {
     for (let chunk = 0; chunk < chunks; chunk++) {
       const table = to;
       let wanted = left / (chunks - chunk);
+      let bytes = 0;
       while (wanted > 0 && from < fromEnd) {
         const count = words[from + SEGMENT_GRAD] === 0 ? 0 : words[from + SEGMENT_COUNT]! - offset;
         const taken = isWhole ? count : Math.min(count, Math.ceil(wanted / LINE_ELEMENTS) * LINE_ELEMENTS);
@@ -204,6 +210,7 @@ export class StepSplitter {
           words.copyWithin(to, from, from + WORDS);
           words[to + SEGMENT_COUNT] = taken;
           if (offset > 0) advance(words, to, offset * 4);
+          bytes += copyBytes(words, to, kind);
           to += WORDS;
         }
         wanted -= taken;
@@ -214,24 +221,39 @@ export class StepSplitter {
         offset = 0;
       }
       const at = chunk * ROW;
+      const segments = (to - table) / WORDS;
       rows[at] = table * 4;
-      rows[at + 1] = (to - table) / WORDS;
+      rows[at + 1] = segments;
       rows[at + 2] = third;
+      rows[at + 3] = scratchPtr;
+      operands.chunk(at + OPERANDS);
+      operands.table(0, kind, segments, bytes);
+      if (scratchBytes > 0) operands.scratch(3, scratchBytes);
     }
+    return pool.reserveOperands(operands.bytes);
   }
 
-  /** Gives each chunk its part of the scratch. */
-  #share(segmentsPtr: number, segmentCount: number, chunks: number, scratchPtr: number, bytesOf: ScratchBytes): void {
+  /** The most scratch that a segment needs. */
+  #largest(segmentsPtr: number, segmentCount: number, bytesOf: ScratchBytes): number {
     const words = this.#words();
-    const { rows } = this.#pool.queue;
     const start = segmentsPtr / 4;
     let bytes = 0;
     for (let segment = start; segment < start + segmentCount * WORDS; segment += WORDS) {
       const count = words[segment + SEGMENT_COUNT]!;
       bytes = Math.max(bytes, bytesOf(count, words[segment + SEGMENT_ROWS]!, words[segment + SEGMENT_COLUMNS]!));
     }
-    for (let chunk = 0; chunk < chunks; chunk++) rows[chunk * ROW + 3] = scratchPtr + chunk * wholeLines(bytes);
+    return bytes;
   }
+}
+
+/** What `copy_table` takes for a segment at most. */
+function copyBytes(words: Uint32Array, segment: number, kind: number): number {
+  const array = wholeLines(words[segment + SEGMENT_COUNT]! * 4);
+  let bytes = SEGMENT_BYTES + CACHE_LINE + GROUP_BYTES;
+  if (kind === TABLE_ACCUMULATE) return bytes + array;
+  bytes += array;
+  for (let i = segment + SEGMENT_STATE; i <= segment + SEGMENT_AVERAGE; i++) if (words[i] !== 0) bytes += array;
+  return bytes;
 }
 
 /** Moves every array of a segment by this number of bytes. */

@@ -1,24 +1,31 @@
 // What runs in a worker. scripts/build-wasm.mjs bundles it into a string, so that no file has to be hosted or found.
 
 import {
+  ARGUMENTS,
   CALLER_SLEEPS,
+  COPYING,
   claim,
-  compute,
+  computeInCopies,
+  copyResults,
   DONE,
+  FINISHED,
   generationOf,
   type JobQueue,
   jobQueueOver,
   KERNEL,
   type Kernel,
   MESSAGES,
-  markFinished,
+  OPEN,
+  OWNER,
   SLEEPERS,
+  STATE,
+  stateOf,
   TICKET,
-  TRAPPED,
   unclaimed,
   watch,
 } from "./job-queue.js";
 import type { WorkerMessage } from "./messages.js";
+import type { Copies } from "./operands.js";
 import { workerThreads } from "./runtime.js";
 
 /** How long a worker that has nothing to do looks out for the next job before it sleeps; see decision 0007. */
@@ -30,7 +37,9 @@ const post = (answer: string) => (port ?? self).postMessage(answer);
 let queue: JobQueue;
 let memory: WebAssembly.Memory;
 let thread = 0;
+let copies: Copies;
 let messages = 0;
+const args = new Float64Array(ARGUMENTS);
 /**
  * The kernels of each binary, in the order of the messages that brought them; none where it could not be instantiated.
  */
@@ -41,9 +50,13 @@ function read(message: WorkerMessage): void {
   messages++;
   let answer = "";
   try {
-    if (message.greeting) ({ memory, thread } = message.greeting);
-    if (message.greeting) queue = jobQueueOver(message.greeting.queue);
-    const { exports } = new WebAssembly.Instance(message.module, { env: { memory } });
+    const { greeting } = message;
+    if (greeting) {
+      ({ memory, thread } = greeting);
+      queue = jobQueueOver(greeting.queue);
+      copies = instantiate(greeting.copies) as unknown as Copies;
+    }
+    const exports = instantiate(message.module);
     binaries.push(message.kernels.map((name) => exports[name] as Kernel));
   } catch (error) {
     binaries.push([]);
@@ -51,6 +64,10 @@ function read(message: WorkerMessage): void {
   }
   post(answer);
   serve();
+}
+
+function instantiate(module: WebAssembly.Module): WebAssembly.Exports {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports;
 }
 
 /** Computes chunks until there is another message to read. */
@@ -72,13 +89,19 @@ function serve(): void {
   }
 }
 
+/** Computes a chunk, and writes its results if the caller still waits for them. */
 function finish(kernel: Kernel, chunk: number, generation: number): void {
   const { words } = queue;
+  const open = stateOf(generation, OPEN);
   try {
-    compute(kernel, queue, chunk, thread);
-    markFinished(queue, chunk, generation);
+    computeInCopies(kernel, queue, copies, chunk, thread, args);
+    Atomics.store(words, OWNER + chunk, thread);
+    if (Atomics.compareExchange(words, STATE + chunk, open, stateOf(generation, COPYING)) === open) {
+      copyResults(queue, copies, chunk, thread);
+      Atomics.store(words, STATE + chunk, stateOf(generation, FINISHED));
+    }
   } catch {
-    Atomics.add(words, TRAPPED, 1);
+    // It stays open: the caller computes it.
   }
   Atomics.add(words, DONE, 1);
   if (Atomics.load(words, CALLER_SLEEPS) !== 0) Atomics.notify(words, DONE);

@@ -6,20 +6,22 @@ import { coreFamily } from "../../../src/backend/families/core.js";
 import { Views } from "../../../src/backend/js/views.js";
 import { Pool, rangesOf } from "../../../src/backend/threads/pool.js";
 import { StepSplitter } from "../../../src/backend/threads/step.js";
+import { binary as copies } from "../../../src/backend/wasm/binaries/copies.js";
+import { compileBinary } from "../../../src/backend/wasm/instantiate.js";
 import { WasmMemory } from "../../../src/backend/wasm/memory.js";
 
 it("leaves a step to the caller when there is no room for its tables", () => {
   const memory = WasmMemory.create(2 ** 20, 2 ** 20, true);
   const one = coreFamily.js(new Views(memory));
-  const pool = new Pool(1, memory.handle, {
+  const full = new Arena({ buffer: new ArrayBuffer(64), grow: () => false });
+  const pool = new Pool(1, memory.handle, full, compileBinary(copies, memory.handle), {
     eager: true,
     spawn: () => ({ post() {}, release() {}, terminate() {} }),
   });
   const words = new Uint32Array(memory.buffer);
   words.set([4096, 8192, 64, 65536], 512); // parameter, gradient, count, group
   let runs = 0;
-  const full = new Arena({ buffer: new ArrayBuffer(64), grow: () => false });
-  const step = new StepSplitter(pool, memory, full, one.measure_f32).threaded(
+  const step = new StepSplitter(pool, memory, one.measure_f32).threaded(
     () => 42,
     { cut: "elements" },
     () => runs++,

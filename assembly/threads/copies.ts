@@ -1,0 +1,110 @@
+// What a worker needs to compute a chunk in a block of its own: copies of what the chunk writes, before and after the
+// kernel. docs/decisions/0019-lost-workers.md says why.
+
+import { TABLE_ACCUMULATE, TABLE_FACTORED } from "../../src/abi/copies";
+import {
+  GROUP_BYTES, SEGMENT_ACCUMULATOR, SEGMENT_AVERAGE, SEGMENT_BYTES, SEGMENT_PARAM, SEGMENT_STATE,
+} from "../../src/abi/step-table";
+import { Segment, segmentAt } from "../optim/step-table";
+
+/** Each array begins on a cache line. */
+const LINE: usize = 64;
+
+/**
+ * Copies `blocks` blocks of `rows` rows of `bytes` bytes. Rows and blocks are as far apart in the copy as in the original,
+ * in bytes; what is between them is not touched.
+ *
+ * Requires: the two do not overlap.
+ */
+export function copy_blocks(
+  blocks: u32, blockStride: usize, rows: u32, stride: usize, bytes: usize, from: usize, to: usize,
+): void {
+  if (stride == bytes || rows == 1) {
+    bytes *= rows;
+    rows = 1;
+  }
+  if (rows == 1 && (blockStride == bytes || blocks == 1)) {
+    bytes *= blocks;
+    blocks = 1;
+  }
+  for (; blocks; blocks--, from += blockStride, to += blockStride) {
+    for (let row: usize = 0; row < rows; row++) memory.copy(to + row * stride, from + row * stride, bytes);
+  }
+}
+
+/** The word of the first array that a kind of table writes. */
+// @ts-ignore: decorator
+@inline function firstArray(kind: u32): u32 {
+  return kind == TABLE_ACCUMULATE ? SEGMENT_ACCUMULATOR : SEGMENT_PARAM;
+}
+
+/** The next one: the parameter, the state arrays, the average; 0 after the last. */
+// @ts-ignore: decorator
+@inline function arrayAfter(word: u32): u32 {
+  return word == SEGMENT_PARAM ? SEGMENT_STATE : word == SEGMENT_AVERAGE || word == SEGMENT_ACCUMULATOR ? 0 : word + 1;
+}
+
+/** Bytes of an array of a segment; Adafactor's first two state arrays have a number for each row and each column. */
+function bytesOf(segment: Segment, word: u32, kind: u32): usize {
+  let count = segment.count;
+  if (kind == TABLE_FACTORED) {
+    if (word == SEGMENT_STATE) count /= segment.columns;
+    else if (word == SEGMENT_STATE + 1) count /= segment.rows;
+  }
+  return count << 2;
+}
+
+/** Copies a few bytes here, where a call into the engine takes longer. */
+function copyArray(to: usize, from: usize, bytes: usize): void {
+  if (bytes > 256) memory.copy(to, from, bytes);
+  else {
+    for (; bytes >= 16; bytes -= 16, to += 16, from += 16) v128.store(to, v128.load(from));
+    for (; bytes; bytes -= 4, to += 4, from += 4) store<u32>(to, load<u32>(from));
+  }
+}
+
+/**
+ * Copies the segments of a table to `to`, each with its group and with the arrays that a step (or, of another kind, an
+ * accumulation) writes, and lets the copies of the segments name those of the arrays. Gradients stay where they are.
+ *
+ * Memory: | segments | group, arrays of the first segment | … |, everything on cache lines.
+ * Requires: every segment has a gradient.
+ */
+export function copy_table(table: usize, segments: u32, kind: u32, to: usize): void {
+  let at = to + segments * SEGMENT_BYTES;
+  copyArray(to, table, segments * SEGMENT_BYTES);
+  for (let i: u32 = 0; i < segments; i++) {
+    const segment = segmentAt(to, i);
+    at = (at + LINE - 1) & ~(LINE - 1);
+    copyArray(at, segment.groupPtr, GROUP_BYTES);
+    segment.groupPtr = <u32>at;
+    at += GROUP_BYTES;
+    let word = firstArray(kind);
+    do {
+      const ptr = changetype<usize>(segment) + (word << 2);
+      const array = load<u32>(ptr);
+      if (array) {
+        const bytes = bytesOf(segment, word, kind);
+        copyArray(at, array, bytes);
+        if (segment.gradPtr == array) segment.gradPtr = <u32>at;
+        store<u32>(ptr, <u32>at);
+        at = (at + bytes + LINE - 1) & ~(LINE - 1);
+      }
+      word = arrayAfter(word);
+    } while (word);
+  }
+}
+
+/** Copies the arrays of a table that `copy_table` has copied to `from` back to where they are from. */
+export function copy_table_back(table: usize, segments: u32, kind: u32, from: usize): void {
+  for (let i: u32 = 0; i < segments; i++) {
+    const original = segmentAt(table, i);
+    const copy = segmentAt(from, i);
+    let word = firstArray(kind);
+    do {
+      const array = load<u32>(changetype<usize>(original) + (word << 2));
+      if (array) copyArray(array, load<u32>(changetype<usize>(copy) + (word << 2)), bytesOf(original, word, kind));
+      word = arrayAfter(word);
+    } while (word);
+  }
+}
