@@ -1,5 +1,5 @@
 // What a worker needs to compute a chunk in a block of its own: copies of what the chunk writes, before and after the
-// kernel. docs/decisions/0019-lost-workers.md says why.
+// kernel. docs/decisions/0020-lost-workers.md says why.
 
 import { TABLE_ACCUMULATE, TABLE_FACTORED } from "../../src/abi/copies";
 import {

@@ -64,7 +64,7 @@ export type CallNumber = (args: KernelArguments, words: Int32Array) => number;
 
 /**
  * What a worker has a copy of while it computes a piece: a block that the call writes, or words that decide where it
- * writes. A worker never writes to the original before its kernel has ended (docs/decisions/0019-lost-workers.md). A piece
+ * writes. A worker never writes to the original before its kernel has ended (docs/decisions/0020-lost-workers.md). A piece
  * of it is `blocks` blocks of `rows` rows of `bytes` bytes; all numbers are those of a piece, so `count` is the piece's.
  */
 export interface Operand {

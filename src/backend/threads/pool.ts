@@ -96,7 +96,7 @@ interface Member {
  * the chunk itself. It cannot know that a worker which it has ended no longer runs; but that worker knows only its own
  * block, which nobody uses again. What remains is a worker that stalls while it copies: the caller copies the same
  * results, so the job is complete, but they may be written once more later. From then on the pool is `broken`: its
- * memory is not computed in again. So it is after a kernel that traps on the caller's thread. See decision 0019.
+ * memory is not computed in again. So it is after a kernel that traps on the caller's thread. See decision 0020.
  */
 export class Pool {
   readonly queue: JobQueue;
