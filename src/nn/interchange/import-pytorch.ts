@@ -2,9 +2,13 @@ import { type Safetensors, toSafetensors } from "../../checkpoint/safetensors.js
 import { checkKeys, isFloat32Array, listOf, quote, unexpected } from "../../checks.js";
 import { CheckpointError, OptionError } from "../../errors.js";
 import { type Shape, sizeOf, type Tensor } from "../../tensor.js";
+import type { Layer } from "../layer.js";
 import { Model } from "../model.js";
-import type { SymbolicTensor } from "../symbolic.js";
 import { type TorchSource, torchSources } from "./torch-layers.js";
+import { checkOrder, featureOrder, orderRows } from "./torch-order.js";
+
+/** Kinds with a row or number for each feature of their input. */
+const FEATURES = /^(dense|prelu|\w*Norm)$/;
 
 /** Options of `importPytorch`. */
 export interface ImportPytorchOptions {
@@ -20,7 +24,8 @@ export interface ImportPytorchOptions {
  *
  * Weights are transposed to the layouts here; gates of a GRU change their order; the two biases of an LSTM or RNN are
  * added; what comes after a `flatten` of images (or of what a 1-D convolution or pooling made) takes its rows from
- * channels first. Channels are last here, so transpose the images. Layers: Linear, Conv1d, Conv2d (`groups` of
+ * channels first, also through `add` and `concat`. A `groupNorm` after such a `flatten` and a `reshape` of or to images
+ * depend on that order, so they are refused. Channels are last here, so transpose the images. Layers: Linear, Conv1d, Conv2d (`groups` of
  * all channels: `depthwiseConv2d`), ConvTranspose2d, BatchNorm, LayerNorm, GroupNorm, RMSNorm, Embedding, PReLU,
  * MultiheadAttention, and RNN, LSTM and GRU of one layer, also bidirectional.
  *
@@ -46,11 +51,12 @@ export function importPytorch(model: Model, file: Uint8Array | Safetensors, opti
   const seen = new Set<unknown>();
   for (const { tensor, name, hasParameters } of model.nodes) {
     const layer = tensor.layer!;
+    attempt(name, layer, () => checkOrder(tensor));
     if (!hasParameters || seen.has(layer)) continue;
     seen.add(layer);
-    const sources = attemptSources(name, layer);
+    const sources = attempt(name, layer, () => torchSources(layer));
     const shapes = tensor.inputs.map(({ shape }) => shape);
-    const channels = FEATURES.test(layer.kind) ? channelsBefore(tensor.inputs[0]!) : undefined;
+    const order = attempt(name, layer, () => FEATURES.test(layer.kind) && featureOrder(tensor.inputs[0]!));
     for (const spec of [...layer.parameters(...shapes), ...layer.buffers(...shapes)]) {
       const key = `${name}.${spec.name}`;
       const source = sources[spec.name];
@@ -61,8 +67,8 @@ export function importPytorch(model: Model, file: Uint8Array | Safetensors, opti
         return readTensor(path, tensors, spec.shape, source);
       });
       const values = source.stacked ? stack(read) : add(read);
-      const isFlat = channels !== undefined && (layer.kind !== "dense" || spec.name === "weight");
-      loaded.push([model.parameters[key] ?? model.buffers[key]!, isFlat ? channelsLast(values, channels) : values]);
+      const isOfFeatures = order && (layer.kind !== "dense" || spec.name === "weight");
+      loaded.push([model.parameters[key] ?? model.buffers[key]!, isOfFeatures ? orderRows(values, order) : values]);
     }
   }
   const others = [...tensors.keys()].filter((name) => !used.has(name) && !name.endsWith("num_batches_tracked"));
@@ -83,9 +89,10 @@ function nameFunction(names: ImportPytorchOptions["names"]): (name: string) => s
   };
 }
 
-function attemptSources(name: string, layer: Parameters<typeof torchSources>[0]): ReturnType<typeof torchSources> {
+/** What `action` returns; an OptionError that it throws says which layer it is of. */
+function attempt<T>(name: string, layer: Layer, action: () => T): T {
   try {
-    return torchSources(layer);
+    return action();
   } catch (error) {
     if (error instanceof OptionError) throw new OptionError(`layer ${name} (${layer.kind}): ${error.message}`);
     throw error;
@@ -148,28 +155,4 @@ function add([first, second]: readonly Float32Array[]): Float32Array {
 
 function stack(parts: readonly Float32Array[]): Float32Array {
   return Float32Array.from(parts.flatMap((part) => [...part]));
-}
-
-/** Kinds that leave the order of elements as it is. */
-const ELEMENTWISE =
-  /^(relu|tanh|sigmoid|dropout|elu|gelu|selu|silu|mish|leakyRelu|softplus|softsign|hard\w+|prelu|\w*Norm)$/;
-/** Kinds with a row or number for each feature of their input. */
-const FEATURES = /^(dense|prelu|\w*Norm)$/;
-
-/** [places, channels] of what was flattened before, if PyTorch has the channels first. */
-function channelsBefore(x: SymbolicTensor): readonly [number, number] | undefined {
-  let tensor = x;
-  while (tensor.layer !== undefined && ELEMENTWISE.test(tensor.layer.kind)) tensor = tensor.inputs[0]!;
-  if (tensor.layer?.kind !== "flatten") return undefined;
-  tensor = tensor.inputs[0]!;
-  const { shape } = tensor;
-  while (tensor.layer !== undefined && ELEMENTWISE.test(tensor.layer.kind)) tensor = tensor.inputs[0]!;
-  const isFirst = shape.length === 3 || (shape.length === 2 && /1d$/.test(tensor.layer?.kind ?? ""));
-  return isFirst ? [sizeOf(shape.slice(0, -1)), shape.at(-1)!] : undefined;
-}
-
-/** A matrix whose rows, of channels and then places, are in the order of places and then channels. */
-function channelsLast(values: Float32Array, [places, channels]: readonly [number, number]): Float32Array {
-  const columns = values.length / (places * channels);
-  return transpose(values, [channels, places, columns], [1, 0, 2]);
 }

@@ -110,4 +110,82 @@ describe("importPytorch", () => {
     const separable = new nn.Sequential(core, [nn.separableConv2d(2)], { inputShape: [5, 5, 1] });
     expect(() => nn.importPytorch(separable, fileOf("gru"))).toThrow(/kind "separableConv2d" have no module/);
   });
+
+  it("orders the rows of a dense layer behind flattened images that were added or joined with others", () => {
+    const [height, width, channels, rest] = [2, 3, 4, 5];
+    const count = height * width * channels;
+    const [a, b, c] = [nn.input([height, width, channels]), nn.input([height, width, channels]), nn.input([rest])];
+    const sum = nn.add().apply([nn.flatten().apply(a), nn.reshape([count]).apply(nn.silu().apply(b))]);
+    const joined = nn.concat().apply([nn.softmax().apply(sum), c]);
+    const model = new nn.Model(core, {
+      inputs: [a, b, c],
+      outputs: nn.dense(1, { bias: false, name: "head" }).apply(joined),
+    });
+    const weight = Float32Array.from({ length: count + rest }, (_, i) => i + 1);
+    nn.importPytorch(model, writeSafetensors([["head.weight", { shape: [1, count + rest], data: weight }]]));
+
+    const found = Array.from(model.parameters["head.weight"]!.data);
+    for (let place = 0; place < height * width; place++) {
+      for (let channel = 0; channel < channels; channel++) {
+        expect(found[place * channels + channel]).toBe(weight[channel * height * width + place]);
+      }
+    }
+    expect(found.slice(count)).toEqual([...weight.slice(count)]);
+  });
+
+  const none = writeSafetensors([]);
+  it.each<[string, nn.Layer[], readonly number[], RegExp]>([
+    [
+      "a groupNorm of what was flattened",
+      [nn.flatten(), nn.groupNorm(2)],
+      [2, 3, 4],
+      /^layer 1 \(groupNorm\): its 2 gro/,
+    ],
+    [
+      "one without parameters too",
+      [nn.flatten(), nn.relu(), nn.groupNorm(2, { scale: false, center: false })],
+      [2, 3, 4],
+      /^layer 2 \(groupNorm\): .* expected 1 or 24 groups$/,
+    ],
+    [
+      "a reshape of features to images",
+      [nn.reshape([2, 3, 4])],
+      [24],
+      /^layer 0 \(reshape\): it makes \[2,3,4\] of \[24\]/,
+    ],
+    [
+      "a reshape of what was flattened",
+      [nn.flatten(), nn.reshape([6, 4])],
+      [2, 3, 4],
+      /^layer 1 \(reshape\): it makes/,
+    ],
+    ["a reshape of images that mixes channels", [nn.reshape([2, 12])], [2, 3, 4], /^layer 0 \(reshape\): it makes/],
+  ])("refuses %s", (_, layers, inputShape, message) => {
+    const model = new nn.Sequential(core, layers, { inputShape });
+    const load = () => nn.importPytorch(model, none);
+    expect(load).toThrow(OptionError);
+    expect(load).toThrow(message);
+  });
+
+  it("takes those in which the order makes no difference", () => {
+    const plain = { scale: false, center: false };
+    for (const [layers, inputShape] of [
+      [
+        [nn.flatten(), nn.groupNorm(1, plain), nn.groupNorm(24, plain)],
+        [2, 3, 4],
+      ],
+      [
+        [nn.flatten(), nn.groupNorm(2, plain)],
+        [1, 1, 4],
+      ],
+      [
+        [nn.groupNorm(2, plain), nn.reshape([6, 4])],
+        [2, 3, 4],
+      ],
+      [[nn.reshape([2, 3, 1]), nn.reshape([3, 2])], [6]],
+    ] as const) {
+      const model = new nn.Sequential(core, layers, { inputShape });
+      expect(() => nn.importPytorch(model, none)).not.toThrow();
+    }
+  });
 });
