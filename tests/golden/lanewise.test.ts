@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import {
   AdaGrad,
   Adam,
@@ -95,12 +95,15 @@ const files: [string, number][] = [
 ];
 
 describe.each(backends)("on %s", (backend) => {
+  const core = makeCore(backend);
+  afterAll(() => core.dispose());
+
   describe.each(files)("the bits of %s", (file, count) => {
     const golden = readGolden(file);
     const cases = golden.cases.filter((c) => whyLeftOut(c, golden) === undefined);
 
     it(`in ${count} cases`, () => expect(cases.length).toBe(count));
 
-    it.each(cases.map((c) => [`${c.optimizer} ${c.name}`, c] as const))("%s", (_, c) => follow(c, makeCore(backend)));
+    it.each(cases.map((c) => [`${c.optimizer} ${c.name}`, c] as const))("%s", (_, c) => follow(c, core));
   });
 });

@@ -1,4 +1,4 @@
-// The browsers come from Debian; everything else from npm. Installs what is missing.
+// The browsers, the emulator and its C libraries come from Debian; everything else from npm. Installs what is missing.
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
@@ -7,6 +7,10 @@ const PACKAGES = {
   "firefox-esr": "/usr/bin/firefox-esr",
   "webkit2gtk-driver": "/usr/bin/WebKitWebDriver",
   xvfb: "/usr/bin/Xvfb",
+  "qemu-user": "/usr/bin/qemu-aarch64",
+  "libc6-arm64-cross": "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1",
+  "libstdc++6-arm64-cross": "/usr/aarch64-linux-gnu/lib/libstdc++.so.6",
+  "libatomic1-arm64-cross": "/usr/aarch64-linux-gnu/lib/libatomic.so.1",
 };
 
 const missing = Object.keys(PACKAGES).filter((name) => !existsSync(PACKAGES[name]));

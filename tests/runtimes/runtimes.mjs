@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { EMULATOR, NODE_ARM64 } from "../arm64/emulator.ts";
 import { chromium, firefox, webkit } from "./drivers/browsers.mjs";
 import { command } from "./drivers/commands.mjs";
 import { edge, quickjs } from "./drivers/engines.mjs";
@@ -51,7 +52,10 @@ const bun = join(modules, "@oven/bun-linux-x64/bin/bun");
 const deno = join(modules, "@deno/linux-x64-glibc/deno");
 const DENO = ["run", "--quiet", "--allow-all"];
 
-/** Each runtime: how it starts, what it offers, and what is asked of it. One that does not start fails. */
+/**
+ * Each runtime: how it starts, what it offers, what is asked of it, and how long an answer may take (default a minute).
+ * One that does not start fails.
+ */
 export const runtimes = [
   {
     name: "Node 20",
@@ -88,6 +92,13 @@ export const runtimes = [
     start: command(node(26), { args: ["--no-enable-sse4-1"] }),
     features: { ...NOTHING, threads: true },
     requests: [NO_SIMD],
+  },
+  {
+    name: "Node 26 for arm64, emulated",
+    start: command(NODE_ARM64, { emulator: EMULATOR }),
+    features: ALL,
+    requests: [WASM, TWIN, threads(2), NOT_WIDE],
+    timeout: 600_000,
   },
   {
     name: "Deno",

@@ -20,14 +20,14 @@ afterAll(() => {
   console.log(`${table}`);
 });
 
-describe.each(runtimes)("$name", ({ name, start, features, requests }) => {
+describe.each(runtimes)("$name", ({ name, start, features, requests, timeout = 60_000 }) => {
   let runtime;
   beforeAll(async () => {
     runtime = await start(project);
-  });
+  }, timeout);
   afterAll(() => runtime?.stop?.());
 
-  it.each(requests)("$options", async ({ options, backend, variant, reason, fuses }) => {
+  it.each(requests)("$options", { timeout }, async ({ options, backend, variant, reason, fuses }) => {
     const report = await runtime.run(options);
     expect(report.error).toBeUndefined();
     reference ??= report;
