@@ -14,7 +14,21 @@ export type ParameterSet = Parameter | readonly Parameter[] | { readonly [name: 
 export type ParameterGroup<Options> = Options & { readonly params: ParameterSet };
 
 /** What an optimizer is made for: a set of parameters, or an array of groups. */
-export type ParametersOf<Options> = ParameterSet | readonly ParameterGroup<Options>[];
+export type ParametersOf<Options> =
+  | ParameterSet
+  | readonly ParameterGroup<Options>[]
+  | Elements<Parameter | ParameterGroup<Options>>;
+
+/**
+ * No array is one. TypeScript compares an array that is none of the others with this, with which it has most keys in
+ * common, and so names the option of a group that is wrong; otherwise it would take the array for a record, to which
+ * `params` is unknown.
+ */
+interface Elements<Element> extends Array<Element> {
+  [index: `${number}`]: Element;
+  readonly [unassignable]: never;
+}
+declare const unassignable: unique symbol;
 
 /** The gradient of one parameter; without one (`null` or `undefined`) a step passes the parameter over. */
 export type Gradient = Tensor | Float32Array | RowGradient | null | undefined;

@@ -10,7 +10,9 @@ import {
   RMSProp,
   type RMSPropOptions,
   type Schedule,
+  SGD,
 } from "../../src/index.js";
+import { dense, meanSquaredError, Sequential, Trainer } from "../../src/nn/index.js";
 import { makeCore } from "../helpers/cores.js";
 
 // What the compiler accepts and refuses. Where it refuses, the constructor does too.
@@ -27,6 +29,51 @@ it("dialects have names, and these only", () => {
   expect(() => new RMSProp(core, [{ params: params(), dialect: "tf1" }])).toThrow(OptionError);
   // @ts-expect-error: it cannot change
   expect(() => new RMSProp(core, params()).setOptions({ dialect: "tf1" })).toThrow(OptionError);
+});
+
+it("an error in a group is at the option that is wrong", () => {
+  const second = (): unknown =>
+    new RMSProp(core, [
+      { params: params(), momentum: 0.9 },
+      {
+        params: { a: params() },
+        // @ts-expect-error: it is called decay
+        decai: 0.9,
+      },
+    ]);
+  expect(second).toThrow(/^params\[1\]\.decai is not an option, did you mean/);
+  const only = (): unknown =>
+    new AdamW(core, [
+      {
+        params: params(),
+        // @ts-expect-error: a number
+        weightDecay: true,
+      },
+    ]);
+  expect(only).toThrow(/^params\[0\]\.weightDecay is true, expected/);
+  const model = new Sequential(core, [dense(1)], { inputShape: [2] });
+  const inTrainer = (): unknown =>
+    new Trainer(model, {
+      loss: meanSquaredError(),
+      optimizer: (parameters) =>
+        new SGD(core, [
+          {
+            params: parameters,
+            // @ts-expect-error: it is called momentum
+            momentun: 0.9,
+          },
+        ]),
+    });
+  expect(inTrainer).toThrow(/^params\[0\]\.momentun is not an option, did you mean/);
+  const list = (): unknown =>
+    new SGD(core, [
+      params(),
+      // @ts-expect-error: no parameter
+      undefined,
+    ]);
+  expect(list).toThrow(OptionError);
+  // @ts-expect-error: all are groups or none is
+  expect(() => new SGD(core, [params(), { params: params() }])).toThrow(OptionError);
 });
 
 it("Adam and AdamW have options of their own", () => {

@@ -56,6 +56,14 @@ export async function run(wasm: WebAssembly.Module): Promise<number> {
     core.tensor(3);
     // @ts-expect-error: no such option
     new RMSProp(core, w, { decai: 0.9 });
+    new RMSProp(core, [
+      { params: w, momentum: 0.9 },
+      {
+        params: { w },
+        // @ts-expect-error: no such option, and the message is at it
+        decai: 0.9,
+      },
+    ]);
     // @ts-expect-error: gradients have the parameters' structure
     new RMSProp(core, { w }).step(3);
     // @ts-expect-error: no such activation
