@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
-import { cosineDecay, createCore, RMSProp } from "lanewise";
+import { cosineDecay, createCore, DisposedError, RMSProp } from "lanewise";
 import {
   adagrad,
   adam,
@@ -533,6 +533,71 @@ describe.each(["cpu", "wasm"])("%s backend", (backend) => {
       optimizer.applyGradients(gradientsOf([x], 2));
       expect(read(x)).not.toEqual(old);
       expect(optimizer.iterations).toBe(3);
+    });
+
+    it("updates a variable whose gradient is missing in the last call", () => {
+      const [x, y] = variables(2) as [tf.Variable, tf.Variable];
+      const optimizer = sgd({ learningRate: 1, accumulationSteps: 2 });
+      const [before, gradients] = [read(y), gradientsOf([x, y], 1)];
+      const gradient = Array.from((gradients as Record<string, tf.Tensor>)[y.name]!.dataSync());
+      optimizer.applyGradients(gradients);
+      expectSameBits(read(y), before, "y after the first call");
+      optimizer.applyGradients(gradientsOf([x], 2));
+      const expected = Float32Array.from(before, (value, i) => value - Math.fround(gradient[i]! / 2));
+      expectSameBits(read(y), expected, "y after the second call");
+      optimizer.applyGradients(gradientsOf([x], 3));
+      optimizer.applyGradients(gradientsOf([x, y], 4));
+      expect(read(y)).not.toEqual(expected);
+    });
+
+    it("forgets a variable that was disposed meanwhile", () => {
+      const [x, y] = variables(2) as [tf.Variable, tf.Variable];
+      const optimizer = sgd({ learningRate: 1, accumulationSteps: 2 });
+      optimizer.applyGradients(gradientsOf([x, y], 1));
+      y.dispose();
+      const [z, old] = [tf.tensor1d([1, 2, 3, 4, 5]), read(x)];
+      optimizer.applyGradients(gradientsOf([x], 2));
+      expect(Array.from(z.dataSync())).toEqual([1, 2, 3, 4, 5]);
+      expect(read(x)).not.toEqual(old);
+      optimizer.applyGradients(gradientsOf([x], 3));
+      x.dispose();
+      optimizer.flush();
+      expect(optimizer.iterations).toBe(2);
+    });
+
+    it("can be ended, with what there is or without it", async () => {
+      const [made, whole, dropped] = [variables(2), variables(2), variables(2)] as [
+        tf.Variable[],
+        tf.Variable[],
+        tf.Variable[],
+      ];
+      const flushed = make(4);
+      for (let step = 0; step < 3; step++) flushed.applyGradients(gradientsOf(made, step));
+      const restored = make(4);
+      await restored.setWeights(await flushed.getWeights());
+      flushed.flush();
+      flushed.flush();
+      expect(flushed.iterations).toBe(1);
+      expect((await flushed.getWeights()).some(({ name }) => name === "accumulatedSteps")).toBe(false);
+      const exact = make(3);
+      for (let step = 0; step < 3; step++) exact.applyGradients(gradientsOf(whole, step));
+      made.forEach((variable, i) => void expectSameBits(read(variable), read(whole[i]!), `variable ${i}`));
+
+      const discarded = make(3);
+      for (let step = 5; step < 7; step++) discarded.applyGradients(gradientsOf(dropped, step));
+      discarded.discardGradients();
+      for (let step = 0; step < 3; step++) discarded.applyGradients(gradientsOf(dropped, step));
+      dropped.forEach((variable, i) => void expectSameBits(read(variable), read(whole[i]!), `variable ${i}`));
+
+      restored.discardGradients();
+      expect((await restored.getWeights()).some(({ name }) => /gradientSum|accumulatedSteps/.test(name))).toBe(false);
+      const empty = make(3);
+      empty.applyGradients([]);
+      empty.flush();
+      expect(empty.iterations).toBe(1);
+      empty.dispose();
+      expect(() => empty.flush()).toThrow(DisposedError);
+      expect(() => empty.discardGradients()).toThrow(DisposedError);
     });
 
     it("must fit in", async () => {

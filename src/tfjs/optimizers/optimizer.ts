@@ -149,24 +149,23 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
   override applyGradients(variableGradients: NamedTensorMap | NamedTensor[]): void {
     if (this.#disposed) throw new DisposedError("optimizer was used after dispose()");
     const updates = collect(variableGradients);
-    const bridge = currentBridge();
-    const isKnown = ({ name, variable }: Update): boolean => this.#entries.get(name)?.variable === variable;
-    if (bridge !== this.#bridge || !updates.every(isKnown)) this.#build(bridge, updates);
+    const isUpdate = this.#accumulatedSteps + 1 >= this.#accumulationSteps;
+    const bridge = this.#prepare(updates, isUpdate);
     const inner = this.#inner;
     if (inner === undefined) {
       this.#countStep();
       if (this.#accumulatedSteps === 0) this.iterations_++;
       return;
     }
+    const changing = this.#entriesOfSums(isUpdate);
+    for (const { name, gradient } of updates) if (gradient !== undefined) changing.add(this.#entries.get(name)!);
+    for (const { variable, parameter } of changing) bridge.readVariable(variable, parameter);
     const gradients: Record<string, Tensor> = Object.create(null);
-    const changing: Entry[] = [];
     for (const { name, gradient } of updates) {
       if (gradient === undefined) continue;
       const entry = this.#entries.get(name)!;
-      bridge.readVariable(entry.variable, entry.parameter);
       bridge.readGradient(gradient, entry.gradient);
       gradients[name] = entry.gradient;
-      changing.push(entry);
     }
     try {
       inner.step(gradients);
@@ -175,9 +174,65 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
       throw error;
     }
     this.#countStep();
+    this.#takeOver(inner, changing);
+  }
+
+  /**
+   * Ends an accumulation early (`accumulationSteps`): an update by the mean of the gradients since the last one, of as
+   * many calls of `applyGradients` as there were. Does nothing if there were none. Call it after `fit`, or the gradients
+   * that are left over count in the next one.
+   *
+   * @throws as `applyGradients`
+   */
+  flush(): void {
+    if (this.#disposed) throw new DisposedError("optimizer was used after dispose()");
+    if (this.#accumulatedSteps === 0) return;
+    const bridge = this.#prepare([], true);
+    const inner = this.#inner;
+    if (inner === undefined) {
+      this.#endAccumulation();
+      this.iterations_++;
+      return;
+    }
+    const changing = this.#entriesOfSums(true);
+    for (const { variable, parameter } of changing) bridge.readVariable(variable, parameter);
+    try {
+      inner.flush();
+    } catch (error) {
+      if (error instanceof NonFiniteError) this.#endAccumulation();
+      throw error;
+    }
+    this.#endAccumulation();
+    this.#takeOver(inner, changing);
+  }
+
+  /** Drops the gradients that were accumulated since the last update: the next call of `applyGradients` begins anew. */
+  discardGradients(): void {
+    if (this.#disposed) throw new DisposedError("optimizer was used after dispose()");
+    this.#inner?.discardGradients();
+    this.#endAccumulation();
+  }
+
+  /** The variables that an update changes even without a gradient of their own in its call: any may have a sum. */
+  #entriesOfSums(isUpdate: boolean): Set<Entry> {
+    return new Set(isUpdate && this.#accumulationSteps > 1 ? this.#entries.values() : []);
+  }
+
+  /** Has the variables of a call, and in an update none that was disposed, on the backend of now. */
+  #prepare(updates: readonly Update[], isUpdate: boolean): MemoryBridge {
+    const bridge = currentBridge();
+    const isKnown = ({ name, variable }: Update): boolean => this.#entries.get(name)?.variable === variable;
+    const isLost = ([name, { variable }]: [string, Entry]): boolean => !isRegistered(name, variable);
+    const loses = isUpdate && this.#accumulationSteps > 1 && [...this.#entries].some(isLost);
+    if (bridge !== this.#bridge || loses || !updates.every(isKnown)) this.#build(bridge, updates);
+    return bridge;
+  }
+
+  /** Hands an update on to the variables, if there was one. */
+  #takeOver(inner: Optimizer, changing: Iterable<Entry>): void {
     if (inner.iterations === this.iterations_) return;
     this.iterations_ = inner.iterations;
-    for (const { variable, parameter } of changing) bridge.writeVariable(variable, parameter);
+    for (const { variable, parameter } of changing) this.#bridge.writeVariable(variable, parameter);
   }
 
   /**
@@ -347,7 +402,13 @@ export abstract class LanewiseOptimizer<Options extends CommonOptions = CommonOp
     const kept = [...this.#entries].filter(([name, { variable }]) => isRegistered(name, variable));
     const variables = new Map(kept.map(([name, { variable }]) => [name, variable]));
     const added = updates.filter(({ name }) => !variables.has(name));
-    if (kept.length + added.length === 0) return;
+    if (kept.length + added.length === 0) {
+      release(this.#bridge, this.#inner, this.#entries.values());
+      this.#bridge = bridge;
+      this.#inner = undefined;
+      this.#entries = new Map();
+      return;
+    }
     const claims = this.#claim(added);
     for (const { name, variable } of added) variables.set(name, variable);
 
