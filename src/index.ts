@@ -17,6 +17,17 @@ export { Adafactor, type AdafactorGroupOptions, type AdafactorOptions } from "./
 export { AdaGrad, type AdaGradGroupOptions, type AdaGradOptions } from "./optim/adagrad.js";
 export { Adam, type AdamGroupOptions, type AdamOptions, AdamW } from "./optim/adam.js";
 export type { DialectName } from "./optim/dialects.js";
+export {
+  type ClipGradientNormOptions,
+  clampParameters,
+  clipGradientBlocks,
+  clipGradientNorm,
+  clipGradientsAdaptively,
+  clipGradientValues,
+  denseRows,
+  overwriteWithAverages,
+  scaleGradients,
+} from "./optim/gradient-functions.js";
 export { Lion, type LionGroupOptions, type LionOptions } from "./optim/lion.js";
 export { type MinimizeOptions, type MinimizeResult, type MinimizeStep, minimize } from "./optim/minimize.js";
 export { Muon, type MuonGroupOptions, type MuonOptions } from "./optim/muon.js";
@@ -44,10 +55,15 @@ export type {
 export { RMSProp, type RMSPropGroupOptions, type RMSPropOptions } from "./optim/rmsprop.js";
 export { type RowGradient, type RowIndices, rows } from "./optim/row-gradient.js";
 export { joinSchedules, scaleSchedule, warmup } from "./optim/schedules/combine.js";
-export { cosineDecay, cosineRestarts } from "./optim/schedules/cosine.js";
+export { cosineAnnealing, cosineDecay, cosineRestarts } from "./optim/schedules/cosine.js";
 export { type CyclicOptions, cyclic } from "./optim/schedules/cyclic.js";
 export { constantSchedule, exponentialDecay, linearSchedule, stepDecay } from "./optim/schedules/decay.js";
-export { type OneCycleOptions, oneCycle } from "./optim/schedules/one-cycle.js";
+export {
+  type OneCycleMomentumOptions,
+  type OneCycleOptions,
+  oneCycle,
+  oneCycleMomentum,
+} from "./optim/schedules/one-cycle.js";
 export {
   type PlateauOptions,
   type PlateauSchedule,

@@ -51,3 +51,35 @@ export function oneCycle(peak: number, steps: number, options: OneCycleOptions =
     return along(threePhase ? first : peak, last, (iteration - foot) / (end - foot));
   };
 }
+
+/** Options of `oneCycleMomentum`. */
+export interface OneCycleMomentumOptions extends Omit<OneCycleOptions, "divFactor" | "finalDivFactor"> {
+  /** Where the learning rate is highest, 0 to 1. Default 0.85. */
+  low?: number;
+  /** Where it is lowest, 0 to 1. Default 0.95. */
+  high?: number;
+}
+
+/**
+ * The momentum of `oneCycle`, which goes the other way: from `high` down to `low` while the learning rate rises, and back
+ * up. Set it before each step.
+ *
+ * @param steps an integer >= 1
+ * @param options see `OneCycleMomentumOptions`; PyTorch's defaults
+ * @throws OptionError
+ * @example
+ * const momentum = oneCycleMomentum(1000);
+ * const optimizer = new SGD(core, params, { learningRate: oneCycle(0.1, 1000), momentum: momentum(0) });
+ * optimizer.setOptions({ momentum: momentum(optimizer.iterations) });
+ * optimizer.step(gradients);
+ * @see PyTorch's OneCycleLR, cycle_momentum; for Adam it is beta1
+ */
+export function oneCycleMomentum(steps: number, options: OneCycleMomentumOptions = {}): Schedule {
+  checkKeys("options", options, ["low", "high", "pctStart", "anneal", "threePhase"]);
+  const { low = 0.85, high = 0.95, ...rest } = options;
+  checkNumber("low", low, 0, 1);
+  checkNumber("high", high, 0, 1);
+  // From 1/2 up to 1 and down to 1/2: the part of the way from high to low.
+  const rate = oneCycle(1, steps, { ...rest, divFactor: 2, finalDivFactor: 1 });
+  return (iteration) => high + (low - high) * (2 * rate(iteration) - 1);
+}
