@@ -3,7 +3,7 @@ import {
 } from "../../src/abi/step-table";
 import { add, div, max, mul, sqrt, sub } from "../simd";
 import { FORM_TRANSFORMS, Group, Segment, formOf } from "./step-table";
-import { averageProduct, decayGradient, lerp, rescale, transformed } from "./transform";
+import { averageProduct, decayGradient, lerp, lerpBack, rescale, transformed } from "./transform";
 
 // What adam.ts and nadam.ts share: the averages of the gradient and its square, and the step that they make. Their
 // formulas are at the top of those files. `Amsgrad` is On for AMSGrad, `Nesterov` for NAdam.
@@ -84,8 +84,8 @@ export function vectors<Amsgrad, Nesterov>(segment: Segment, group: Group): void
     let m0 = v128.load(m);
     let m1 = v128.load(m, 16);
     if (form & FORM_MEAN_FROM_GRADIENT) {
-      m0 = lerp<v128>(g0, m0, meanDecay);
-      m1 = lerp<v128>(g1, m1, meanDecay);
+      m0 = lerpBack<v128>(m0, g0, meanDecay);
+      m1 = lerpBack<v128>(m1, g1, meanDecay);
     } else {
       m0 = lerp<v128>(m0, g0, meanComplement);
       m1 = lerp<v128>(m1, g1, meanComplement);
@@ -131,7 +131,7 @@ export function remainder<Nesterov>(segment: Segment, group: Group): void {
     const offset = i << 2;
     const g = transformed(segment, group, offset);
     let m = load<f32>(segment.state1Ptr + offset);
-    if (form & FORM_MEAN_FROM_GRADIENT) m = lerp<f32>(g, m, group.meanDecay);
+    if (form & FORM_MEAN_FROM_GRADIENT) m = lerpBack<f32>(m, g, group.meanDecay);
     else m = lerp<f32>(m, g, group.meanDecayComplement);
     store<f32>(segment.state1Ptr + offset, m);
     let s = averageProduct<f32>(load<f32>(segment.state0Ptr + offset), g, group.decay, group.decayComplement);

@@ -8,7 +8,7 @@ import {
 import { Off, On, add, div, mul, pmax, splat, sqrt, sub } from "../simd";
 import { FORM_TRANSFORMS, Group, Segment, formOf } from "./step-table";
 import {
-  average, averageProduct, clamp, decayGradient, decayParameter, decayTwice, lerp, rescale, transformed,
+  average, averageProduct, clamp, decayGradient, decayParameter, decayTwice, lerp, lerpBack, rescale, transformed,
 } from "./transform";
 import { walk } from "./walk";
 
@@ -170,8 +170,8 @@ function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group):
         m0 = lerp<v128>(m0, g0, meanComplement);
         m1 = lerp<v128>(m1, g1, meanComplement);
       } else if (isInteger<Framework>() && form & FORM_MEAN_FROM_GRADIENT) {
-        m0 = lerp<v128>(g0, m0, meanDecay);
-        m1 = lerp<v128>(g1, m1, meanDecay);
+        m0 = lerpBack<v128>(m0, g0, meanDecay);
+        m1 = lerpBack<v128>(m1, g1, meanDecay);
       } else {
         m0 = average<v128>(m0, g0, meanDecay, meanComplement);
         m1 = average<v128>(m1, g1, meanDecay, meanComplement);
@@ -290,7 +290,7 @@ function remainder(segment: Segment, group: Group): void {
     if (form & FORM_CENTERED) {
       let mean = load<f32>(segment.state1Ptr + offset);
       if (form & FORM_MEAN_LERP) mean = lerp<f32>(mean, g, group.meanDecayComplement);
-      else if (form & FORM_MEAN_FROM_GRADIENT) mean = lerp<f32>(g, mean, group.meanDecay);
+      else if (form & FORM_MEAN_FROM_GRADIENT) mean = lerpBack<f32>(mean, g, group.meanDecay);
       else mean = average<f32>(mean, g, group.meanDecay, group.meanDecayComplement);
       store<f32>(segment.state1Ptr + offset, mean);
       if (form & FORM_BIAS_CORRECTION) mean *= segment.scalar1;

@@ -2,7 +2,7 @@
 // sides, in src/abi/step-table.ts; these classes name the words, and the checks below compare them.
 
 import {
-  GROUP_CLIP_NORM, GROUP_CLIP_VALUE, GROUP_DECAY, GROUP_DECAY_COMPLEMENT, GROUP_DECOUPLED_DECAY, GROUP_EPS_INSIDE,
+  GROUP_CLIP_EPS, GROUP_CLIP_NORM, GROUP_CLIP_VALUE, GROUP_DECAY, GROUP_DECAY_COMPLEMENT, GROUP_DECOUPLED_DECAY, GROUP_EPS_INSIDE,
   GROUP_EPS_OUTSIDE, GROUP_FORM, GROUP_LEARNING_RATE, GROUP_MEAN_DECAY, GROUP_MEAN_DECAY_COMPLEMENT, GROUP_MODE,
   GROUP_MOMENTUM, GROUP_RATE_AFTER, GROUP_RATE_LAST, GROUP_SCALAR, GROUP_SCALARS, GROUP_WEIGHT_DECAY, MODE_TRANSFORM,
   SEGMENT_ACCUMULATOR, SEGMENT_AVERAGE, SEGMENT_AVERAGE_COMPLEMENT, SEGMENT_AVERAGE_DECAY, SEGMENT_BYTES,
@@ -61,6 +61,7 @@ export class Group {
   scalar5!: f32;
   scalar6!: f32;
   scalar7!: f32;
+  clipEps!: f32;
 }
 
 if (
@@ -100,7 +101,8 @@ if (
   offsetof<Group>("rateAfter") != GROUP_RATE_AFTER * 4 ||
   offsetof<Group>("rateLast") != GROUP_RATE_LAST * 4 ||
   offsetof<Group>("scalar0") != GROUP_SCALAR * 4 ||
-  offsetof<Group>() != (GROUP_SCALAR + GROUP_SCALARS) * 4
+  offsetof<Group>("clipEps") != (GROUP_SCALAR + GROUP_SCALARS) * 4 ||
+  offsetof<Group>("clipEps") != GROUP_CLIP_EPS * 4
 ) ERROR("Group differs from src/abi/step-table.ts");
 
 // @ts-ignore: decorator

@@ -57,11 +57,15 @@ function clipFactor(sumOfSquares: f64, bound: f64): f32 {
 /** Multiplies the segment's scale with what brings a gradient with this sum of squares down to the group's clipNorm. */
 function clip(segment: Segment, group: Group, mode: u32, sumOfSquares: f64): void {
   const bound = group.clipNorm;
+  const norm = sqrt<f32>(<f32>sumOfSquares);
+  if (group.clipEps > 0) {
+    segment.gradScale *= min<f32>((1 / (norm + group.clipEps)) * bound, 1);
+    return;
+  }
   if (!(mode & (MODE_CLIP_KERAS | MODE_CLIP_OPTAX | MODE_CLIP_PADDLE))) {
     segment.gradScale *= clipFactor(sumOfSquares, bound);
     return;
   }
-  const norm = sqrt<f32>(<f32>sumOfSquares);
   let scale: f32 = 1;
   segment.gradScale2 = 1;
   if (mode & MODE_CLIP_OPTAX) {
@@ -99,7 +103,9 @@ export function measure_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: 
       const sum = sumOfSquares(segment.gradPtr, segment.count);
       if (checkFinite && !(sum < Infinity)) return i + 1;
       if (mode & MODE_CLIP_NORM) clip(segment, group, mode, sum);
-      total += sum;
+      // PyTorch takes the norm of the norms, in float32.
+      const norm = sqrt<f32>(<f32>sum);
+      total = group.clipEps > 0 ? <f64>(<f32>total + norm * norm) : total + sum;
     }
   }
   for (let i: u32 = 0; i < segmentCount; i++) {
@@ -158,6 +164,12 @@ export function measure_f32(segmentsPtr: usize, segmentCount: u32, checkFinite: 
 // @ts-ignore: decorator
 @inline export function lerp<T>(from: T, to: T, weight: T): T {
   return add<T>(from, mul<T>(weight, sub<T>(to, from)));
+}
+
+/** The same from the other end, to + back·(to − from), where `back` is weight − 1. It shows in the sign of zero. */
+// @ts-ignore: decorator
+@inline export function lerpBack<T>(from: T, to: T, back: T): T {
+  return add<T>(to, mul<T>(back, sub<T>(to, from)));
 }
 
 /**
@@ -233,5 +245,5 @@ export function transformAll(segment: Segment, group: Group, to: usize): void {
 /** from + weight·(to − from), as PyTorch has it: from the nearer end. */
 // @ts-ignore: decorator
 @inline export function lerpNear<T>(from: T, to: T, weight: T, isNear: bool): T {
-  return isNear ? lerp<T>(from, to, weight) : lerp<T>(to, from, sub<T>(splat<T>(1), weight));
+  return isNear ? lerp<T>(from, to, weight) : lerpBack<T>(from, to, sub<T>(weight, splat<T>(1)));
 }

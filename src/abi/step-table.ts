@@ -25,7 +25,10 @@ export const SEGMENT_SCALARS = 3;
 export const SEGMENT_GRAD_SCALE = 12;
 /** float32: what the gradient is then divided or multiplied by. Written by `measure`. */
 export const SEGMENT_GRAD_SCALE_2 = 13;
-/** float32: what the moving average is multiplied by, 0 in the first step, and the parameter's weight in it. */
+/**
+ * float32: what the moving average is multiplied by, 0 in the first step, and the parameter's weight in it. A negative
+ * decay: a + complement·(p − a).
+ */
 export const SEGMENT_AVERAGE_DECAY = 14;
 export const SEGMENT_AVERAGE_COMPLEMENT = 15;
 /** The parameter as matrices: `SEGMENT_COUNT` is a multiple of rows · columns. 1 × count for rank 0 and 1. */
@@ -64,6 +67,8 @@ export const GROUP_RATE_LAST = 15;
 /** What a rule needs besides; each rule has its own. */
 export const GROUP_SCALAR = 16;
 export const GROUP_SCALARS = 8;
+/** Where it is > 0, clipping by norm multiplies by min(1, (1 / (‖g‖ + clipEps))·clipNorm), as PyTorch does, in float32. */
+export const GROUP_CLIP_EPS = 24;
 
 /** Bytes of a block; the last words are not used yet. */
 export const GROUP_BYTES = 128;
@@ -115,7 +120,7 @@ export const FORM_SQUARE_PRODUCT = 1 << 6;
 export const FORM_SQUARE_LERP = 1 << 7;
 /** m + (1 − meanDecay)·(g − m). */
 export const FORM_MEAN_LERP = 1 << 8;
-/** From the other end: g + meanDecay·(m − g). */
+/** From the other end: g + meanDecay·(g − m), where meanDecay is 1 − meanDecay of the rule, negative. */
 export const FORM_MEAN_FROM_GRADIENT = 1 << 9;
 /** s = v − (m² + epsOutside): TensorFlow.js takes ε away. */
 export const FORM_EPS_IN_MEAN = 1 << 10;

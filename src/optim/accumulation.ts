@@ -14,10 +14,18 @@ export function locateGradient({ gradient, stagingPtr }: Slot, table: SegmentTab
 }
 
 /**
- * Adds the gradients to their sums; with a divisor, for an update, the means become the gradients of the step. A slot
- * that had no gradient since the last update has none now.
+ * Adds the gradients to their sums, or with a negative divisor moves their means; for an update the means become the
+ * gradients of the step. A slot that had no gradient since the last update has none now; if `drops`, nor has one that
+ * has none in this call.
  */
-export function accumulate(core: Core, table: SegmentTable, slots: readonly Slot[], divisor: number): void {
+export function accumulate(
+  core: Core,
+  table: SegmentTable,
+  slots: readonly Slot[],
+  divisor: number,
+  isUpdate: boolean,
+  drops = false,
+): void {
   for (let i = 0; i < slots.length; i++) {
     const slot = slots[i]!;
     const sumPtr = slot.statePtr(ACCUMULATOR);
@@ -26,16 +34,18 @@ export function accumulate(core: Core, table: SegmentTable, slots: readonly Slot
       table.clear(sumPtr, slot.size);
       slot.accumulated = true;
     }
-    // Nothing to add: the sum is divided only.
-    if (gradPtr === 0 && slot.accumulated && !slot.frozen && divisor > 0) gradPtr = sumPtr;
+    // Nothing to add: the sum is divided only, the mean moves by a gradient of 0.
+    if (gradPtr === 0 && slot.accumulated && !slot.frozen && divisor !== 0 && !drops) gradPtr = sumPtr;
     table.setGradient(i, gradPtr);
+    slot.gradPtr = gradPtr;
   }
   const { accumulate_f32 }: CoreKernels = core.kernels(coreFamily);
   accumulate_f32(table.ptr, slots.length, divisor);
-  if (divisor === 0) return;
+  if (!isUpdate) return;
   for (let i = 0; i < slots.length; i++) {
     const slot = slots[i]!;
-    slot.gradPtr = slot.accumulated && !slot.frozen ? slot.statePtr(ACCUMULATOR) : 0;
+    const takes = slot.accumulated && !slot.frozen && !(drops && slot.gradPtr === 0);
     slot.accumulated = false;
+    slot.gradPtr = takes ? slot.statePtr(ACCUMULATOR) : 0;
   }
 }

@@ -24,7 +24,8 @@ import {
   MODE_RESCALE_DIVIDE,
   MODE_RESCALE_TWICE,
 } from "../abi/step-table.js";
-import type { RatePlacement } from "./update-rule.js";
+import type { GroupOptions } from "./options.js";
+import type { ParameterAverage, RatePlacement, UpdateRule } from "./update-rule.js";
 
 /** A framework whose RMSProp is followed, rounding by rounding. */
 export type DialectName =
@@ -81,8 +82,12 @@ export interface Dialect {
   readonly options: readonly string[];
   /** Its weight decay is decoupled, always. */
   readonly decoupled?: boolean;
-  /** The moving average of the parameters, where it is not F(1 − d) and starts as a copy after the first step. */
-  readonly average?: "starts at the parameter" | "complement of rounded";
+  /** ε of its clipping by norm. */
+  readonly clipEps?: number;
+  /** The moving average of the parameters, where it is not d·a + F(1 − d)·θ and starts as a copy after the first step. */
+  readonly average?: (emaDecay: number) => Partial<ParameterAverage>;
+  readonly accumulation?: UpdateRule<GroupOptions>["accumulation"];
+  readonly accumulationDrops?: boolean;
   variant(options: VariantOptions): Variant;
 }
 
@@ -112,6 +117,14 @@ const NEGATIVE: Variant = {
   buffered: true,
 };
 
+/** PyTorch's clip_grad_norm_ and clip_grad_value_, which it has beside the optimizer. */
+const TORCH_CLIPS = ["clipEps", ...CLIPS];
+const TORCH_CLIP_EPS = 1e-6;
+
+const complementOfRounded = (emaDecay: number) => ({ complement: 1 - Math.fround(emaDecay) });
+const lerped = { isLerp: true } as const;
+const startsAtParameter = { startsAtParameter: true } as const;
+
 const keras: Omit<Dialect, "variant"> = {
   eps: 1e-7,
   options: ["weightDecay", "decoupledWeightDecay", "emaDecay", ...CLIPS],
@@ -130,7 +143,9 @@ export const DIALECTS: Readonly<Record<DialectName, Dialect>> = {
     learningRate: 1e-2,
     decay: 0.99,
     eps: 1e-8,
-    options: ["weightDecay", "maximize", "emaDecay"],
+    options: ["weightDecay", "maximize", "emaDecay", ...TORCH_CLIPS],
+    clipEps: TORCH_CLIP_EPS,
+    average: () => lerped,
     variant: ({ decay, momentum = 0 }) => ({
       form:
         FORM_SQUARE_PRODUCT |
@@ -143,12 +158,13 @@ export const DIALECTS: Readonly<Record<DialectName, Dialect>> = {
   },
   keras3: {
     ...keras,
-    average: "complement of rounded",
+    average: complementOfRounded,
+    accumulationDrops: true,
     variant: ({ mode }) => ({ mode: kerasMode(mode) }),
   },
   keras2: {
     ...keras,
-    average: "starts at the parameter",
+    average: () => startsAtParameter,
     variant: ({ mode }) => ({ form: FORM_RECIPROCAL, mode: kerasMode(mode) }),
   },
   "tf-keras-legacy": {
@@ -160,9 +176,16 @@ export const DIALECTS: Readonly<Record<DialectName, Dialect>> = {
       return { mode: kerasMode(mode), complementOfRounded: true, epsPlacement: "outside" };
     },
   },
-  tf1: { eps: 1e-10, initialScale: 1, options: ["emaDecay"], variant: () => KERNEL },
+  tf1: {
+    eps: 1e-10,
+    initialScale: 1,
+    options: ["emaDecay"],
+    average: (emaDecay) => ({ ...complementOfRounded(emaDecay), ...startsAtParameter, ...lerped }),
+    variant: () => KERNEL,
+  },
   optax: {
     eps: 1e-8,
+    accumulation: "running",
     options: [
       "epsPlacement",
       "nesterov",
@@ -229,7 +252,9 @@ export const DIALECTS: Readonly<Record<DialectName, Dialect>> = {
     learningRate: 1e-2,
     eps: 1e-10,
     initialScale: 1,
-    options: ["weightDecay", "decoupledWeightDecay", "emaDecay"],
+    options: ["weightDecay", "decoupledWeightDecay", "emaDecay", "rateInMomentum", ...TORCH_CLIPS],
+    clipEps: TORCH_CLIP_EPS,
+    average: () => ({ ...startsAtParameter, ...lerped }),
     variant: ({ mode }) => ({ form: LERP, mode: mode | MODE_DECAY_FACTOR }),
   },
 };

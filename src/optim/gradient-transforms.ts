@@ -1,4 +1,5 @@
 import {
+  GROUP_CLIP_EPS,
   GROUP_CLIP_NORM,
   GROUP_CLIP_VALUE,
   GROUP_WEIGHT_DECAY,
@@ -26,6 +27,11 @@ export interface GradientTransformOptions {
   clipNorm?: number;
   /** Bound > 0 of the norm over all gradients of the step. */
   globalClipNorm?: number;
+  /**
+   * ε >= 0 of clipping by norm: with ε > 0 it is PyTorch's, g ← g·min(1, c/(‖g‖ + ε)), in float32; its `clip_grad_norm_`
+   * has 1e-6. Default 0.
+   */
+  clipEps?: number;
   /** Ascend: g ← −g. Default false. */
   maximize?: boolean;
 }
@@ -36,6 +42,7 @@ export const TRANSFORM_KEYS = [
   "clipValue",
   "clipNorm",
   "globalClipNorm",
+  "clipEps",
   "maximize",
 ] as const satisfies readonly (keyof GradientTransformOptions)[];
 
@@ -52,9 +59,10 @@ export function resolveTransforms(
   options: GradientTransformOptions,
   name: (key: string) => string,
 ): GradientTransforms {
-  const { weightDecay = 0, decoupledWeightDecay = false, maximize = false } = options;
+  const { weightDecay = 0, decoupledWeightDecay = false, clipEps = 0, maximize = false } = options;
   checkFinite(name("weightDecay"), weightDecay, 0);
   checkBoolean(name("decoupledWeightDecay"), decoupledWeightDecay);
+  checkFinite(name("clipEps"), clipEps, 0);
   checkBoolean(name("maximize"), maximize);
   const given = CLIPS.filter((key) => options[key] !== undefined);
   for (const key of given) checkPositive(name(key), options[key]);
@@ -77,6 +85,7 @@ export function resolveTransforms(
       [GROUP_WEIGHT_DECAY, weightDecay],
       [GROUP_CLIP_VALUE, options.clipValue ?? Number.POSITIVE_INFINITY],
       [GROUP_CLIP_NORM, options.clipNorm ?? options.globalClipNorm ?? Number.POSITIVE_INFINITY],
+      [GROUP_CLIP_EPS, clipEps],
     ],
   };
 }

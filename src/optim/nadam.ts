@@ -108,7 +108,7 @@ function resolve(options: NAdamGroupOptions, name: (key: string) => string, mode
     scalars: [
       [GROUP_DECAY, beta2],
       [GROUP_DECAY_COMPLEMENT, 1 - beta2],
-      [GROUP_MEAN_DECAY, 1 - weight],
+      [GROUP_MEAN_DECAY, weight - 1],
       [GROUP_MEAN_DECAY_COMPLEMENT, weight],
       [GROUP_EPS_OUTSIDE, eps],
     ],

@@ -119,7 +119,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     this.#groupKeys = ["learningRate", "emaDecay", ...TRANSFORM_KEYS, ...rule.optionKeys];
     const { constants = {} } = rule;
     checkKeys("options", options, [...this.#groupKeys, ...STEP_KEYS, ...Object.keys(constants)]);
-    const { onNonFinite, accumulationSteps, learningRate = rule.learningRate, ...rest } = options;
+    const { onNonFinite, accumulationSteps, accumulation, learningRate = rule.learningRate, ...rest } = options;
     this.core = core;
     this.#rule = rule;
     const kernels = core.kernels(rule.family as KernelFamily<Record<string, StepKernel>>);
@@ -131,7 +131,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     this.#memory = new OwnedMemory(core);
     this.#gradients = new GradientReader(core, this.#structures, this.#parameterTensors);
     this.#scalars = new Float64Array(SEGMENT_SCALARS + 1 + (rule.memory?.length ?? 0)).fill(1);
-    this.#stepOptions = checkStepOptions({ onNonFinite, accumulationSteps });
+    this.#stepOptions = checkStepOptions({ onNonFinite, accumulationSteps, accumulation }, rule.accumulation);
     this.#shared = given(without(rest, constants));
     this.#learningRate = checkLearningRate("learningRate", learningRate);
     const { grouped, groups } = collectParameters(core, params);
@@ -280,7 +280,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     const iterations = this.#iterations;
     const gradients = this.#gradients;
     if (!gradients.areSame(grads) || this.#iterations !== iterations) {
-      this.#readGradients(grads, isUpdate ? calls : 0);
+      this.#readGradients(grads, isUpdate ? calls : 0, last);
       if (!isUpdate) return;
     }
     if (!this.#ratesAreWritten) this.#writeRates();
@@ -296,7 +296,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   }
 
   /** Checks the gradients of a call and writes their addresses; with accumulation adds them to their sums. */
-  #readGradients(grads: Gradients, divisor: number): void {
+  #readGradients(grads: Gradients, divisor: number, last: boolean): void {
     const gradients = this.#gradients;
     const table = this.#table;
     const iterations = this.#iterations;
@@ -311,12 +311,14 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     if (gradients.needsStaging) this.#reserveStaging();
 
     const slots = this.#slots;
-    const accumulates = this.#stepOptions.accumulationSteps > 1;
+    const { accumulationSteps, accumulation } = this.#stepOptions;
+    const accumulates = accumulationSteps > 1;
     const mustRead = accumulates || gradients.hasArrays || this.#hasArrays;
     if (!mustRead && !gradients.stale) return;
     table.renew();
     if (accumulates) {
-      accumulate(this.core, table, slots, divisor);
+      const weight = accumulation === "running" ? (last ? 0 : -1 / (accumulated + 1)) : divisor;
+      accumulate(this.core, table, slots, weight, divisor > 0, this.#rule.accumulationDrops && !last);
       this.#accumulated = divisor > 0 ? 0 : accumulated + 1;
     } else for (let i = 0; i < slots.length; i++) slots[i]!.gradPtr = locateGradient(slots[i]!, table);
     for (let i = 0; i < slots.length; i++) table.setPointers(i, slots[i]!.ptr, slots[i]!.gradPtr);
@@ -453,10 +455,11 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       if (Object.hasOwn(options, key)) throw new OptionError(`options.${key} is fixed once an optimizer is made`);
     }
     const all: OptionChanges<GroupOptions & StepOptions> = { ...this.#stepOptions, ...options };
-    const { onNonFinite, accumulationSteps, ...changes } = all;
-    const stepOptions = checkStepOptions({ onNonFinite, accumulationSteps });
-    if (this.#accumulated > 0 && stepOptions.accumulationSteps !== this.#stepOptions.accumulationSteps) {
-      const progress = `${this.#accumulated} of ${this.#stepOptions.accumulationSteps}`;
+    const { onNonFinite, accumulationSteps, accumulation, ...changes } = all;
+    const stepOptions = checkStepOptions({ onNonFinite, accumulationSteps, accumulation }, this.#rule.accumulation);
+    const { accumulationSteps: n, accumulation: way } = this.#stepOptions;
+    if (this.#accumulated > 0 && (stepOptions.accumulationSteps !== n || stepOptions.accumulation !== way)) {
+      const progress = `${this.#accumulated} of ${n}`;
       throw new OptionError(`accumulationSteps cannot change while ${progress} gradients are accumulated`);
     }
     const { learningRate, ...ofGroups } = changes;
@@ -546,14 +549,14 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       const options = given.filter(([, value]) => value !== Number.POSITIVE_INFINITY);
       return { parameters: slots.map(({ name }) => name), options: Object.fromEntries(options) };
     });
-    const { onNonFinite, accumulationSteps } = this.#stepOptions;
+    const { onNonFinite, accumulationSteps, accumulation } = this.#stepOptions;
     const frozen = this.#slots.filter((slot) => slot.frozen).map(({ name }) => name);
     return {
       optimizer: this.#rule.name,
       ...this.#rule.constants,
       groups,
       ...(onNonFinite !== "propagate" && { onNonFinite }),
-      ...(accumulationSteps > 1 && { accumulationSteps }),
+      ...(accumulationSteps > 1 && { accumulationSteps, ...(accumulation === "running" && { accumulation }) }),
       ...(frozen.length > 0 && { frozen }),
     };
   }
@@ -598,7 +601,11 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       checkKeys("shared", saved.shared, this.#groupKeys);
       for (const [i, own] of saved.owns.entries()) checkKeys(`groups[${i}]`, own, this.#groupKeys);
       const learningRate = checkLearningRate("learningRate", saved.learningRate);
-      const configuration = { ...saved, learningRate, stepOptions: checkStepOptions(saved.stepOptions) };
+      const configuration = {
+        ...saved,
+        learningRate,
+        stepOptions: checkStepOptions(saved.stepOptions, this.#rule.accumulation),
+      };
       return { configuration, hypers: this.#resolve(configuration) };
     });
     withMemories(saved.memories, () => {

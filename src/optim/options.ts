@@ -33,6 +33,11 @@ export interface StepOptions {
   onNonFinite?: "propagate" | "skip" | "throw";
   /** n >= 1: n calls of `step` make one update, by the mean of their gradients. Default 1. */
   accumulationSteps?: number;
+  /**
+   * How that mean is made: their sum, divided by n at the end, or the mean so far, a ← a + (g − a)·(1/k) in the k-th
+   * call, as Optax's MultiSteps does. Default `"sum"`, with dialect `"optax"` `"running"`.
+   */
+  accumulation?: "sum" | "running";
 }
 
 /** New values of options; `undefined` brings an option's default back. */
@@ -50,11 +55,16 @@ export interface OptimizerDescription {
   onNonFinite?: "skip" | "throw";
   /** Where it is more than 1. */
   accumulationSteps?: number;
+  accumulation?: "running";
   /** Names of the parameters that are frozen, if some are. */
   frozen?: string[];
 }
 
-export const STEP_KEYS = ["onNonFinite", "accumulationSteps"] as const satisfies readonly (keyof StepOptions)[];
+export const STEP_KEYS = [
+  "onNonFinite",
+  "accumulationSteps",
+  "accumulation",
+] as const satisfies readonly (keyof StepOptions)[];
 
 /** Indices of a parameter's state arrays: up to three of the rule, the parameter's average and the gradients' sum. */
 export const AVERAGE = 3;
@@ -121,11 +131,15 @@ export function without(options: object, names: object): GroupOptions {
 }
 
 /** Throws OptionError unless these are options of a step; returns them with their defaults. */
-export function checkStepOptions(options: OptionChanges<StepOptions>): Required<StepOptions> {
-  const { onNonFinite = "propagate", accumulationSteps = 1 } = options;
+export function checkStepOptions(
+  options: OptionChanges<StepOptions>,
+  standard: StepOptions["accumulation"] = "sum",
+): Required<StepOptions> {
+  const { onNonFinite = "propagate", accumulationSteps = 1, accumulation = standard } = options;
   checkChoice("onNonFinite", onNonFinite, ["propagate", "skip", "throw"]);
   checkInteger("accumulationSteps", accumulationSteps, 1);
-  return { onNonFinite, accumulationSteps };
+  checkChoice("accumulation", accumulation, ["sum", "running"]);
+  return { onNonFinite, accumulationSteps, accumulation };
 }
 
 /** Returns a learning rate that is a finite number >= 0 or a function; throws OptionError for any other. @internal */

@@ -7,6 +7,7 @@ import {
   FORM_MEAN_FROM_GRADIENT,
   FORM_MOMENTUM,
   FORM_NESTEROV,
+  FORM_RATE_LAST,
   FORM_VARIANCE_FLOOR,
   GROUP_DECAY,
   GROUP_DECAY_COMPLEMENT,
@@ -48,6 +49,8 @@ export interface RMSPropGroupOptions extends GroupOptions {
   initialScale?: number;
   /** Divide v by 1 − ρᵗ and m by 1 − meanDecayᵗ, t counting the parameter's own steps. Default false. */
   biasCorrection?: boolean;
+  /** With dialect `"timm"`: whether the learning rate enters the buffer (default) or multiplies it, as in PyTorch. */
+  rateInMomentum?: boolean;
 }
 
 /** Options of `RMSProp`. */
@@ -109,12 +112,15 @@ export class RMSProp extends Optimizer<RMSPropGroupOptions> {
 function ruleOf(dialect: RMSPropOptions["dialect"] = "lanewise"): UpdateRule<RMSPropGroupOptions> {
   checkChoice("dialect", dialect, ["lanewise", ...Object.keys(DIALECTS)]);
   const framework = dialect === "lanewise" ? undefined : DIALECTS[dialect];
+  const { clipEps, accumulation, accumulationDrops } = framework ?? ({} as Partial<Dialect>);
   return {
     family: coreFamily,
     kernel: "rmsprop_f32",
     learningRate: framework?.learningRate ?? 1e-3,
     name: "RMSProp",
-    defaults: framework?.decoupled ? { decoupledWeightDecay: true } : {},
+    defaults: { ...(framework?.decoupled && { decoupledWeightDecay: true }), ...(clipEps && { clipEps }) },
+    accumulation,
+    accumulationDrops,
     constants: { dialect },
     fixedKeys: ["dialect", "initialScale"],
     optionKeys: [
@@ -127,6 +133,7 @@ function ruleOf(dialect: RMSPropOptions["dialect"] = "lanewise"): UpdateRule<RMS
       "meanDecay",
       "initialScale",
       "biasCorrection",
+      "rateInMomentum",
     ],
     states: [{ name: "squareAverage" }, { name: "gradientAverage" }, { name: "momentumBuffer" }],
     resolve: (options, name, mode) => {
@@ -175,6 +182,7 @@ function resolve(
     meanDecay = decay,
     initialScale = framework?.initialScale ?? 0,
     biasCorrection: corrected = false,
+    rateInMomentum = true,
   } = options;
   checkNumber(name("decay"), decay, 0, 1);
   checkFinite(name("momentum"), momentum, 0);
@@ -183,6 +191,10 @@ function resolve(
   checkNumber(name("meanDecay"), meanDecay, 0, 1);
   checkFinite(name("initialScale"), initialScale, 0);
   checkBoolean(name("biasCorrection"), corrected);
+  checkBoolean(name("rateInMomentum"), rateInMomentum);
+  if (framework === undefined && options.rateInMomentum !== undefined) {
+    throw new OptionError(`${name("rateInMomentum")} is an option of dialect "timm" alone`);
+  }
   const variant = framework?.variant({ decay, centered, momentum: options.momentum, mode }) ?? LANEWISE;
   const { eps = framework?.eps ?? 1e-8, epsPlacement = variant.epsPlacement ?? "inside" } = options;
   checkFinite(name("eps"), eps, 0);
@@ -204,6 +216,8 @@ function resolve(
   if (corrected) form |= FORM_BIAS_CORRECTION;
   if (buffered) form |= FORM_MOMENTUM;
   if (nesterov) form |= FORM_NESTEROV;
+  const isLast = !rateInMomentum && buffered;
+  if (isLast) form |= FORM_RATE_LAST;
   const isInside = epsPlacement === "inside" && !(form & FORM_EPS_IN_MEAN);
   if (epsPlacement !== "inside") form |= FORM_EPS_OUTSIDE;
   if (epsPlacement === "ratio") form |= FORM_EPS_RATIO;
@@ -213,15 +227,15 @@ function resolve(
   return {
     form,
     mode: variant.mode ?? mode,
-    rate: variant.rate,
-    ...(framework?.average && { average: average(framework, options.emaDecay ?? 0) }),
+    rate: isLast ? { word: GROUP_RATE_LAST, sign: 1 } : variant.rate,
+    ...(framework?.average && { average: framework.average(options.emaDecay ?? 0) }),
     scalars: [
       [GROUP_DECAY, decay],
       [GROUP_DECAY_COMPLEMENT, complement(decay)],
       [GROUP_EPS_INSIDE, isInside ? epsilon : 0],
       [GROUP_EPS_OUTSIDE, isInside ? 0 : epsilon],
       [GROUP_MOMENTUM, momentum],
-      [GROUP_MEAN_DECAY, fromGradient ? 1 - Math.fround(meanDecayComplement) : meanDecay],
+      [GROUP_MEAN_DECAY, fromGradient ? Math.fround(meanDecayComplement) - 1 : meanDecay],
       [GROUP_MEAN_DECAY_COMPLEMENT, meanDecayComplement],
       [GROUP_RATE_LAST, variant.rateLast ?? 1],
     ],
@@ -244,10 +258,4 @@ function correction(decay: number, meanDecay: number, framework: Dialect | undef
     scalars[0] = 1 / complementOfPower(factors, iterations + 1);
     scalars[1] = 1 / complementOfPower(meanFactors, iterations + 1);
   };
-}
-
-/** How Keras averages the parameters. */
-function average({ average }: Dialect, emaDecay: number): NonNullable<Formula["average"]> {
-  if (average === "complement of rounded") return { complement: 1 - Math.fround(emaDecay) };
-  return { startsAtParameter: true };
 }

@@ -115,6 +115,7 @@ export function readOptions(value: unknown, now: Configuration, groups: readonly
     stepOptions: given({
       onNonFinite: saved.onNonFinite,
       accumulationSteps: saved.accumulationSteps,
+      accumulation: saved.accumulation,
     }) as Required<StepOptions>,
     learningRate: readRate(`${path}.learningRate`, saved.learningRate, now.learningRate),
     shared: { ...record(`${path}.shared`, saved.shared) },

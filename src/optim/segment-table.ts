@@ -152,7 +152,7 @@ export class SegmentTable {
   /** Whether the parameter's average moves in this step, or copies. */
   setAverage(index: number, average: ParameterAverage, moves: boolean): void {
     const at = this.#segmentWord(index);
-    this.#f32[at + SEGMENT_AVERAGE_DECAY] = moves ? average.decay : 0;
+    this.#f32[at + SEGMENT_AVERAGE_DECAY] = moves ? (average.isLerp ? -1 : average.decay) : 0;
     this.#f32[at + SEGMENT_AVERAGE_COMPLEMENT] = moves ? average.complement : 1;
   }
 

@@ -1,5 +1,5 @@
 import type { KernelFamily } from "../backend/family.js";
-import type { GroupOptions } from "./options.js";
+import type { GroupOptions, StepOptions } from "./options.js";
 
 /** Values of a group's block, by word of src/abi/step-table.ts; words that are not named are 0. */
 export type Scalars = readonly (readonly [word: number, value: number])[];
@@ -17,6 +17,8 @@ export interface ParameterAverage {
   readonly complement: number;
   /** Otherwise the first step copies the parameter. */
   readonly startsAtParameter: boolean;
+  /** a + complement·(θ − a) in place of it. */
+  readonly isLerp?: boolean;
 }
 
 /** What the scalars of a step may depend on: a parameter before its step. */
@@ -94,6 +96,10 @@ export interface UpdateRule<Options extends GroupOptions> {
   readonly defaults?: Options;
   /** Options of the constructor alone, as they were given. */
   readonly constants?: Readonly<Record<string, string>>;
+  /** How it accumulates by default; default `"sum"`. */
+  readonly accumulation?: StepOptions["accumulation"] | undefined;
+  /** Keras's: a parameter without a gradient in the call that updates is passed over, and what it had is dropped. */
+  readonly accumulationDrops?: boolean | undefined;
   /** Its state arrays, at most three, in the order of a segment's. */
   readonly states: readonly StateArray[];
   readonly memory?: readonly Remembered[];

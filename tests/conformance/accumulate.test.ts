@@ -34,6 +34,18 @@ describeConformance("accumulate_f32", () => {
     }
   });
 
+  it.each([1, 2, 3, 7])("moves the mean so far by a share of 1/%i, at every length", (k) => {
+    const weight = F(1 / k);
+    const rows = SIZES.flatMap((count) => [makeRow(count, count), makeRow(count, count + 1)]);
+    for (const [i, row] of rows.entries()) if (i % 2) row.accumulator = row.grad!;
+    const { rows: after } = conformTable("means", "accumulate_f32", rows, [{}], -1 / k);
+    for (const [i, { accumulator, grad }] of rows.entries()) {
+      const isOwn = i % 2 === 1; // has no gradient to add
+      const expected = accumulator!.map((mean, j) => F(mean + F(F((isOwn ? 0 : grad![j]!) - mean) * weight)));
+      expectSameBits((isOwn ? after[i]!.grad : after[i]!.accumulator)!, expected, "means");
+    }
+  });
+
   it("special values, and rows without a gradient", () => {
     const n = SPECIAL_VALUES.length;
     const rows = [makeRow(n * n, 0), makeRow(20, 1)];

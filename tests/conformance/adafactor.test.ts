@@ -26,7 +26,7 @@ function sumOfSquares(x: readonly number[]): number {
 const norm = (x: readonly number[]) => F(Math.sqrt(sumOfSquares(x)));
 
 function lerp(from: number, to: number, weight: number): number {
-  return weight < 0.5 ? F(from + F(weight * F(to - from))) : F(to + F(F(1 - weight) * F(from - to)));
+  return weight < 0.5 ? F(from + F(weight * F(to - from))) : F(to + F(F(weight - 1) * F(to - from)));
 }
 
 function expected(row: RowSpec, group: GroupSpec, gradScale: number): Expected {

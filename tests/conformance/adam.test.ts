@@ -83,7 +83,7 @@ function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number, r
   if (has(MODE_DECOUPLED_DECAY)) p = round(p * s("decoupledDecay"));
   const old = row.states[1]![i]!;
   const m = has(FORM_MEAN_FROM_GRADIENT)
-    ? round(g + round(s("meanDecay") * round(old - g)))
+    ? round(g + round(s("meanDecay") * round(g - old)))
     : round(old + round(s("meanDecayComplement") * round(g - old)));
   const v = round(round(row.states[0]![i]! * s("decay")) + round(round(s("decayComplement") * g) * g));
   const largest = row.states[2] ? Math.max(row.states[2][i]!, v) : undefined;

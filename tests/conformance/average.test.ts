@@ -18,13 +18,20 @@ function makeRow(count: number, seed: number, averageDecay: number, averageCompl
 
 function expectAverage(before: RowSpec, param: Float32Array, average: Float32Array, what: string): void {
   const [decay, complement] = [F(before.averageDecay!), F(before.averageComplement!)];
-  const expected = Array.from(before.states[3]!, (a, i) => F(F(decay * a) + F(complement * param[i]!)));
+  const expected = Array.from(before.states[3]!, (a, i) => {
+    if (decay < 0) return F(a + F(complement * F(param[i]! - a)));
+    return F(F(decay * a) + F(complement * param[i]!));
+  });
   expectSameBits(average, expected, what);
 }
 
 describeConformance("the parameters' average", () => {
   it.each(KERNELS)("%s averages what it has updated, at every length", (kernel) => {
-    const rows = SIZES.flatMap((count) => [makeRow(count, count, 0.9, 0.1), makeRow(count, count + 1, 0, 1)]);
+    const rows = SIZES.flatMap((count) => [
+      makeRow(count, count, 0.9, 0.1),
+      makeRow(count, count + 1, 0, 1),
+      makeRow(count, count + 2, -1, 0.1),
+    ]);
     const { rows: after } = conformTable("lengths", kernel, rows, [GROUP]);
     for (const [i, row] of rows.entries()) {
       const { param, states } = after[i]!;

@@ -7,7 +7,7 @@ import { describeStepKernel, type Expected, transformedElement, withTransforms }
 const F = Math.fround;
 
 function lerp(from: number, to: number, weight: number): number {
-  return weight < 0.5 ? F(from + F(weight * F(to - from))) : F(to + F(F(1 - weight) * F(from - to)));
+  return weight < 0.5 ? F(from + F(weight * F(to - from))) : F(to + F(F(weight - 1) * F(to - from)));
 }
 
 /** Σ x² as kernels add it: eight partial sums, then what is left one by one. */

@@ -31,7 +31,7 @@ describeConformance("nadam_f32", () =>
         const old = row.states[1]![i]!;
         const m =
           group.mode! & FORM_MEAN_FROM_GRADIENT
-            ? F(g + F(s("meanDecay") * F(old - g)))
+            ? F(g + F(s("meanDecay") * F(g - old)))
             : F(old + F(s("meanDecayComplement") * F(g - old)));
         const v = F(F(s("decay") * row.states[0]![i]!) + F(F(s("decayComplement") * g) * g));
         const d = F(F(Math.sqrt(F(v / F(row.correction0!)))) + s("epsOutside"));

@@ -161,7 +161,7 @@ function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number, r
   if (has(FORM_CENTERED)) {
     m = row.states[1]![i]!;
     if (has(FORM_MEAN_LERP)) m = lerp(m, g, s("meanDecayComplement"));
-    else if (has(FORM_MEAN_FROM_GRADIENT)) m = lerp(g, m, s("meanDecay"));
+    else if (has(FORM_MEAN_FROM_GRADIENT)) m = round(g + round(s("meanDecay") * round(g - m)));
     else m = round(round(s("meanDecay") * m) + round(s("meanDecayComplement") * g));
     const mean = has(FORM_BIAS_CORRECTION) ? round(m * F(row.correction1!)) : m;
     const square = round(mean * mean);
@@ -265,6 +265,27 @@ describeConformance("rmsprop_f32", () => {
           const what = `clip ${k} to ${clipNorm} with ${spoilt}`;
           expectSameBits(Float32Array.of(after.gradScale, after.gradScale2), Float32Array.from(expected), what);
           expectFormula(row, group, after, what);
+        }
+      }
+    }
+  });
+
+  it.each([MODE_CLIP_NORM, MODE_CLIP_GLOBAL_NORM])("clips as PyTorch does, with clipEps (%i)", (kind) => {
+    for (const clipNorm of [0.5, 1e6]) {
+      for (const spoilt of [undefined, 1e20, Number.POSITIVE_INFINITY, Number.NaN]) {
+        const mode = MODE_RESCALE | MODE_MEASURE | MODE_MAXIMIZE | kind;
+        const group = { ...SCALARS, mode, clipNorm, clipEps: 1e-3 };
+        const rows = [makeRow(0, group, 19, 1), makeRow(0, group, 33, 2)];
+        if (spoilt !== undefined) rows[0]!.grad![3] = spoilt;
+        const norms = rows.map(({ grad }) => F(Math.sqrt(F(grad!.reduce((sum, g) => sum + g * g, 0)))));
+        const all = F(Math.sqrt(norms.reduce((sum, norm) => F(sum + F(norm * norm)), 0)));
+        const { rows: after } = conformTable("PyTorch's norm", "rmsprop_f32", rows, [group]);
+        for (const [i, row] of rows.entries()) {
+          const norm = kind === MODE_CLIP_NORM ? norms[i]! : all;
+          const factor = Math.min(F(F(1 / F(norm + F(1e-3))) * F(clipNorm)), 1);
+          const what = `row ${i}, ${clipNorm}, ${spoilt}`;
+          expectSameBits(Float32Array.of(after[i]!.gradScale), Float32Array.of(-factor), what);
+          expectFormula(row, group, after[i]!, what);
         }
       }
     }

@@ -78,6 +78,7 @@ export interface GroupSpec {
   decoupledDecay?: number;
   clipValue?: number;
   clipNorm?: number;
+  clipEps?: number;
   decay?: number;
   decayComplement?: number;
   epsInside?: number;

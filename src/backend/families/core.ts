@@ -49,7 +49,10 @@ export interface CoreKernels extends Readonly<Record<keyof typeof CORE_STEPS, St
    * index of a segment whose gradient is not finite.
    */
   measure_f32(segmentsPtr: number, segmentCount: number, checkFinite: number): number;
-  /** acc ← acc + g of every segment with a gradient; with a divisor > 0 acc ← (acc + g) / divisor. */
+  /**
+   * acc ← acc + g of every segment with a gradient; with a divisor > 0 acc ← (acc + g) / divisor, with one < 0
+   * acc ← acc + (g − acc)·|divisor|.
+   */
   accumulate_f32(segmentsPtr: number, segmentCount: number, divisor: number): void;
 }
 

@@ -14,7 +14,7 @@ import keras
 from common import MISSING, RATES, Case, combinations, renamed, run, saved_array, write_cases
 
 BACKEND = keras.backend.backend()
-DIALECT = {"tensorflow": "keras3", "torch": "keras3-torch"}[BACKEND]
+DIALECT = "keras3-torch" if BACKEND == "torch" else "keras3"
 STATES = {
     "squareAverage": "velocity",
     "gradientAverage": "average_gradient",
@@ -32,21 +32,34 @@ OPTION_NAMES = {
     "clipValue": "clipvalue",
     "globalClipNorm": "global_clipnorm",
     "emaDecay": "ema_momentum",
+    "accumulationSteps": "gradient_accumulation_steps",
 }
+
+
+class Lookup(keras.optimizers.schedules.LearningRateSchedule):
+    def __init__(self, rates):
+        self.rates = rates
+
+    def __call__(self, step):
+        return keras.ops.take(keras.ops.convert_to_tensor(self.rates), keras.ops.cast(step, "int32"))
 
 
 class KerasRun:
     def __init__(self, case, values):
         keras.utils.clear_session()  # else every optimizer of the process gets a number in its name
         self.variables = {name: keras.Variable(value, name=name) for name, value in values.items()}
-        self.optimizer = keras.optimizers.RMSprop(**case.framework_options)
+        self.schedule = None
+        options = dict(case.framework_options)
+        if "gradient_accumulation_steps" in options and case.learning_rates:
+            self.schedule = options["learning_rate"] = Lookup(case.learning_rates)
+        self.optimizer = keras.optimizers.RMSprop(**options)
         excluded = [self.variables[name] for name, own in case.parameter_options.items() if own == {"weightDecay": 0}]
         if excluded:
             self.optimizer.exclude_from_weight_decay(var_list=excluded)
         self.optimizer.build(list(self.variables.values()))
 
     def step(self, gradients, learning_rate):
-        if learning_rate is not None:
+        if learning_rate is not None and self.schedule is None:
             self.optimizer.learning_rate = learning_rate
         gradients = [None if value is None else keras.ops.convert_to_tensor(value) for value in gradients.values()]
         with warnings.catch_warnings():
@@ -113,7 +126,13 @@ def more_cases():
     yield case({}, learning_rates=RATES)
     yield case(everything, learning_rates=RATES)
     yield case({}, {"loss_scale_factor": 1000.0}, gradients="moderate")
-    yield case({"momentum": 0.9}, {"gradient_accumulation_steps": 3}, gradients="moderate")
+    yield case({}, {"loss_scale_factor": 1024.0}, gradients="moderate")
+    missing = {"a": [3, 4], "b": [2, 9]}
+    for options in [{"momentum": 0.9}, {"weightDecay": 0.01}]:
+        yield case(options | {"accumulationSteps": 3}, gradients="moderate")
+    yield case({"momentum": 0.9, "accumulationSteps": 3}, gradients="moderate", missing=missing)
+    # The schedule is one, not a rate that is set: Keras asks it for the number of the call.
+    yield case({"accumulationSteps": 3}, gradients="moderate", learning_rates=RATES)
 
 
 def checkpoint_cases():

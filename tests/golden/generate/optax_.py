@@ -63,12 +63,17 @@ def make(case):
     if case.learning_rates:
         rates = jnp.array(case.learning_rates, jnp.float32)
         options["learning_rate"] = lambda count: rates[count]
+    wait = options.pop("every_k_schedule", None)
     optimizer = optax.rmsprop(**options)
+    if wait:
+        return optax.MultiSteps(optimizer, wait)
     match before:
         case None:
             return optimizer
-        case [name, argument]:
+        case [str(name), argument]:
             return optax.chain(getattr(optax, name)(argument), optimizer)
+        case chain:
+            return optax.chain(*(getattr(optax, name)(argument) for name, argument in chain), optimizer)
 
 
 def case(options, before=None, **more):
@@ -78,6 +83,8 @@ def case(options, before=None, **more):
         kwargs["eps_in_sqrt"] = options["epsPlacement"] == "inside"
     if before:
         kwargs["before"] = before
+    if "accumulationSteps" in options:
+        kwargs["every_k_schedule"] = options["accumulationSteps"]
     return Case("optax.rmsprop", "optax", {"learningRate": 0.01} | options, kwargs, **more)
 
 
@@ -108,11 +115,27 @@ def cases():
         yield case({"globalClipNorm": 3.0}, ["clip_by_global_norm", 3.0], gradients=gradients)
     yield case({}, gradients="tiny")
     yield case({"momentum": 0.9, "centered": True}, gradients="tiny")
+    for wait in [3, 4]:
+        yield case({"momentum": 0.9, "accumulationSteps": wait}, gradients="moderate")
+    # Chains that are functions before the step in Lanewise.
+    chains = [
+        ["clip", 5.0, "clip_by_global_norm", 3.0],
+        ["clip_by_global_norm", 3.0, "clip", 0.5],
+        ["clip_by_block_rms", 2.0],
+    ]
+    yield from map(chain_case, chains)
+
+
+def chain_case(chain):
+    before = list(zip(chain[::2], chain[1::2]))
+    return case({}, before, name=" ".join(map(str, chain)), framework_only=["before"], gradients="integers")
 
 
 def native_cases():
     for options in combinations([{}, {"momentum": 0.9}], [{}, {"centered": True}]):
         yield case(options, gradients="moderate")
+    # The norms of the weights are float32 sums in an order of XLA's.
+    yield chain_case(["adaptive_grad_clip", 0.25])
 
 
 def checkpoint_cases():

@@ -7,6 +7,7 @@ os.environ.setdefault("ATEN_CPU_CAPABILITY", "default")
 
 import numpy as np
 import torch
+from torch.optim import swa_utils
 from torch.overrides import TorchFunctionMode
 
 from common import MISSING, RATES, Case, combinations, renamed, run, saved_array, write_cases
@@ -17,6 +18,7 @@ STATES = {
     "squareAverage": "square_avg",
     "gradientAverage": "grad_avg",
     "momentumBuffer": "momentum_buffer",
+    "parameterAverage": "module of AveragedModel",
 }
 ADAM_STATES = {
     "gradientAverage": "exp_avg",
@@ -44,6 +46,15 @@ OPTION_NAMES = {
 }
 
 
+# What PyTorch has beside its optimizers: functions that are called before the step.
+BESIDE = ["clip_grad_norm_", "clip_grad_value_"]
+BESIDE_NAMES = {"globalClipNorm": "clip_grad_norm_", "clipValue": "clip_grad_value_", "emaDecay": "average"}
+
+
+def torch_average(model, decay):
+    return swa_utils.AveragedModel(model, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(decay))
+
+
 class ExactSqrt(TorchFunctionMode):
     """
     Within it, torch's float32 square roots are those of IEEE 754. The x86 wheels take them from MKL, which returns a
@@ -68,9 +79,14 @@ def exact_sqrt(tensor):
 class TorchRun:
     """Drives any optimizer of torch, or one that follows its conventions."""
 
-    def __init__(self, make, case, values, states):
+    def __init__(self, make, case, values, states, average=None):
         self.parameters = {name: torch.nn.Parameter(torch.from_numpy(value)) for name, value in values.items()}
-        self.optimizer = make(self.parameters.values(), case.framework_options)
+        options = dict(case.framework_options)
+        self.clips = [(name, options.pop(name)) for name in BESIDE if name in options]
+        decay = options.pop("average", None)
+        self.model = torch.nn.ParameterDict(self.parameters)
+        self.average = decay and (average or torch_average)(self.model, decay)
+        self.optimizer = make(self.parameters.values(), options)
         self.states = states
 
     def step(self, gradients, learning_rate):
@@ -79,13 +95,20 @@ class TorchRun:
         if learning_rate is not None:
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate
+        for name, bound in self.clips:
+            getattr(torch.nn.utils, name)(self.parameters.values(), bound)
         self.optimizer.step()
+        if self.average:
+            update = getattr(self.average, "update_parameters", None) or self.average.update
+            update(self.model)
 
     def read(self):
         arrays = {}
         for name, parameter in self.parameters.items():
             own = self.optimizer.state.get(parameter, {})
             arrays[name] = {"parameter": parameter.detach().numpy()}
+            if self.average:
+                arrays[name]["parameterAverage"] = self.average.module[name].detach().numpy()
             for ours, theirs in self.states.items():
                 if self.uses(theirs):
                     value = own.get(theirs)
@@ -112,7 +135,8 @@ class TorchRun:
 
 
 def case(optimizer, dialect, options, **more):
-    kwargs = renamed({key: value for key, value in options.items() if key in OPTION_NAMES}, OPTION_NAMES)
+    names = OPTION_NAMES | BESIDE_NAMES
+    kwargs = renamed({key: value for key, value in options.items() if key in names}, names)
     if "beta1" in options:
         kwargs["betas"] = [options["beta1"], options["beta2"]]
     return Case(f"torch.optim.{optimizer}", dialect, options, kwargs, **more)
@@ -143,6 +167,14 @@ def rmsprop_cases():
     for options in [{}, {"centered": True, "momentum": 0.9}]:
         cases.append(case("RMSprop", "pytorch", options, gradients="tiny"))
     cases.append(case("RMSprop", "pytorch", {"centered": True, "momentum": 0.9}, missing=MISSING))
+    cases.append(case("RMSprop", "pytorch", {"decay": 0.0, "centered": True}))
+    for options in [{"globalClipNorm": 3.0}, {"globalClipNorm": 3.0, "weightDecay": 0.01, "maximize": True}]:
+        cases.append(case("RMSprop", "pytorch", options, gradients="integers"))
+    cases.append(case("RMSprop", "pytorch", {"globalClipNorm": 1000.0}, gradients="integers"))
+    cases.append(case("RMSprop", "pytorch", {"globalClipNorm": 3.0}, gradients="spike"))
+    cases.append(case("RMSprop", "pytorch", {"clipValue": 0.5, "momentum": 0.9}))
+    cases.append(case("RMSprop", "pytorch", {"emaDecay": 0.9}))
+    cases.append(case("RMSprop", "pytorch", {"emaDecay": 0.99, "momentum": 0.9}, gradients="moderate"))
     return cases
 
 
@@ -180,6 +212,9 @@ def neighbour_cases():
         yield case(optimizer, "pytorch", stateful[optimizer], missing=MISSING)
         yield case(optimizer, "pytorch", stateful[optimizer], learning_rates=RATES)
         yield case(optimizer, "pytorch", {}, gradients="tiny")
+        yield case(optimizer, "pytorch", {"globalClipNorm": 3.0, "clipEps": 1e-6}, gradients="integers")
+    yield case("Adam", "pytorch", {"beta1": 0.0, "beta2": 0.99})
+    yield case("AdamW", "pytorch", {"clipValue": 0.5})
 
 
 def nadam_cases():

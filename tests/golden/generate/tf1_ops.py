@@ -10,13 +10,19 @@ import tensorflow as tf
 
 from common import MISSING, RATES, Case, combinations, renamed, run, write_cases
 
-STATES = {"squareAverage": "ms (slot rms)", "gradientAverage": "mg", "momentumBuffer": "mom (slot momentum)"}
+STATES = {
+    "squareAverage": "ms (slot rms)",
+    "gradientAverage": "mg",
+    "momentumBuffer": "mom (slot momentum)",
+    "parameterAverage": "ExponentialMovingAverage",
+}
 OPTION_NAMES = {
     "learningRate": "learning_rate",
     "decay": "decay",
     "eps": "epsilon",
     "momentum": "momentum",
     "centered": "centered",
+    "emaDecay": "average",
 }
 
 
@@ -63,11 +69,19 @@ class RawRun:
 class OptimizerRun:
     def __init__(self, case, values):
         self.variables = {name: tf.Variable(value) for name, value in values.items()}
-        self.optimizer = tf.compat.v1.train.RMSPropOptimizer(**case.framework_options)
+        options = dict(case.framework_options)
+        decay = options.pop("average", None)
+        self.average = decay and tf.train.ExponentialMovingAverage(decay)
+        if self.average:
+            # In a graph the averages are made with the variables, from the same values.
+            self.average.apply(list(self.variables.values()))
+        self.optimizer = tf.compat.v1.train.RMSPropOptimizer(**options)
 
     def step(self, gradients, learning_rate):
         pairs = zip(gradients.values(), self.variables.values())
         self.optimizer.apply_gradients([(None if g is None else tf.constant(g), v) for g, v in pairs])
+        if self.average:
+            self.average.apply(list(self.variables.values()))
 
     def read(self):
         slots = {"squareAverage": "rms", "momentumBuffer": "momentum"}
@@ -78,6 +92,8 @@ class OptimizerRun:
             own = {ours: self.optimizer.get_slot(variable, theirs) for ours, theirs in slots.items()}
             values = {key: None if value is None else value.numpy() for key, value in own.items()}
             arrays[name] = {"parameter": variable.numpy()} | values
+            if self.average:
+                arrays[name]["parameterAverage"] = self.average.average(variable).numpy()
         return arrays
 
 
@@ -103,6 +119,8 @@ def optimizer_cases():
     name = "tf.compat.v1.train.RMSPropOptimizer"
     yield case({}, name)
     yield case({"centered": True, "momentum": 0.9}, name, missing=MISSING)
+    yield case({"emaDecay": 0.9}, name)
+    yield case({"emaDecay": 0.99, "momentum": 0.9}, name, gradients="moderate")
 
 
 def main():

@@ -6,10 +6,16 @@ from pytorch import ExactSqrt, TorchRun  # isort: skip
 import timm
 import torch
 from timm.optim import RMSpropTF
+from timm.utils import ModelEmaV3
 
 from common import MISSING, RATES, Case, combinations, renamed, run, write_cases
 
-STATES = {"squareAverage": "square_avg", "gradientAverage": "grad_avg", "momentumBuffer": "momentum_buffer"}
+STATES = {
+    "squareAverage": "square_avg",
+    "gradientAverage": "grad_avg",
+    "momentumBuffer": "momentum_buffer",
+    "parameterAverage": "module of ModelEmaV3",
+}
 OPTION_NAMES = {
     "learningRate": "lr",
     "decay": "alpha",
@@ -18,6 +24,9 @@ OPTION_NAMES = {
     "centered": "centered",
     "weightDecay": "weight_decay",
     "decoupledWeightDecay": "decoupled_decay",
+    "rateInMomentum": "lr_in_momentum",
+    "emaDecay": "average",
+    "globalClipNorm": "clip_grad_norm_",
 }
 
 
@@ -36,14 +45,20 @@ def cases():
     yield case({}, gradients="tiny")
     yield case({"momentum": 0.9, "centered": True}, gradients="tiny")
     for options in [{}, {"centered": True}]:
-        yield case({"momentum": 0.9} | options, {"lr_in_momentum": False})
+        yield case({"momentum": 0.9, "rateInMomentum": False} | options)
+    yield case({"momentum": 0.9, "rateInMomentum": False}, learning_rates=RATES)
+    yield case({"emaDecay": 0.9})
+    yield case({"globalClipNorm": 3.0}, gradients="integers")
     corrected = {"weightDecay": 0.01, "decoupledWeightDecay": True}
     yield case(corrected, {"corrected_weight_decay": True}, learning_rates=RATES)
     yield case({"momentum": 0.9}, {"caution": True}, gradients="moderate")
 
 
 def start(case, values):
-    return TorchRun(lambda parameters, options: RMSpropTF(parameters, foreach=False, **options), case, values, STATES)
+    def make(parameters, options):
+        return RMSpropTF(parameters, foreach=False, **options)
+
+    return TorchRun(make, case, values, STATES, lambda model, decay: ModelEmaV3(model, decay=decay))
 
 
 def main():

@@ -52,6 +52,35 @@ describe.each(backends)("accumulationSteps on %s", (backend) => {
     }
   });
 
+  it("running: the mean so far, in these roundings, where a missing gradient counts as 0; flush takes it as it is", () => {
+    const steps = [vector(0.1, 3), null, vector(0.7, -1), vector(0.2, 5)];
+    for (const calls of [2, 3, 4]) {
+      const params = { x: vector(0, 0), y: vector(0) };
+      const options = { learningRate: 1, accumulationSteps: 4, accumulation: "running" } as const;
+      using optimizer = new SGD(core, params, options);
+      expect(optimizer.description().accumulation).toBe("running");
+      let mean = vector(0, 0);
+      for (const [k, g] of steps.slice(0, calls).entries()) {
+        optimizer.step({ x: g, y: vector(1) });
+        mean = mean.map((m, i) => F(m + F(F((g?.[i] ?? 0) - m) * F(1 / (k + 1)))));
+      }
+      optimizer.flush();
+      expect(optimizer.iterations).toBe(1);
+      expectSameBits(
+        params.x,
+        mean.map((m) => -m),
+        `after ${calls} calls`,
+      );
+      expect(params.y[0]).toBe(-1);
+    }
+    using optimizer = new SGD(core, vector(0), { accumulationSteps: 2 });
+    optimizer.step(vector(1));
+    const change = (): void => optimizer.setOptions({ accumulation: "running" });
+    expectUnchanged(core, change, OptionError, /^accumulationSteps cannot change while 1 of 2/);
+    const wrong = { accumulation: "mean" } as never;
+    expectUnchanged(core, () => new SGD(core, vector(0), wrong), OptionError, /^accumulation is "mean"/);
+  });
+
   it("calls a schedule once an update, by the count of updates", () => {
     const calls: number[] = [];
     const learningRate = (iteration: number) => {

@@ -40,8 +40,8 @@ const MXNET: Facts = {
 
 const FACTS: Record<DialectName, Facts> = {
   pytorch: {
-    defaults: { ...PLAIN, learningRate: 1e-2, decay: 0.99, eps: 1e-8, weightDecay: 0, maximize: false },
-    others: ["emaDecay"],
+    defaults: { ...PLAIN, learningRate: 1e-2, decay: 0.99, eps: 1e-8, weightDecay: 0, maximize: false, clipEps: 1e-6 },
+    others: ["emaDecay", "clipNorm", "clipValue", "globalClipNorm"],
     buffer: "-x/lr",
   },
   keras3: KERAS,
@@ -71,8 +71,16 @@ const FACTS: Record<DialectName, Facts> = {
     others: ["clipNorm", "clipValue", "globalClipNorm", "emaDecay"],
   },
   timm: {
-    defaults: { ...PLAIN, learningRate: 1e-2, eps: 1e-10, weightDecay: 0, decoupledWeightDecay: false },
-    others: ["emaDecay"],
+    defaults: {
+      ...PLAIN,
+      learningRate: 1e-2,
+      eps: 1e-10,
+      weightDecay: 0,
+      decoupledWeightDecay: false,
+      rateInMomentum: true,
+      clipEps: 1e-6,
+    },
+    others: ["emaDecay", "clipNorm", "clipValue", "globalClipNorm"],
     initialScale: 1,
   },
 };
@@ -94,6 +102,8 @@ const CATALOGUE: Record<keyof RMSPropGroupOptions, [value: unknown, beside: RMSP
   clipValue: [0.25, {}],
   clipNorm: [0.25, {}],
   globalClipNorm: [0.25, {}],
+  clipEps: [0.5, { globalClipNorm: 0.25 }],
+  rateInMomentum: [false, { momentum: 0.9 }],
   maximize: [true, {}],
   emaDecay: [0.75, {}],
 };
@@ -277,16 +287,26 @@ describe.each(backends)("on %s", (backend) => {
         const f = Math.fround;
         const x = start();
         using optimizer = new RMSProp(core, x, { dialect, emaDecay: 0.95, learningRate: 0.5 });
-        const complement = dialect === "keras3" ? f(1 - f(0.95)) : f(1 - 0.95);
-        let expected: Float32Array | undefined = dialect === "keras2" ? x.slice() : undefined;
+        const complement = ["keras3", "tf1"].includes(dialect) ? f(1 - f(0.95)) : f(1 - 0.95);
+        const isLerp = ["pytorch", "timm", "tf1"].includes(dialect);
+        let expected: Float32Array | undefined = ["keras2", "timm", "tf1"].includes(dialect) ? x.slice() : undefined;
         for (let step = 0; step < 4; step++) {
           optimizer.step(gradient(step));
           const before = expected;
-          expected = x.map((each, i) => (before ? f(f(f(0.95) * before[i]!) + f(complement * each)) : each));
+          expected = x.map((each, i) => {
+            if (before === undefined) return each;
+            if (isLerp) return f(before[i]! + f(complement * f(each - before[i]!)));
+            return f(f(f(0.95) * before[i]!) + f(complement * each));
+          });
           expectSameBits(optimizer.averaged() as Float32Array, expected, `average after step ${step}`);
         }
       });
     }
+  });
+
+  it("rateInMomentum is for timm alone", () => {
+    const make = (): RMSProp => new RMSProp(core, start(), { momentum: 0.9, rateInMomentum: false });
+    expectUnchanged(core, make, OptionError, /^rateInMomentum is an option of dialect "timm" alone/);
   });
 
   it.each(["keras3", "keras2"] as const)("%s refuses a decay that is not decoupled", (dialect) => {

@@ -15,5 +15,9 @@ export function averageParameters(f32: Float32Array, i32: Int32Array, segment: n
   const count = i32[segment + SEGMENT_COUNT]!;
   const decay = f32[segment + SEGMENT_AVERAGE_DECAY]!;
   const complement = f32[segment + SEGMENT_AVERAGE_COMPLEMENT]!;
+  if (decay < 0) {
+    for (let i = 0; i < count; i++) f32[a + i]! += f(complement * f(f32[p + i]! - f32[a + i]!));
+    return;
+  }
   for (let i = 0; i < count; i++) f32[a + i] = f(decay * f32[a + i]!) + f(complement * f32[p + i]!);
 }

@@ -83,7 +83,7 @@ export function averageGradients(
   if (form & FORM_MEAN_LERP) {
     for (let i = 0; i < count; i++) mean[i] = f32[m + i]! + f(complement * f(g[at + i]! - f32[m + i]!));
   } else if (form & FORM_MEAN_FROM_GRADIENT) {
-    for (let i = 0; i < count; i++) mean[i] = g[at + i]! + f(decay * f(f32[m + i]! - g[at + i]!));
+    for (let i = 0; i < count; i++) mean[i] = g[at + i]! + f(decay * f(g[at + i]! - f32[m + i]!));
   } else {
     for (let i = 0; i < count; i++) mean[i] = f(decay * f32[m + i]!) + f(complement * g[at + i]!);
   }

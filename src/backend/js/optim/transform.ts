@@ -1,6 +1,7 @@
 // Twin of assembly/optim/transform.ts. Stores to a Float32Array round, so only what is inside them needs Math.fround.
 
 import {
+  GROUP_CLIP_EPS,
   GROUP_CLIP_NORM,
   GROUP_CLIP_VALUE,
   GROUP_DECOUPLED_DECAY,
@@ -83,6 +84,11 @@ function clip(f32: Float32Array, segment: number, group: number, mode: number, s
   const bound = f32[group + GROUP_CLIP_NORM]!;
   const scale = segment + SEGMENT_GRAD_SCALE;
   const scale2 = segment + SEGMENT_GRAD_SCALE_2;
+  const eps = f32[group + GROUP_CLIP_EPS]!;
+  if (eps > 0) {
+    f32[scale]! *= Math.min(f(f(1 / f(f(Math.sqrt(f(sumOfSquares))) + eps)) * bound), 1);
+    return;
+  }
   if (!(mode & (MODE_CLIP_KERAS | MODE_CLIP_OPTAX | MODE_CLIP_PADDLE))) {
     const norm = Math.sqrt(sumOfSquares);
     f32[scale]! *= norm <= bound ? 1 : f(bound / norm);
@@ -125,7 +131,9 @@ function measure(views: Views, segments: number, segmentCount: number, checkFini
       const sum = sumOfSquares(f32, gradPtr >>> 2, i32[segment + SEGMENT_COUNT]!);
       if (checkFinite !== 0 && !(sum < Number.POSITIVE_INFINITY)) return 1 + (segment - segments) / ROW;
       if (mode & MODE_CLIP_NORM) clip(f32, segment, group, mode, sum);
-      total += sum;
+      // PyTorch takes the norm of the norms, in float32.
+      const norm = f(Math.sqrt(f(sum)));
+      total = f32[group + GROUP_CLIP_EPS]! > 0 ? f(f(total) + f(norm * norm)) : total + sum;
     }
   }
   for (let segment = segments; segment < end; segment += ROW) {
@@ -214,7 +222,7 @@ export function transformAll(f32: Float32Array, i32: Int32Array, segment: number
 /** from + weight·(to − from), as PyTorch has it: from the nearer end. */
 export function lerpNear(from: number, to: number, weight: number): number {
   if (weight < 0.5) return f(from + f(weight * f(to - from)));
-  return f(to + f(f(1 - weight) * f(from - to)));
+  return f(to + f(f(weight - 1) * f(to - from)));
 }
 
 /** Fills `g` with the gradient that the formula sees, and decays the parameters where that is decoupled. */
