@@ -9,7 +9,8 @@ import { Segment } from "./step-table";
 
 /**
  * The moving average of a segment's parameter, a ← averageDecay·a + averageComplement·p, or with a negative averageDecay
- * a ← a + averageComplement·(p − a), each operation rounded once; nothing for a segment without one. Every optimizer's kernel calls it for a segment whose elements it has updated.
+ * a ← a + averageComplement·(p − a), each operation rounded once; nothing for a segment without one. Every optimizer's
+ * kernel calls it for a segment whose elements it has updated.
  *
  * Requires: in a first step, whose decay is 0, an average that holds finite numbers: 0·∞ would be NaN.
  * Touches: reads the parameter, reads and writes state3.
