@@ -18,8 +18,10 @@ export {
   uniform,
 } from "./initializers.js";
 export { exportTfjs, type TfjsModel } from "./interchange/export-tfjs.js";
+export { importKeras, type KerasFiles } from "./interchange/import-keras.js";
+export type { ImportOptions } from "./interchange/import-model.js";
 export { type ImportPytorchOptions, importPytorch } from "./interchange/import-pytorch.js";
-export { type ImportOptions, importTfjs, type TfjsFiles } from "./interchange/import-tfjs.js";
+export { importTfjs, type TfjsFiles } from "./interchange/import-tfjs.js";
 export { type BufferSpec, Layer, type LayerConfig, layerConfig, type ParameterSpec } from "./layer.js";
 export {
   type ActivationFunctionName,

@@ -105,12 +105,32 @@ const plain: Record<string, unknown[]> = {
   opfsStore: ["path"],
 };
 
-/** Functions whose arguments are a core's, below, but for findLearningRate, importTfjs, multiply and Random. */
+/** Functions whose arguments are a core's, below, but for findLearningRate, multiply and Random. */
 const withCore = [
-  ...["findLearningRate", "exportTfjs", "importPytorch", "importTfjs", "loadModel", "saveModel", "batches"],
+  ...[
+    "findLearningRate",
+    "exportTfjs",
+    "importKeras",
+    "importPytorch",
+    "importTfjs",
+    "loadModel",
+    "saveModel",
+    "batches",
+  ],
   ...["matmul", "minimize", "saveCheckpoint", "loadCheckpoint", "multiply", "durableObjectStore"],
   ...["Sequential", "Model", "Trainer", "Layer", "Random"],
 ];
+
+/** A model of Keras: y = wx. */
+const kerasConfig = {
+  class_name: "Sequential",
+  config: {
+    layers: [
+      { module: "keras.layers", class_name: "InputLayer", config: { name: "x", batch_shape: [null, 1] } },
+      { module: "keras.layers", class_name: "Dense", config: { name: "y", units: 1, use_bias: false } },
+    ],
+  },
+};
 
 /** A model, an optimizer and a trainer over it, with good arguments for all their methods. */
 function calls(core: Core): Record<string, Call> {
@@ -261,6 +281,18 @@ function calls(core: Core): Record<string, Call> {
     importPytorch: {
       args: [model, bytes, { names: () => "a" }],
       run: (a, b, options) => nn.importPytorch(a, b, options),
+    },
+    importKeras: {
+      args: [
+        core,
+        { config: kerasConfig, weights: { get: () => ({ shape: [1, 1], value: [1] }) } },
+        { layers: { dense: nn.dense } },
+      ],
+      run: (a, b, options) => nn.importKeras(a, b, options as never).dispose(),
+    },
+    importTfjs: {
+      args: [core, { ...nn.exportTfjs(model) }, { layers: { dense: nn.dense, relu: nn.relu } }],
+      run: (a, b, options) => nn.importTfjs(a, b, options as never).dispose(),
     },
     saveModel: { args: [model, { trainer, metadata: {} }], run: (a, options) => nn.saveModel(a, options) },
     loadModel: {

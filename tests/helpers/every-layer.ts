@@ -70,7 +70,16 @@ export const notLayers = [
   ...["glorotNormal", "glorotUniform", "heNormal", "heUniform", "normal", "orthogonal", "uniform"],
   ...["binaryCrossEntropy", "hinge", "huber", "klDivergence", "meanAbsoluteError", "meanSquaredError"],
   ...["softmaxCrossEntropy", "input", "multiply", "Layer", "Model", "Sequential", "Trainer", "Random"],
-  ...["findLearningRate", "exportTfjs", "importPytorch", "importTfjs", "layerConfig", "loadModel", "saveModel"],
+  ...[
+    "findLearningRate",
+    "exportTfjs",
+    "importKeras",
+    "importPytorch",
+    "importTfjs",
+    "layerConfig",
+    "loadModel",
+    "saveModel",
+  ],
   ...["batches", "fitStandardizer", "oneHot", "splitRows", "standardizer", "weightDecayGroups"],
 ];
 

@@ -5,17 +5,25 @@ import { CheckpointError } from "../../errors.js";
 /** The config of a Keras layer, from a file: attributes are read by name, and those that say something else are refused. */
 export class KerasConfig {
   readonly path: string;
-  readonly #record: Readonly<Record<string, unknown>>;
+  /** Of Keras: what words and defaults mean. TensorFlow.js writes those of 2. */
+  readonly version: 2 | 3;
+  readonly record: Readonly<Record<string, unknown>>;
 
-  constructor(path: string, record: unknown) {
+  constructor(path: string, record: unknown, version: 2 | 3) {
     this.path = path;
-    this.#record = checkRecord(path, record);
+    this.version = version;
+    this.record = checkRecord(path, record);
   }
 
   /** An attribute, as the file has it; undefined if it is absent or null. */
   get(name: string): unknown {
-    const value = Object.hasOwn(this.#record, name) ? this.#record[name] : undefined;
+    const value = Object.hasOwn(this.record, name) ? this.record[name] : undefined;
     return value === null ? undefined : value;
+  }
+
+  /** An attribute that is a record. */
+  nested(name: string): KerasConfig {
+    return new KerasConfig(`${this.path}.${name}`, this.get(name), this.version);
   }
 
   /** An attribute that is a word, in snake case: TensorFlow.js has written both. */

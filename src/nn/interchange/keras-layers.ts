@@ -3,20 +3,24 @@ import { CheckpointError, OptionError } from "../../errors.js";
 import { type Shape, sizeOf } from "../../tensor.js";
 import type { LayerConfig } from "../layer.js";
 import { activationWord, gateWord, readActivationOption, readGate } from "./keras-activations.js";
-import { KerasConfig } from "./keras-config.js";
+import type { KerasConfig } from "./keras-config.js";
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** A layer class of Keras 2 and TensorFlow.js, and what it is here. */
+/** A layer class of Keras, and what it is here. */
 export interface KerasLayer {
   readonly className: string;
   readonly kind: string;
   /** Tells a layer from others of its class. */
   matches?(config: KerasConfig): boolean;
-  /** Names of its weights, Keras's and ours. */
+  /** Names of its weights, Keras's and ours, in the order of Keras; of a class with layers inside, paths. */
   readonly weights?: readonly (readonly [keras: string, own: string])[];
   /** The arguments of our function from Keras's config. Throws CheckpointError for what is different here. */
   read(config: KerasConfig, inputs: readonly Shape[]): readonly unknown[];
+}
+
+/** One that TensorFlow.js has, too. */
+interface TfjsLayer extends KerasLayer {
   /** Keras's config from the arguments. Throws OptionError for what Keras has not. */
   write(args: readonly unknown[], inputs: readonly Shape[]): Record<string, unknown>;
 }
@@ -78,7 +82,7 @@ function writeWindow({ kernelSize, strides, padding, dilation = 1, groups = 1 }:
 }
 
 /** `filters` (if it has) and a window. */
-function convolution(className: string, kind: string, rank: 1 | 2, weights: KerasLayer["weights"]): KerasLayer {
+function convolution(className: string, kind: string, rank: 1 | 2, weights: KerasLayer["weights"]): TfjsLayer {
   const isDepthwise = kind === "depthwiseConv2d";
   const hasMultiplier = isDepthwise || kind === "separableConv2d";
   return {
@@ -86,9 +90,11 @@ function convolution(className: string, kind: string, rank: 1 | 2, weights: Kera
     kind,
     weights: [...weights!, BIAS],
     read(config) {
-      config.only("groups", 1);
+      const hasGroups = config.version === 3 && (kind === "conv1d" || kind === "conv2d");
+      if (!hasGroups) config.only("groups", 1);
       const activation = readActivationOption(config);
       const options: Record<string, unknown> = { ...readWindow(config, rank), bias: config.flag("use_bias", true) };
+      if (hasGroups) options.groups = config.get("groups") ?? 1;
       if (hasMultiplier) options.multiplier = config.get("depth_multiplier") ?? 1;
       if (activation !== undefined) options.activation = activation;
       return isDepthwise ? [options] : [config.get("filters"), options];
@@ -107,7 +113,7 @@ function convolution(className: string, kind: string, rank: 1 | 2, weights: Kera
   };
 }
 
-function pooling(className: string, kind: string, rank: 1 | 2): KerasLayer {
+function pooling(className: string, kind: string, rank: 1 | 2): TfjsLayer {
   return {
     className,
     kind,
@@ -132,7 +138,7 @@ function plain(
   className: string,
   kind: string,
   ...same: readonly (readonly [name: string, ...values: unknown[]])[]
-): KerasLayer {
+): TfjsLayer {
   return {
     className,
     kind,
@@ -144,7 +150,7 @@ function plain(
   };
 }
 
-function recurrent(className: string, kind: "lstm" | "gru" | "simpleRnn"): KerasLayer {
+function recurrent(className: string, kind: "lstm" | "gru" | "simpleRnn"): TfjsLayer {
   return {
     className,
     kind,
@@ -187,7 +193,7 @@ function recurrent(className: string, kind: "lstm" | "gru" | "simpleRnn"): Keras
 }
 
 /** Normalization over the last axis. */
-function normalization(className: string, kind: "batchNorm" | "layerNorm"): KerasLayer {
+function normalization(className: string, kind: "batchNorm" | "layerNorm"): TfjsLayer {
   const moving = [
     ["moving_mean", "movingMean"],
     ["moving_variance", "movingVariance"],
@@ -219,19 +225,31 @@ function normalization(className: string, kind: "batchNorm" | "layerNorm"): Kera
   };
 }
 
+/** Throws if a layer of its own reads backward, instead of a copy of the one that reads forward. */
+function checkBackward(config: KerasConfig): void {
+  if (config.get("backward_layer") === undefined) return;
+  const own = (direction: string) => {
+    const inner = config.nested(direction);
+    const { name: _, go_backwards: __, ...rest } = inner.nested("config").record;
+    return JSON.stringify([inner.get("class_name"), rest], (key, value) => (key === "shared_object_id" ? 0 : value));
+  };
+  if (own("layer") === own("backward_layer")) return;
+  throw config.unexpected("backward_layer", config.get("backward_layer"), "the same as layer");
+}
+
 /** A layer around another. */
-function wrapper(className: string, kind: "bidirectional" | "timeDistributed"): KerasLayer {
+function wrapper(className: string, kind: "bidirectional" | "timeDistributed"): TfjsLayer {
   const isBoth = kind === "bidirectional";
   return {
     className,
     kind,
     read(config, [input, ...others]) {
-      const inner = new KerasConfig(`${config.path}.layer`, config.get("layer"));
-      const innerConfig = new KerasConfig(`${inner.path}.config`, inner.get("config"));
-      const found = byClass(inner.get("class_name"), `${inner.path}.class_name`, innerConfig);
+      const inner = config.nested("layer");
+      const found = byClass(inner.get("class_name"), `${inner.path}.class_name`, inner.nested("config"));
       const shapes = isBoth ? [input!, ...others] : [input!.slice(1)];
-      const args = found.read(innerConfig, shapes);
+      const args = found.read(inner.nested("config"), shapes);
       const layer = { kind: found.kind, args };
+      if (isBoth) checkBackward(config);
       return isBoth ? [layer, { mergeMode: config.get("merge_mode") ?? "concat" }] : [layer];
     },
     write([layer, options]: readonly [LayerConfig, Options?], [input, ...others]) {
@@ -249,7 +267,13 @@ function wrapper(className: string, kind: "bidirectional" | "timeDistributed"): 
 
 const CHANNELS = ["data_format", "channels_last", "channelsLast"] as const;
 
-const LAYERS: readonly KerasLayer[] = [
+/** TensorFlow.js has no options for it, Keras has. */
+function globalPooling1d(className: string, kind: string): TfjsLayer {
+  const { read } = plain(className, kind, CHANNELS, ["keepdims", false]);
+  return { ...plain(className, kind), read };
+}
+
+const LAYERS: readonly TfjsLayer[] = [
   {
     className: "Dense",
     kind: "dense",
@@ -275,9 +299,9 @@ const LAYERS: readonly KerasLayer[] = [
   pooling("MaxPooling2D", "maxPool2d", 2),
   pooling("AveragePooling1D", "averagePool1d", 1),
   pooling("AveragePooling2D", "averagePool2d", 2),
-  plain("GlobalAveragePooling1D", "globalAveragePool1d"),
+  globalPooling1d("GlobalAveragePooling1D", "globalAveragePool1d"),
   plain("GlobalAveragePooling2D", "globalAveragePool2d", CHANNELS, ["keepdims", false]),
-  plain("GlobalMaxPooling1D", "globalMaxPool1d"),
+  globalPooling1d("GlobalMaxPooling1D", "globalMaxPool1d"),
   plain("GlobalMaxPooling2D", "globalMaxPool2d", CHANNELS, ["keepdims", false]),
   plain("Flatten", "flatten", CHANNELS),
   plain("Add", "add"),
@@ -305,7 +329,7 @@ const LAYERS: readonly KerasLayer[] = [
   {
     className: "LeakyReLU",
     kind: "leakyRelu",
-    read: (config: KerasConfig) => [{ slope: config.get("alpha") ?? 0.3 }],
+    read: (config: KerasConfig) => [{ slope: config.get("negative_slope") ?? config.get("alpha") ?? 0.3 }],
     write: ([options]: readonly Options[]) => ({ alpha: options!.slope }),
   },
   {
@@ -390,15 +414,57 @@ const LAYERS: readonly KerasLayer[] = [
   },
 ];
 
+/** Those that only Keras 3 has. */
+const KERAS3: readonly KerasLayer[] = [
+  {
+    className: "GroupNormalization",
+    kind: "groupNorm",
+    weights: AFFINE,
+    read(config: KerasConfig, [input]: readonly Shape[]) {
+      config.only("axis", -1, input!.length);
+      const options = { eps: config.get("epsilon") ?? 1e-3, scale: config.flag("scale", true) };
+      return [config.get("groups") ?? 32, { ...options, center: config.flag("center", true) }];
+    },
+  },
+  {
+    className: "RMSNormalization",
+    kind: "rmsNorm",
+    weights: [["scale", "gamma"]],
+    read(config: KerasConfig, [input]: readonly Shape[]) {
+      const last = input!.length;
+      config.only("axis", -1, last, [-1], [last]);
+      return [{ eps: config.get("epsilon") ?? 1e-6 }];
+    },
+  },
+  {
+    className: "MultiHeadAttention",
+    kind: "multiHeadAttention",
+    weights: ["query", "key", "value", "output"].flatMap((name) => [
+      [`${name}_dense/vars/0`, `${name}.weight`] as const,
+      [`${name}_dense/vars/1`, `${name}.bias`] as const,
+    ]),
+    read(config: KerasConfig) {
+      config.only("attention_axes", [1]);
+      config.only("output_shape");
+      config.only("use_gate", false);
+      config.only("sliding_window");
+      const sizes = { keySize: config.get("key_dim"), valueSize: config.get("value_dim") ?? config.get("key_dim") };
+      const flags = { bias: config.flag("use_bias", true), causal: config.flag("use_causal_mask", false) };
+      return [config.get("num_heads"), { ...sizes, ...flags }];
+    },
+  },
+];
+
 /** What a class of Keras is here. Throws CheckpointError for one that is not known. */
 export function byClass(className: unknown, path: string, config: KerasConfig): KerasLayer {
-  const found = LAYERS.find((layer) => layer.className === className && (layer.matches?.(config) ?? true));
+  const known: readonly KerasLayer[] = config.version === 3 ? [...LAYERS, ...KERAS3] : LAYERS;
+  const found = known.find((layer) => layer.className === className && (layer.matches?.(config) ?? true));
   if (found !== undefined) return found;
   throw new CheckpointError(`${path} is ${describe(className)}, which has no layer here`);
 }
 
-/** What a layer is in Keras. Throws OptionError for one that it has not. */
-export function byKind(kind: string): KerasLayer {
+/** What a layer is in TensorFlow.js. Throws OptionError for one that it has not. */
+export function byKind(kind: string): TfjsLayer {
   const found = LAYERS.find((layer) => layer.kind === kind);
   if (found !== undefined) return found;
   throw new OptionError(`layers of kind "${kind}" have no class in TensorFlow.js`);

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
 import { writeSafetensors } from "../../../src/checkpoint/index.js";
 import { dense, exportTfjs, Sequential } from "../../../src/nn/index.js";
@@ -28,9 +29,11 @@ describe("docs/guide/models.md", () => {
     writeFileSync(new URL("weights.bin", folder), weights);
     const tensors = [...linear("0", 2, 8), ...linear("2", 8, 3)];
     writeFileSync(new URL("net.safetensors", folder), writeSafetensors(tensors));
+    const keras = JSON.parse(readFileSync(new URL("reference/keras-models.json", import.meta.url), "utf8"));
+    writeFileSync(new URL("net.keras", folder), gunzipSync(Buffer.from(keras.cases[0].file, "base64")));
   });
 
-  it("has snippets", () => expect(snippets.length).toBe(8));
+  it("has snippets", () => expect(snippets.length).toBe(9));
 
   it.each(snippets.map((code, index) => [index + 1, code] as const))("snippet %i runs", (index, code) => {
     const file = fileURLToPath(new URL(`models-${index}.mjs`, folder));
