@@ -1,6 +1,6 @@
 import { checkInteger, checkKeys, isNumericArray, unexpected } from "../checks.js";
 import { ShapeError } from "../errors.js";
-import type { Batch } from "../nn/data.js";
+import { type Batch, flatRows, type Rows } from "../nn/data.js";
 import type { Dataset } from "../nn/trainer.js";
 import { Tensor } from "../tensor.js";
 import { digestOfValues } from "./digest.js";
@@ -43,20 +43,25 @@ interface Columns {
   readonly isArray: boolean;
 }
 
-function readColumns(name: string, batch: Batch | readonly Batch[], count: number): Columns {
-  if (Array.isArray(batch) && typeof batch[0] !== "number") {
-    const columns = (batch as readonly Batch[]).map((each, i) => readColumn(`${name}[${i}]`, each, count));
+function readColumns(name: string, batch: Rows, count: number): Columns {
+  // As many as there are rows: one batch of nested rows.
+  if (Array.isArray(batch) && typeof batch[0] !== "number" && batch.length !== count) {
+    const columns = (batch as readonly Rows[]).map((each, i) => readColumn(`${name}[${i}]`, each, count));
     return { columns, isArray: true };
   }
-  return { columns: [readColumn(name, batch as Batch, count)], isArray: false };
+  return { columns: [readColumn(name, batch, count)], isArray: false };
 }
+
+/** Axes of a row at most. */
+const DEPTH = 8;
 
 interface Column {
   readonly values: Float32Array;
   readonly width: number;
 }
 
-function readColumn(name: string, batch: Batch, count: number): Column {
+function readColumn(name: string, given: Rows, count: number): Column {
+  const batch = flatRows(name, given, DEPTH);
   if (!(batch instanceof Tensor) && !isNumericArray(batch))
     throw unexpected(name, batch, "a Tensor or an array of numbers");
   const values = batch instanceof Tensor ? batch.data.slice() : Float32Array.from(batch);

@@ -180,6 +180,7 @@ export abstract class GroupTrainer {
       | ArrayLike<number>
       | undefined;
     if (first instanceof Tensor) return first.shape[0] ?? 0;
+    if (Array.isArray(first) && typeof first[0] === "object") return first.length; // nested rows
     return (first?.length ?? 0) / sizeOf(inputTensors[0]!.shape);
   }
 

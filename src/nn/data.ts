@@ -1,4 +1,4 @@
-import { detached, isDetached, isNumericArray, unexpected } from "../checks.js";
+import { describe, detached, isDetached, isNumericArray, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { type Shape, sizeOf, Tensor } from "../tensor.js";
@@ -6,6 +6,25 @@ import type { Loss } from "./losses/loss.js";
 
 /** Rows of numbers: a tensor [rows, ...shape], or an array of as many numbers, row after row. */
 export type Batch = Tensor | ArrayLike<number>;
+
+/** A batch; an array of its rows, each nested as deep as its shape; or, where a model has several, an array of batches. */
+export type Rows = Batch | readonly Rows[];
+
+/**
+ * The numbers of nested rows, row after row; any other batch as it is. Each row has one of these widths, by default that
+ * of the first, and is nested at most `depth` times.
+ */
+export function flatRows(name: string, batch: Rows, depth: number, ...widths: readonly number[]): Batch {
+  if (!Array.isArray(batch) || !isNumericArray(batch[0])) return batch as Batch;
+  const flat = (value: unknown, depth: number): unknown[] =>
+    depth >= 0 && isNumericArray(value) ? Array.from(value).flatMap((each) => flat(each, depth - 1)) : [value];
+  const rows = batch.map((row) => flat(row, depth) as number[]);
+  const known = widths.length === 0 ? [rows[0]!.length] : widths;
+  const bad = rows.findIndex(({ length }, i) => !(isNumericArray(batch[i]) && known.includes(length)));
+  if (bad < 0) return rows.flat();
+  const length = isNumericArray(batch[bad]) ? ` with ${rows[bad]!.length} elements` : "";
+  throw new ShapeError(`${name}[${bad}] is ${describe(batch[bad])}${length}, expected a row of ${known[0]} elements`);
+}
 
 /** The shape of a row of a batch, and its elements. */
 export interface RowShape {
@@ -33,8 +52,7 @@ export function readRows(name: string, source: Batch, core: Core, row: RowShape)
   if (isDetached(source)) throw detached(name);
   if (Array.isArray(source)) {
     const bad = source.findIndex((value) => typeof value !== "number");
-    if (bad >= 0)
-      throw unexpected(`${name}[${bad}]`, source[bad], "a number: rows stand one after the other, not nested");
+    if (bad >= 0) throw unexpected(`${name}[${bad}]`, source[bad], "a number");
   }
   if (source.length % width !== 0) {
     throw new ShapeError(`${name} has ${source.length} elements, expected a multiple of ${width}, the width of a row`);

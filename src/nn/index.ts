@@ -1,7 +1,7 @@
 export { type NetworkKernels, nnFamily } from "../backend/families/nn.js";
 export type { KernelFamily } from "../backend/family.js";
 export { Random } from "../random.js";
-export type { Batch } from "./data.js";
+export type { Batch, Rows } from "./data.js";
 export type { EarlyStopping } from "./early-stopping.js";
 export { type FindLearningRateOptions, findLearningRate, type LearningRates } from "./find-learning-rate.js";
 export type { Epoch, Fit, Progress } from "./fit.js";

@@ -4,7 +4,7 @@ import { Core } from "../core.js";
 import { DisposedError, OptionError, ShapeError } from "../errors.js";
 import { Random } from "../random.js";
 import { type Shape, Tensor } from "../tensor.js";
-import { type Batch, readRows } from "./data.js";
+import { type Batch, flatRows, type Rows, readRows } from "./data.js";
 import { GradientBlock, type Gradients } from "./gradients.js";
 import type { Layer, ParameterSpec } from "./layer.js";
 import type { ModelPlan, PlanOptions } from "./model-plan.js";
@@ -200,12 +200,12 @@ export class Model {
    *
    * A row's result does not depend on the rows beside it, down to the bits.
    *
-   * @param x a tensor [rows, ...inputShape], or an array of as many numbers, row after row; for a model of several inputs
-   *   an array of them
+   * @param x a tensor [rows, ...inputShape], or an array of as many numbers, row after row, or of rows, `[[1, 2], [3, 4]]`;
+   *   for a model of several inputs an array of them
    * @param options `out`: the tensor to write to, of that shape, instead of a new one
    * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError
    */
-  predict(x: Batch | readonly Batch[], options: { out?: Tensor } = {}): Tensor {
+  predict(x: Rows, options: { out?: Tensor } = {}): Tensor {
     checkKeys("options", options, ["out"]);
     if (this.outputTensors.length > 1) throw new OptionError("model has several outputs, expected one: use forward()");
     const xs: Batch[] = [];
@@ -247,7 +247,7 @@ export class Model {
    * @returns a copy, [rows, outputs] for several outputs, [rows] for one
    * @throws as `predict`
    */
-  predictProbabilities(x: Batch | readonly Batch[]): Float32Array {
+  predictProbabilities(x: Rows): Float32Array {
     const y = this.predict(x);
     const values = y.data.slice();
     y.dispose();
@@ -267,7 +267,7 @@ export class Model {
    * @param x as for `predict`
    * @throws as `predict`
    */
-  predictClasses(x: Batch | readonly Batch[]): Int32Array {
+  predictClasses(x: Rows): Int32Array {
     const values = this.predictProbabilities(x);
     const columns = this.outputShape.at(-1) ?? 1;
     return Int32Array.from({ length: values.length / columns }, (_, row) => {
@@ -315,7 +315,7 @@ export class Model {
    * const dx = model.backward(dy);
    * optimizer.step(model.gradients);
    */
-  forward(x: Batch | readonly Batch[], options: { training?: boolean; seed?: number } = {}): Tensor {
+  forward(x: Rows, options: { training?: boolean; seed?: number } = {}): Tensor {
     checkKeys("options", options, ["training", "seed"]);
     const { training = false, seed = 0 } = options;
     checkBoolean("training", training);
@@ -343,7 +343,7 @@ export class Model {
    * @returns the gradient of x, likewise. It is the model's: valid until its next `forward`, `predict` or `dispose`
    * @throws OptionError without a `forward` before, ShapeError, DisposedError, OutOfMemoryError
    */
-  backward(dy: Batch | readonly Batch[], options: { accumulate?: boolean } = {}): Tensor {
+  backward(dy: Rows, options: { accumulate?: boolean } = {}): Tensor {
     this.assertLive();
     checkKeys("options", options, ["accumulate"]);
     const { accumulate = false } = options;
@@ -353,13 +353,14 @@ export class Model {
       throw new OptionError("backward needs a forward before it, of the batch that dy belongs to");
     const { plan, targets, inputGradients } = last;
     const workspace = this.#workspaceOf();
-    const all = this.outputTensors.length === 1 ? [dy as Batch] : (dy as readonly Batch[]);
+    const all = this.outputTensors.length === 1 ? [dy] : (dy as readonly Rows[]);
     for (const [i, target] of targets.entries()) {
       const name = this.outputTensors.length === 1 ? "dy" : `dy[${i}]`;
       const row = this.outputTensors[i]!;
-      const rows = readRows(name, all?.[i] as Batch, this.core, row);
+      const values = flat(name, all?.[i] as Rows, row);
+      const rows = readRows(name, values, this.core, row);
       if (rows !== plan.rows) throw new ShapeError(`${name} has ${rows} rows, expected ${plan.rows} as x had`);
-      plan.set(target, workspace.targetAddress(i, all[i]!, 0, rows, row.size));
+      plan.set(target, workspace.targetAddress(i, values, 0, rows, row.size));
     }
     plan.prepare();
     this.gradientBlock.collect(accumulate, 1, () => {
@@ -400,7 +401,7 @@ export class Model {
   }
 
   /** Checks the inputs of a batch, one for each of the model's, and lists them in `xs`; returns their rows. @internal */
-  readInputs(name: string, x: Batch | readonly Batch[], xs: Batch[]): number {
+  readInputs(name: string, x: Rows, xs: Batch[]): number {
     this.assertLive();
     const rows = readParts(name, x, this.core, this.inputTensors, xs);
     for (const { input, layer } of this.#checked) {
@@ -438,28 +439,27 @@ export class Model {
 }
 
 /** Checks one batch for each of these tensors, all of as many rows, and lists them in `into`; returns their rows. */
-function readParts(
-  name: string,
-  batch: Batch | readonly Batch[],
-  core: Core,
-  tensors: readonly SymbolicTensor[],
-  into: Batch[],
-): number {
+function readParts(name: string, batch: Rows, core: Core, tensors: readonly SymbolicTensor[], into: Batch[]): number {
   if (tensors.length === 1) {
-    into[0] = batch as Batch;
+    into[0] = flat(name, batch, tensors[0]!);
     return readRows(name, into[0], core, tensors[0]!);
   }
   if (!Array.isArray(batch) || batch.length !== tensors.length) {
     throw unexpected(name, batch, `an array of ${tensors.length} batches`);
   }
   const counts = tensors.map((tensor, i) => {
-    into[i] = batch[i] as Batch;
-    return readRows(`${name}[${i}]`, into[i]!, core, tensor);
+    const part = `${name}[${i}]`;
+    into[i] = flat(part, batch[i] as Rows, tensor);
+    return readRows(part, into[i]!, core, tensor);
   });
   const other = counts.findIndex((rows) => rows !== counts[0]);
   if (other > 0)
     throw new ShapeError(`${name}[${other}] has ${counts[other]} rows, expected ${counts[0]} as ${name}[0]`);
   return counts[0]!;
+}
+
+function flat(name: string, batch: Rows, { shape, size }: SymbolicTensor): Batch {
+  return flatRows(name, batch, shape.length, size);
 }
 
 function checkTensors(name: string, given: unknown): readonly SymbolicTensor[] {

@@ -11,6 +11,10 @@ import {
 import { OptionError, ShapeError } from "../errors.js";
 import { isRecord } from "../optim/parameters.js";
 import { Random } from "../random.js";
+import { flatRows, type Rows } from "./data.js";
+
+/** Axes of a row at most. */
+const DEPTH = 8;
 
 /** What a standardizer has found, as JSON: for the metadata of `saveModel`. */
 export interface StandardizerState {
@@ -24,9 +28,9 @@ export interface StandardizerState {
 export interface Standardizer {
   readonly state: StandardizerState;
   /** (x − mean) / deviation for each column: in float64, rounded once to float32. */
-  apply(x: ArrayLike<number>): Float32Array;
+  apply(x: Rows): Float32Array;
   /** x · deviation + mean for each column: in float64, rounded once to float32. */
-  invert(x: ArrayLike<number>): Float32Array;
+  invert(x: Rows): Float32Array;
 }
 
 /**
@@ -35,26 +39,27 @@ export interface Standardizer {
  *
  * Numerics: sums in float64, in the order of the rows; two passes.
  *
- * @param x rows of finite numbers, one after the other; fit on the training rows alone
+ * @param x rows of finite numbers, one after the other or nested; fit on the training rows alone
  * @param columns numbers of a row, >= 1
  * @throws OptionError, ShapeError
  * @example
  * const scaler = fitStandardizer([1, 10, 3, 30], 2);
  * scaler.apply([1, 30]); // Float32Array [-1, 1]
  */
-export function fitStandardizer(x: ArrayLike<number>, columns: number): Standardizer {
+export function fitStandardizer(x: Rows, columns: number): Standardizer {
   checkInteger("columns", columns, 1);
-  const rows = rowsOf("x", x, columns);
+  const values = flatOf("x", x, columns);
+  const rows = values.length / columns;
   if (rows === 0) throw new ShapeError("x has no rows, expected at least one");
-  for (let i = 0; i < x.length; i++) {
-    if (!Number.isFinite(x[i])) throw unexpected(`x[${i}]`, x[i], "a finite number");
+  for (let i = 0; i < values.length; i++) {
+    if (!Number.isFinite(values[i])) throw unexpected(`x[${i}]`, values[i], "a finite number");
   }
   const mean = new Float64Array(columns);
-  for (let i = 0; i < x.length; i++) mean[i % columns]! += x[i]!;
+  for (let i = 0; i < values.length; i++) mean[i % columns]! += values[i]!;
   for (let k = 0; k < columns; k++) mean[k]! /= rows;
   const squares = new Float64Array(columns);
-  for (let i = 0; i < x.length; i++) {
-    const difference = x[i]! - mean[i % columns]!;
+  for (let i = 0; i < values.length; i++) {
+    const difference = values[i]! - mean[i % columns]!;
     squares[i % columns]! += difference * difference;
   }
   const deviation = squares.map((square) => Math.sqrt(square / rows) || 1);
@@ -87,10 +92,8 @@ export function standardizer(state: StandardizerState): Standardizer {
       `state has ${columns} means and ${deviation.length} deviations, expected as many, at least one`,
     );
   }
-  const map = (x: ArrayLike<number>, change: (value: number, column: number) => number): Float32Array => {
-    rowsOf("x", x, columns);
-    return Float32Array.from(x, (value, i) => change(value, i % columns));
-  };
+  const map = (x: Rows, change: (value: number, column: number) => number): Float32Array =>
+    Float32Array.from(flatOf("x", x, columns), (value, i) => change(value, i % columns));
   return {
     state: { mean: [...mean], deviation: [...deviation] },
     apply: (x) => map(x, (value, k) => (value - mean[k]!) / deviation[k]!),
@@ -134,13 +137,13 @@ export interface SplitOptions {
  * Divides rows at random into those to train with and those to validate with: the same rows of every array. The same seed
  * gives the same rows in every engine.
  *
- * @param data arrays of numbers, row after row: `{ x, y }`
+ * @param data arrays of numbers, row after row, or of rows: `{ x, y }`
  * @param options see `SplitOptions`
  * @throws OptionError, ShapeError
  * @example
  * const { train, validation } = splitRows({ x: [0, 0, 1, 1, 2, 2], y: [0, 1, 2] }, { rows: 3, validation: 1 / 3 });
  */
-export function splitRows<Data extends Readonly<Record<string, ArrayLike<number>>>>(
+export function splitRows<Data extends Readonly<Record<string, Rows>>>(
   data: Data,
   options: SplitOptions,
 ): Record<"train" | "validation", { [Name in keyof Data]: Float32Array }> {
@@ -150,7 +153,8 @@ export function splitRows<Data extends Readonly<Record<string, ArrayLike<number>
   checkInteger("rows", rows, 1, 2 ** 32 - 1);
   checkNumber("validation", validation, 0, 1);
   checkInteger("seed", seed, 0, 2 ** 32 - 1);
-  for (const [name, array] of Object.entries(data)) {
+  const flat = Object.entries(data).map(([name, given]) => [name, flatRows(`data.${name}`, given, DEPTH)] as const);
+  for (const [name, array] of flat) {
     if (!isNumericArray(array)) throw unexpected(`data.${name}`, array, "an array of numbers");
     if (array.length % rows !== 0) {
       throw new ShapeError(`data.${name} has ${array.length} elements, expected a multiple of ${rows} rows`);
@@ -161,7 +165,8 @@ export function splitRows<Data extends Readonly<Record<string, ArrayLike<number>
   const first = rows - Math.round(rows * validation);
   const pick = (chosen: Uint32Array) =>
     Object.fromEntries(
-      Object.entries(data).map(([name, array]) => {
+      flat.map(([name, values]) => {
+        const array = values as ArrayLike<number>;
         const width = array.length / rows;
         const element = (_: unknown, i: number) => {
           const at = chosen[Math.floor(i / width)]! * width + (i % width);
@@ -230,9 +235,10 @@ export async function* batches(
   if (count % batchSize !== 0) yield take();
 }
 
-/** The rows that there are. Throws OptionError or ShapeError unless `x` is numbers in whole rows. */
-function rowsOf(name: string, x: ArrayLike<number>, columns: number): number {
+/** The numbers of rows, row after row. Throws OptionError or ShapeError unless `x` is numbers in whole rows. */
+function flatOf(name: string, given: Rows, columns: number): ArrayLike<number> {
+  const x = flatRows(name, given, DEPTH, columns);
   if (!isNumericArray(x)) throw unexpected(name, x, "an array of numbers");
-  if (x.length % columns === 0) return x.length / columns;
+  if (x.length % columns === 0) return x;
   throw new ShapeError(`${name} has ${x.length} elements, expected a multiple of ${columns}`);
 }

@@ -8,7 +8,9 @@ import { Random } from "../random.js";
 import { Tensor } from "../tensor.js";
 import {
   type Batch,
+  flatRows,
   type RowShape,
+  type Rows,
   readRows,
   readTargets,
   type TargetShape,
@@ -57,8 +59,8 @@ export interface TrainerOptions<Optimizer extends ModelOptimizer = ModelOptimize
 
 /** Inputs and targets, row by row; arrays of them for models of several inputs or outputs. */
 export interface Dataset {
-  x: Batch | readonly Batch[];
-  y: Batch | readonly Batch[];
+  x: Rows;
+  y: Rows;
 }
 
 /** The means over a data set. `accuracy` is NaN for losses of regression, where nothing is right or wrong. */
@@ -177,7 +179,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
    * @param y [rows, ...outputShape], or for `softmaxCrossEntropy` class indices [rows]
    * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError, NonFiniteError; parameters and state are then unchanged
    */
-  step(x: Batch | readonly Batch[], y: Batch | readonly Batch[], options: StepOptions = NO_OPTIONS): number {
+  step(x: Rows, y: Rows, options: StepOptions = NO_OPTIONS): number {
     checkKeys("options", options, STEP_KEYS);
     const loss = this.#backward(x, y, options);
     this.#update();
@@ -196,7 +198,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
    * trainer.backward(xs[1], ys[1], { scale: 0.5, accumulate: true });
    * trainer.update();
    */
-  backward(x: Batch | readonly Batch[], y: Batch | readonly Batch[], options: BackwardOptions = NO_OPTIONS): number {
+  backward(x: Rows, y: Rows, options: BackwardOptions = NO_OPTIONS): number {
     checkKeys("options", options, BACKWARD_KEYS);
     const { sampleWeights, scale = 1, accumulate = false, seed = this.#stepSeed } = options;
     checkFinite("scale", scale, Number.NEGATIVE_INFINITY);
@@ -223,11 +225,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
    *
    * @throws ShapeError, OptionError, DisposedError, OutOfMemoryError
    */
-  evaluate(
-    x: Batch | readonly Batch[],
-    y: Batch | readonly Batch[],
-    options: EvaluateOptions = NO_OPTIONS,
-  ): Evaluation {
+  evaluate(x: Rows, y: Rows, options: EvaluateOptions = NO_OPTIONS): Evaluation {
     this.#assertLive();
     checkKeys("options", options, EVALUATE_KEYS);
     const { metrics = [] } = options;
@@ -370,8 +368,10 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
       throw unexpected(`${prefix}y`, y, `an array of ${losses.length} batches`);
     }
     for (let i = 0; i < losses.length; i++) {
-      const targets = isSingle ? (y as Batch) : (y as readonly Batch[])[i]!;
       const name = isSingle ? (prefix === "" ? "y" : `${prefix}y`) : `${prefix}y[${i}]`;
+      const { values, indices } = this.#targetShapes[i]!;
+      const given = isSingle ? y : (y as readonly Rows[])[i]!;
+      const targets = flatRows(name, given, values.shape.length, values.size, indices.size);
       into.ys[i] = targets;
       if (readTargets(name, targets, model.core, into.rows, this.#targetShapes[i]!, losses[i]!)) into.kind |= 1 << i;
     }

@@ -26,6 +26,19 @@ export interface Entry {
   keras?: KerasLayer;
   /** What it is here, and the shapes of what it is first applied to. */
   made?: { readonly layer: Layer; readonly inputs: readonly Shape[] };
+  /** Zeros that another layer puts around what it reads. */
+  zeros?: Zeros | undefined;
+}
+
+/** Rows and columns of zeros around an image: `padding` of our convolutions. */
+type Zeros = readonly (readonly [before: unknown, after: unknown])[];
+
+/** What a ZeroPadding2D adds. */
+function zerosOf(config: KerasConfig): Zeros {
+  config.only("data_format", "channels_last", "channelsLast");
+  const padding = config.get("padding") ?? 1;
+  const sides: readonly unknown[] = Array.isArray(padding) ? padding : [padding, padding];
+  return sides.map((side) => (Array.isArray(side) ? [side[0], side[1]] : [side, side]));
 }
 
 /** An architecture in the making from a topology of Keras 2: tensors are made in the order in which outputs ask for them. */
@@ -102,19 +115,6 @@ export class KerasGraph {
       if (this.entries.has(name)) throw new CheckpointError(`${path}.name is ${quote(name)}, as another layer's is`);
       this.entries.set(name, entry);
       return entry;
-  /** Zeros that another layer puts around what it reads. */
-  zeros?: Zeros | undefined;
-}
-
-/** Rows and columns of zeros around an image: `padding` of our convolutions. */
-type Zeros = readonly (readonly [before: unknown, after: unknown])[];
-
-/** What a ZeroPadding2D adds. */
-function zerosOf(config: KerasConfig): Zeros {
-  config.only("data_format", "channels_last", "channelsLast");
-  const padding = config.get("padding") ?? 1;
-  const sides: readonly unknown[] = Array.isArray(padding) ? padding : [padding, padding];
-  return sides.map((side) => (Array.isArray(side) ? [side[0], side[1]] : [side, side]));
     });
     return entries;
   }

@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import { DistributedTrainer, LocalGroup } from "../../../src/distributed/index.js";
+import { OptionError, SGD, ShapeError } from "../../../src/index.js";
+import * as nn from "../../../src/nn/index.js";
+import { makeCore } from "../../helpers/cores.js";
+
+// Rows may be nested wherever they may be numbers one after the other; the bits are the same.
+
+const core = makeCore("js");
+const nested = [
+  [1, 2],
+  [3, 5],
+  [0, 1],
+  [2, 2],
+];
+const flat = nested.flat();
+const classes = [0, 1, 1, 0];
+const oneHot = classes.map((label) => [1 - label, label]);
+
+function setup() {
+  const model = new nn.Sequential(core, [nn.dense(2)], { inputShape: [2], seed: 1 });
+  const loss = nn.softmaxCrossEntropy();
+  const trainer = new nn.Trainer(model, { loss, optimizer: (parameters) => new SGD(core, parameters) });
+  return { model, trainer };
+}
+
+describe("nested rows", () => {
+  it("are the rows of a batch, for predictions, steps, evaluation and fit", async () => {
+    const results = [];
+    for (const [x, y] of [
+      [flat, classes],
+      [nested, oneHot],
+      [nested.map((row) => Float32Array.from(row)), classes.map((label) => [label])],
+    ] as const) {
+      const { model, trainer } = setup();
+      const steps = [trainer.step(x, y), trainer.backward(x, y), trainer.evaluate(x, y).loss];
+      const history = await trainer.fit({ x, y }, { epochs: 2, batchSize: 3, validation: { x, y } });
+      const y2 = [...model.predict(x).data, ...model.predictClasses(x), ...model.forward(x).data];
+      results.push([...steps, ...history.map(({ loss }) => loss), ...y2, ...model.backward(x).data]);
+      trainer.dispose();
+      model.dispose();
+    }
+    expect(results[1]).toEqual(results[0]);
+    expect(results[2]).toEqual(results[0]);
+  });
+
+  it("of images are nested deeper, and models of several inputs take an array of batches", () => {
+    const image = [
+      [[1], [2]],
+      [[3], [4]],
+    ];
+    const flattened = new nn.Sequential(core, [nn.flatten()], { inputShape: [2, 2, 1] });
+    expect(flattened.predict([image, image]).toArray()).toEqual([
+      [1, 2, 3, 4],
+      [1, 2, 3, 4],
+    ]);
+    const [a, b] = [nn.input([2]), nn.input([2])];
+    const sum = new nn.Model(core, { inputs: [a, b], outputs: nn.add().apply([a, b]) });
+    expect(sum.predict([nested, flat]).toArray()).toEqual(nested.map(([p, q]) => [2 * p!, 2 * q!]));
+  });
+
+  it("of another width, or of something else, are refused by their index", () => {
+    const { model, trainer } = setup();
+    const ragged = [[1, 2], [3]];
+    expect(() => model.predict(ragged)).toThrow(ShapeError);
+    expect(() => model.predict(ragged)).toThrow(/^x\[1\] is Array\(1\) with 1 elements, expected a row of 2 elements$/);
+    expect(() => model.predict([[1, 2], 3] as never)).toThrow(/^x\[1\] is 3, expected a row of 2 elements$/);
+    expect(() => model.predict([1, [2, 3]] as never)).toThrow(OptionError);
+    expect(() => model.predict([[1, "2"]] as never)).toThrow(/^x\[1\] is "2", expected a number$/);
+    expect(() => trainer.step(nested, [[0, 0, 1], [1], [1], [1]])).toThrow(/^y\[0\] is Array\(3\)/);
+  });
+
+  it("are what the helpers take, too", () => {
+    const scaler = nn.fitStandardizer(nested, 2);
+    expect(scaler.state).toEqual(nn.fitStandardizer(flat, 2).state);
+    expect(scaler.apply(nested)).toEqual(scaler.apply(flat));
+    expect(() => scaler.apply([[1, 2, 3]])).toThrow(/^x\[0\] is Array\(3\) with 3 elements, expected a row of 2/);
+    const options = { rows: 4, validation: 0.25, seed: 3 };
+    expect(nn.splitRows({ x: nested, y: classes }, options)).toEqual(nn.splitRows({ x: flat, y: classes }, options));
+  });
+
+  it("are shared by the members of a group", async () => {
+    const losses = [];
+    for (const x of [flat, nested]) {
+      const { trainer } = setup();
+      const distributed = new DistributedTrainer(trainer, new LocalGroup(), { microBatches: 2 });
+      const history = [];
+      for await (const { loss } of distributed.fit({ x, y: classes }, { epochs: 2, batchSize: 2 })) history.push(loss);
+      losses.push(history);
+    }
+    expect(losses[1]).toEqual(losses[0]);
+    expect(losses[0]!.length).toBe(2);
+  });
+});
