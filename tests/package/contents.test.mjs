@@ -29,7 +29,7 @@ describe("the tarball", () => {
     .filter((name) => name.endsWith(".wasm") && !/wide|debug|elementary/.test(name))
     .flatMap((name) => (/simd|relaxed/.test(name) ? [name, name.replace(".", "-threads.")] : [name]));
 
-  it("holds declarations, sources, binaries, the command line, and JavaScript that an entry point needs", () => {
+  it("holds declarations, sources, binaries, guides, the command line, and JavaScript that an entry point needs", () => {
     const declared = files(src).filter((name) => !name.endsWith(".d.ts"));
     const declarations = declared.flatMap((name) => {
       return ["types", "require/types"].map((folder) => `dist/${folder}/${name.replace(/\.ts$/, ".d.ts")}`);
@@ -46,7 +46,18 @@ describe("the tarball", () => {
       });
     });
     const cli = ["LICENSES.md", "digits.br", "lanewise.js"].map((name) => `dist/cli/${name}`);
-    const documents = ["CHANGELOG.md", "LICENSE", "README.md", "package.json", "dist/require/package.json"];
+    const guides = files(fileURLToPath(new URL("../../docs/guide", import.meta.url))).map(
+      (name) => `docs/guide/${name}`,
+    );
+    const documents = [
+      ...guides,
+      "docs/terminology.md",
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "package.json",
+      "dist/require/package.json",
+    ];
     const expected = [
       ...declarations,
       ...sources.map((name) => `src/${name}`),

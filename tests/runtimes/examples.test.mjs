@@ -1,4 +1,4 @@
-import { cpSync, readFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
@@ -49,6 +49,21 @@ describe("the example of", () => {
     const result = JSON.parse(await outputOf(project.directory, site));
     expect(result).toEqual({ x: X, variant: "simd", reason: expect.stringMatching(reason) });
   });
+});
+
+it("browsers, with every entry of its import map", async () => {
+  const page = readFileSync(join(examples, "browser/index.html"), "utf8");
+  const names = Object.keys(JSON.parse(/<script type="importmap">(.*?)<\/script>/s.exec(page)[1]).imports);
+  const { exports } = JSON.parse(readFileSync(join(project.directory, "node_modules/lanewise/package.json"), "utf8"));
+  const entries = Object.keys(exports).map((name) => name.replace(".", "lanewise"));
+  const elsewhere = /wasm|json|checkpoint\/file|tfjs/; // no modules, Node's, and what needs TensorFlow.js
+  expect(names).toEqual(expect.arrayContaining(entries.filter((name) => !elsewhere.test(name))));
+  const program = `const names = ${JSON.stringify(names)};
+    const modules = await Promise.all(names.map((name) => import(name)));
+    document.querySelector("output").value = JSON.stringify(modules.map((each) => Object.keys(each).length > 0));`;
+  const changed = page.replace(/(<script type="module">).*?(<\/script>)/s, (_, begin, end) => begin + program + end);
+  writeFileSync(join(project.directory, "index.html"), changed);
+  expect(JSON.parse(await outputOf(project.directory, "plain"))).toEqual(names.map(() => true));
 });
 
 describe("a guide shows", () => {

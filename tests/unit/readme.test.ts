@@ -11,7 +11,7 @@ const ELSEWHERE = /@tensorflow\/tfjs|indexedDBStore|durableObjectStore/;
 
 /**
  * Pages whose programs other tests run: tests/runtimes/examples.test.mjs in their runtimes, tests/package/tools.test.mjs,
- * tests/unit/nn/guide.test.ts. Those of `distributed` need a NATS server and are run by nothing.
+ * tests/unit/nn/guide.test.ts, tests/runtimes/worker-examples.test.mjs. Those of `distributed` need a NATS server and are run by nothing.
  */
 const PAGES_ELSEWHERE = [
   "browsers",
@@ -19,6 +19,7 @@ const PAGES_ELSEWHERE = [
   "cloudflare-workers",
   "deno",
   "distributed",
+  "in-a-worker",
   "models",
   "node",
   "tools",
