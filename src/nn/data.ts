@@ -113,7 +113,8 @@ export function readTargets(
     }
     return true;
   }
-  if (readRows(name, targets, core, values) !== rows) {
+  const isIndivisible = acceptsIndices && columns > 1 && isNumericArray(targets) && targets.length % values.size !== 0;
+  if (isIndivisible || readRows(name, targets, core, values) !== rows) {
     const expected = acceptsIndices
       ? `${answers} class indices or ${answers * columns} values`
       : `${answers * columns} values`;

@@ -83,22 +83,27 @@ export const confusionMatrix: Metric<number[][]> = {
 };
 
 /**
- * Area under the ROC curve of one output: the probability that a yes has a larger output than a no, ties counting half.
- * NaN if all targets are the same.
+ * Area under the ROC curve of one output, or of the second of two minus the first: the probability that a yes has a larger
+ * one than a no, ties counting half. NaN if all targets are the same, and for more outputs.
  */
 export const auc: Metric = {
   name: "auc",
-  compute({ outputs, targets, rows, columns }) {
-    if (columns !== 1) return Number.NaN;
-    const order = Array.from({ length: rows }, (_, i) => i).sort((a, b) => outputs[a]! - outputs[b]!);
+  compute(input) {
+    const { outputs, targets, rows, columns } = input;
+    if (columns > 2) return Number.NaN;
+    const scores = Float64Array.from({ length: rows }, (_, row) =>
+      columns === 1 ? outputs[row]! : outputs[2 * row + 1]! - outputs[2 * row]!,
+    );
+    const isYes = (row: number) => (columns === 1 ? targets[row]! > 0.5 : targetClass(input, row) === 1);
+    const order = Array.from({ length: rows }, (_, i) => i).sort((a, b) => scores[a]! - scores[b]!);
     let positives = 0;
     let rankSum = 0;
     for (let start = 0; start < rows; ) {
       let end = start;
-      while (end < rows && outputs[order[end]!] === outputs[order[start]!]) end++;
+      while (end < rows && scores[order[end]!] === scores[order[start]!]) end++;
       const rank = (start + 1 + end) / 2; // the mean rank of equal outputs, from 1
       for (let i = start; i < Math.max(end, start + 1); i++) {
-        if (targets[order[i]!]! > 0.5) {
+        if (isYes(order[i]!)) {
           positives++;
           rankSum += rank;
         }

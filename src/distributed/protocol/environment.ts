@@ -48,7 +48,7 @@ export interface Position {
   readonly chain: string;
 }
 
-/** Where a checkpoint is, and what it holds the state of. */
+/** Where a checkpoint is, and which state it has. */
 export interface CheckpointRecord extends Position {
   readonly blob: string;
   /** Digest of the blob's bytes. */
