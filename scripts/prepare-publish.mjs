@@ -16,7 +16,8 @@ export function withAddresses(manifest, repository) {
 
 /** Markdown whose relative links lead to files of the repository at a tag; images to their bytes. */
 export function withAbsoluteLinks(text, repository, tag) {
-  return text.replace(/(!?)\[([^\]]*)\]\((?!https?:|#)([^)\s]+)\)/g, (_, image, label, path) => {
+  return text.replace(/```.*?```|(!?)\[([^\]]*)\]\((?!https?:|#)([^)\s]+)\)/gs, (link, image, label, path) => {
+    if (path === undefined) return link; // code
     return `${image}[${label}](${repository}/${image === "" ? "blob" : "raw"}/${tag}/${path})`;
   });
 }

@@ -49,8 +49,9 @@ function prepare(name) {
   const isHome = name === "docs/index.md";
   const text = readFileSync(join(root, name), "utf8");
   return text.replace(
-    /(!?)\[([^\]]*)\]\((?!https?:|#)([^)\s#]+)(#[^)\s]*)?\)/g,
+    /```.*?```|(!?)\[([^\]]*)\]\((?!https?:|#)([^)\s#]+)(#[^)\s]*)?\)/gs,
     (link, image, label, path, hash = "") => {
+      if (path === undefined) return link; // code
       const target = normalize(join(dirname(name), path)).replace(/\/$/, "");
       if (documents.includes(target)) return isHome ? `${image}[${label}](./${target}${hash})` : link;
       if (!existsSync(join(root, target))) throw new Error(`${name}: ${path} does not exist`);
