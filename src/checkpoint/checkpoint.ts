@@ -5,7 +5,7 @@ import type { Bytes } from "./dtypes.js";
 import { excessOf, valuesFor } from "./json.js";
 import { type CheckpointParameters, namedParameters, shapeOf, valuesOf } from "./parameters.js";
 import { pack } from "./plain.js";
-import { checkPlain, type TensorSource, writeSafetensors } from "./safetensors.js";
+import { checkPlain, checkTensorCount, type TensorSource, writeSafetensors } from "./safetensors.js";
 
 /** What `saveCheckpoint` saves. */
 export interface CheckpointSource {
@@ -77,6 +77,7 @@ export function writeCheckpoint(source: CheckpointSource, parts: Readonly<Record
     about.optimizer = { ...(description && { description }), state: pack(state, OPTIMIZER, tensors) };
   }
   const others = Object.entries(parts).map(([part, value]) => [part, pack(value, part, tensors)] as const);
+  checkTensorCount(tensors.size);
   const text = JSON.stringify({ ...about, ...Object.fromEntries(others) });
   // What readers would refuse is not written.
   const excess = excessOf(text, valuesFor(tensors.size));

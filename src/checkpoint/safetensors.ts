@@ -48,6 +48,9 @@ export interface SafetensorsLimits {
 /** The longest header that the reference implementation reads. */
 const HEADER_BYTES = 100_000_000;
 
+/** Bytes of a tensor in the header, without its name, at least. */
+const ENTRY_BYTES = '"":{"dtype":"F4","shape":[],"data_offsets":[0,0]}'.length;
+
 /**
  * Reads a file in the safetensors format.
  *
@@ -130,6 +133,7 @@ export function writeSafetensors(
     checkText(`metadata.${key}`, value);
   }
   const seen = new Set<string>();
+  let least = 0;
   const entries = Array.from(tensors, (entry: unknown) => {
     if (!Array.isArray(entry)) throw unexpected("a tensor", entry, "[name, tensor]");
     const [name, tensor] = entry as [string, TensorSource];
@@ -137,6 +141,9 @@ export function writeSafetensors(
     if (seen.has(name) || name === METADATA)
       throw new OptionError(`tensors has the name ${quote(name)}, expected another`);
     seen.add(name);
+    // Before millions of descriptions fill the memory.
+    least += ENTRY_BYTES + name.length;
+    checkHeader(least);
     return describeTensor(name, tensor);
   }).sort((a, b) => b.bits - a.bits);
 
@@ -150,9 +157,7 @@ export function writeSafetensors(
   // Not by assignment: "__proto__" is a name like any other.
   const text = encodeUtf8(JSON.stringify(Object.fromEntries<unknown>([...about, ...described])))!;
   const start = 8 + Math.ceil(text.length / 8) * 8;
-  if (start - 8 > HEADER_BYTES) {
-    throw new OptionError(`tensors and metadata make a header of ${start - 8} bytes, expected at most ${HEADER_BYTES}`);
-  }
+  checkHeader(start - 8);
   const bytes = new Uint8Array(start + end);
   new DataView(bytes.buffer).setUint32(0, start - 8, true);
   bytes.fill(0x20, 8, start);
@@ -163,6 +168,19 @@ export function writeSafetensors(
     begin += byteLength;
   }
   return bytes;
+}
+
+/** Throws OptionError if readers refuse a header of so many bytes; it may have more. */
+function checkHeader(bytes: number): void {
+  if (bytes <= HEADER_BYTES) return;
+  throw new OptionError(
+    `tensors and metadata make a header of at least ${bytes} bytes, expected at most ${HEADER_BYTES}`,
+  );
+}
+
+/** Throws OptionError if so many tensors do not fit into a header, whatever their names are. */
+export function checkTensorCount(count: number): void {
+  checkHeader(count * ENTRY_BYTES);
 }
 
 /** What is written of a tensor. Throws OptionError or ShapeError unless it is one. */

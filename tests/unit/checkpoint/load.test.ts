@@ -553,6 +553,6 @@ it("a header that readers would refuse is not written", () => {
   const metadata = { text: "x".repeat(100_000_001) };
   expect(() => saveCheckpoint({ parameters: {}, metadata })).toThrow(OptionError);
   expect(() => saveCheckpoint({ parameters: {}, metadata })).toThrow(
-    /make a header of \d+ bytes, expected at most 100000000/,
+    /make a header of at least \d+ bytes, expected at most 100000000/,
   );
 });
