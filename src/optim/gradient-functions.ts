@@ -6,8 +6,10 @@ import { sumOfSquares } from "../backend/js/optim/transform.js";
 import { checkChoice, checkFinite, checkKeys, checkNumber, isFloat32Array, unexpected } from "../checks.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
-import type { Optimizer } from "./optimizer.js";
+import { Optimizer } from "./optimizer.js";
 import { type Gradients, nameParameters, type ParameterSet, pathOf } from "./parameters.js";
+import type { RowIndices } from "./row-gradient.js";
+import { IndexBuffer } from "./rows.js";
 
 const f = Math.fround;
 
@@ -210,6 +212,7 @@ export function clampParameters(params: ParameterSet, bound: number): void {
  * if (optimizer.iterations % 100 === 0) overwriteWithAverages(optimizer);
  */
 export function overwriteWithAverages(optimizer: Optimizer): void {
+  if (!(optimizer instanceof Optimizer)) throw unexpected("optimizer", optimizer, "an optimizer of lanewise");
   const elements = () => optimizer.parameters.map((each) => (each instanceof Tensor ? each.data : each));
   const averages = optimizer.withAveraged(() => elements().map((each) => each.slice()));
   for (const [i, each] of elements().entries()) each.set(averages[i]!);
@@ -220,7 +223,7 @@ export function overwriteWithAverages(optimizer: Optimizer): void {
  * every row's averages decay and its momentum goes on. `rows` and `stepRows` leave other rows alone.
  *
  * @param out a Tensor of the parameter's shape
- * @param indices integers from 0 to the length of its first axis − 1; those of one row are added in the order of the list
+ * @param rowIndices integers from 0 to the length of its first axis − 1; those of one row are added in the order of the list
  * @param grads the gradients of these rows, one after the other
  * @returns out
  * @throws OptionError, ShapeError, DisposedError; out has then not changed
@@ -228,11 +231,12 @@ export function overwriteWithAverages(optimizer: Optimizer): void {
  * const gradient = denseRows(core.tensor([1000, 16]), [7, 42], new Float32Array(32).fill(0.1));
  * optimizer.step({ table: gradient });
  */
-export function denseRows(out: Tensor, indices: ArrayLike<number>, grads: Tensor | Float32Array): Tensor {
+export function denseRows(out: Tensor, rowIndices: RowIndices, grads: Tensor | Float32Array): Tensor {
   if (!(out instanceof Tensor)) throw unexpected("out", out, "a Tensor");
   out.assertLive("out");
   if (grads instanceof Tensor) grads.assertLive("grads");
   else if (!isFloat32Array(grads)) throw unexpected("grads", grads, "a Tensor or Float32Array");
+  const indices = new IndexBuffer().read(rowIndices);
   const source = grads instanceof Tensor ? grads.data : grads;
   const count = out.shape[0] ?? 0;
   const width = count === 0 ? 0 : out.size / count;
@@ -241,9 +245,8 @@ export function denseRows(out: Tensor, indices: ArrayLike<number>, grads: Tensor
   }
   for (let k = 0; k < indices.length; k++) {
     const index = indices[k]!;
-    if (!(Number.isInteger(index) && index >= 0 && index < count)) {
-      throw unexpected(`indices[${k}]`, index, `an integer from 0 to ${count - 1}`);
-    }
+    if (!(index >= 0 && index < count))
+      throw unexpected(`rowIndices[${k}]`, index, `an integer from 0 to ${count - 1}`);
   }
   const to = out.data.fill(0);
   for (let k = 0; k < indices.length; k++) {

@@ -38,6 +38,14 @@ const plain: Record<string, unknown[]> = {
   cosineDecay: [0.1, 10, 0],
   cosineRestarts: [0.1, 10, 2, 0],
   oneCycle: [0.1, 10, {}],
+  oneCycleMomentum: [10, { low: 0.8, high: 0.9, pctStart: 0.3, anneal: "cosine", threePhase: false }],
+  cosineAnnealing: [0.1, 10, 0],
+  scaleGradients: [{ w: Float32Array.of(1, 2) }, 0.5],
+  clipGradientValues: [{ w: Float32Array.of(1, 2) }, 0.5],
+  clipGradientNorm: [{ w: Float32Array.of(1, 2) }, 0.5, { dialect: "optax" }],
+  clipGradientBlocks: [{ w: Float32Array.of(1, 2) }, 0.5],
+  clipGradientsAdaptively: [{ w: Float32Array.of(1, 2) }, { w: Float32Array.of(1, 2) }, 0.01, 1e-3],
+  clampParameters: [{ w: Float32Array.of(1, 2) }, 0.5],
   reduceOnPlateau: [0.1, { patience: 2, factor: 0.5 }],
   warmup: [0.1, 10, 0],
   scaleSchedule: [0.1, 0.5],
@@ -48,7 +56,7 @@ const plain: Record<string, unknown[]> = {
     ["gelu", "elu", "leakyRelu", "prelu", "selu", "softplus", "softsign"].map((f) => [f, [{ name: "a" }]]),
   ),
   ...Object.fromEntries(
-    ["silu", "mish", "hardSwish", "hardSigmoid", "softmax", "logSoftmax"].map((f) => [f, [{ name: "a" }]]),
+    ["silu", "mish", "relu6", "hardSwish", "hardSigmoid", "softmax", "logSoftmax"].map((f) => [f, [{ name: "a" }]]),
   ),
   ...Object.fromEntries(["relu", "tanh", "sigmoid", "flatten", "add", "hinge", "klDivergence"].map((f) => [f, []])),
   ...Object.fromEntries(["meanAbsoluteError", "meanSquaredError"].map((f) => [f, []])),
@@ -117,6 +125,7 @@ const withCore = [
     "saveModel",
     "batches",
   ],
+  ...["packModel", "denseRows", "overwriteWithAverages"],
   ...["matmul", "minimize", "saveCheckpoint", "loadCheckpoint", "multiply", "durableObjectStore"],
   ...["Sequential", "Model", "Trainer", "Layer", "Random"],
 ];
@@ -146,7 +155,9 @@ function calls(core: Core): Record<string, Call> {
   const [x, y] = [randomValues(6, 3), randomValues(4, 4)];
   const bytes = checkpoint.saveCheckpoint({ parameters: model.parameters, optimizer: trainer });
   const point = core.tensor([1]);
-  model.forward(x); // memory for batches is kept
+  const packed = nn.packModel(model);
+  for (const each of [model, packed]) each.predict(x).dispose(); // memory for batches is kept
+  model.forward(x);
   const quadratic = (point: Float64Array) => point[0]! ** 2;
   return {
     "core.tensor": {
@@ -157,6 +168,12 @@ function calls(core: Core): Record<string, Call> {
       run: (...a) => (core.tensor as (...b: never[]) => unknown)(...a),
     },
     "core.scope": { args: [() => 1], run: (f) => core.scope(f) },
+    "core.pack": { args: [w, { transposeB: true }], run: (b, options) => core.pack(b, options).dispose() },
+    denseRows: {
+      args: [core.tensor([3, 4]), [0, 2], randomValues(8, 5)],
+      run: (out, rows, grads) => lanewise.denseRows(out, rows, grads),
+    },
+    overwriteWithAverages: { args: [optimizer], run: (a) => lanewise.overwriteWithAverages(a) },
     "tensor.set": { args: [randomValues(12, 1)], run: (source) => w.set(source) },
     matmul: {
       args: [
@@ -229,6 +246,10 @@ function calls(core: Core): Record<string, Call> {
       args: [model, { loss: nn.meanSquaredError(), optimizer: (p: never) => new lanewise.SGD(core, p), seed: 1 }],
       run: (...a) => new (nn.Trainer as unknown as new (...b: never[]) => { dispose(): void })(...a).dispose(),
     },
+    packModel: { args: [model], run: (a) => nn.packModel(a).dispose() },
+    "packed.predict": { args: [x, { out: core.tensor([2, 2]) }], run: (a, options) => packed.predict(a, options) },
+    "packed.predictClasses": { args: [x], run: (a) => packed.predictClasses(a) },
+    "packed.predictProbabilities": { args: [x], run: (a) => packed.predictProbabilities(a) },
     "model.predict": { args: [x, { out: core.tensor([2, 2]) }], run: (a, options) => model.predict(a, options) },
     "model.predictClasses": { args: [x], run: (a) => model.predictClasses(a) },
     "model.predictProbabilities": { args: [x], run: (a) => model.predictProbabilities(a) },

@@ -78,6 +78,7 @@ export const notLayers = [
     "importTfjs",
     "layerConfig",
     "loadModel",
+    "packModel",
     "saveModel",
   ],
   ...["batches", "fitStandardizer", "oneHot", "splitRows", "standardizer", "weightDecayGroups"],

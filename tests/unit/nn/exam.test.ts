@@ -168,7 +168,7 @@ const losses: Record<string, LossCandidate> = {
 
 /** Exports that are neither layers nor losses. */
 const OTHERS =
-  /^(Layer|Model|Random|Sequential|Trainer|input|multiply|uniform|normal|orthogonal|(glorot|he)(Normal|Uniform)|load.*|save.*|import.*|export.*|.*[sS]tandardizer|oneHot|splitRows|batches|layerConfig|shuffledSplit|findLearningRate|.*Metric)$/;
+  /^(Layer|Model|Random|Sequential|Trainer|input|multiply|uniform|normal|orthogonal|(glorot|he)(Normal|Uniform)|load.*|save.*|import.*|export.*|.*[sS]tandardizer|oneHot|splitRows|batches|layerConfig|shuffledSplit|findLearningRate|packModel|.*Metric)$/;
 
 it("examines every layer and loss that is exported", () => {
   const functions = Object.entries(nn).filter(([name, value]) => typeof value === "function" && !OTHERS.test(name));

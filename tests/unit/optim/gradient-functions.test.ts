@@ -128,7 +128,7 @@ describe.each(backends)("gradient functions on %s", (backend) => {
       [() => clipGradientsAdaptively([gradient], [vector(1)], 1), ShapeError, "grads[0] has 2 elements, expected 1"],
       [() => clampParameters(gradient, -1), OptionError, "bound is -1"],
       [() => denseRows(gradient as never, [0], gradient), OptionError, "out is Float32Array(2)"],
-      [() => denseRows(table, [0, 2], vector(1, 2, 3, 4)), OptionError, "indices[1] is 2"],
+      [() => denseRows(table, [0, 2], vector(1, 2, 3, 4)), OptionError, "rowIndices[1] is 2"],
       [() => denseRows(table, [0], vector(1, 2, 3, 4)), ShapeError, "grads has 4 elements, expected 2"],
       [() => denseRows(table, [0], [1, 2] as never), OptionError, "grads is Array(2)"],
     ];

@@ -64,12 +64,13 @@ describe.each(backends)("a step with the gradients of the last one on %s", (back
         for (const act of [...actions, { do: "nothing" } as const]) {
           const i = "place" in act ? act.place % shapes.length : 0;
           const both = (change: (optimizer: (typeof optimizers)[number]) => void): void => optimizers.forEach(change);
-          if (act.do === "write") tensors[i]!.set(randomValues(tensors[i]!.size, act.seed));
+          const isLive = tensors[i]!.ptr !== 0;
+          if (act.do === "write" && isLive) tensors[i]!.set(randomValues(tensors[i]!.size, act.seed));
           else if (act.do === "replace" && kind !== "single") {
             tensors[i] = make(i, act.seed);
             isOmitted[i] = false;
             put(i, tensors[i]!);
-          } else if (act.do === "move") tensors[i]!.moveTo(make(i, act.seed).ptr);
+          } else if (act.do === "move" && isLive) tensors[i]!.moveTo(make(i, act.seed).ptr);
           else if (act.do === "dispose" && kind !== "single") {
             tensors[i]!.dispose();
             if (!isOmitted[i]) {
