@@ -1,5 +1,5 @@
 import type { CoreKernels } from "../families/core.js";
-import { ARGUMENTS, MAX_CHUNKS, OPERANDS, ROW } from "./job-queue.js";
+import { ARGUMENTS, MAX_CHUNKS, operandsOf, ROW } from "./job-queue.js";
 import { COPY_BACK, COPY_IN } from "./operands.js";
 import { type Describe, type Pool, rangesOf } from "./pool.js";
 import { GAINS_ASLEEP, GAINS_AWAKE } from "./shared-call.js";
@@ -95,7 +95,7 @@ export function threadedGemm(
       row[C] = c + start * cStep;
       row[BIAS] = bias + start * biasStep;
       rows.set(row, chunk * ROW);
-      pool.operands.chunk(chunk * ROW + OPERANDS);
+      pool.operands.chunk(operandsOf(chunk * ROW));
       pool.operands.blocks(C, use, 0, row[BATCH]!, strideC * 4, row[M]!, ldc * 4, row[N]! * 4);
       pool.operands.scratch(SCRATCH, scratchBytes);
       start = end;

@@ -43,8 +43,10 @@ export const WITHDRAWN = 3;
 
 /** float64 words of a row: the arguments of any kernel, then the operands. */
 export const ARGUMENTS = 20;
-export const OPERANDS: number = ARGUMENTS;
 export const ROW: number = ARGUMENTS + 2 + MAX_OPERANDS * OPERAND_WORDS;
+
+/** Where the operands of the chunk at `row` are: behind its arguments. */
+export const operandsOf = (row: number): number => row + ARGUMENTS;
 
 export const JOB_QUEUE_BYTES: number = WORDS * 4 + MAX_CHUNKS * ROW * 8;
 
@@ -113,14 +115,14 @@ export function computeInCopies(
 ): void {
   const row = chunk * ROW;
   for (let i = 0; i < ARGUMENTS; i++) args[i] = rows[row + i]!;
-  copyIn(copies, rows, row + OPERANDS, args, blockOf(words, thread));
+  copyIn(copies, rows, operandsOf(row), args, blockOf(words, thread));
   compute(kernel, args, 0);
 }
 
 /** Copies the results of a chunk out of the block of the thread that has computed it. */
 export function copyResults({ words, rows }: JobQueue, copies: Copies, chunk: number, thread: number): void {
   const row = chunk * ROW;
-  copyBack(copies, rows, row, row + OPERANDS, blockOf(words, thread));
+  copyBack(copies, rows, row, operandsOf(row), blockOf(words, thread));
 }
 
 const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {});

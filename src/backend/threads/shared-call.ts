@@ -1,5 +1,5 @@
 import type { Cut } from "../family.js";
-import { ARGUMENTS, type Kernel, MAX_CHUNKS, OPERANDS, ROW } from "./job-queue.js";
+import { ARGUMENTS, type Kernel, MAX_CHUNKS, operandsOf, ROW } from "./job-queue.js";
 import { COPY_BACK, COPY_IN, type OperandWriter } from "./operands.js";
 import { type Describe, type Pool, rangesOf } from "./pool.js";
 
@@ -42,7 +42,7 @@ export function sharedCall(
 
   /** Notes what the piece in a row of the queue has copies of. */
   function note(at: number, words: Int32Array): void {
-    writer.chunk(at + OPERANDS);
+    writer.chunk(operandsOf(at));
     for (let i = 0; i < ARGUMENTS; i++) piece[i] = rows[at + i]!;
     for (let i = 0; i < operands.length; i++) {
       const { argument, use, offset, blocks, blockStride, rows: of, stride, bytes } = operands[i]!;

@@ -14,7 +14,7 @@ import {
 import type { LinearMemory } from "../backend.js";
 import type { CoreKernels } from "../families/core.js";
 import type { StepKernel, StepKernelInfo } from "../family.js";
-import { MAX_CHUNKS, OPERANDS, ROW } from "./job-queue.js";
+import { MAX_CHUNKS, operandsOf, ROW } from "./job-queue.js";
 import { CACHE_LINE, wholeLines } from "./operands.js";
 import { type Describe, type Pool, rangesOf, type SharedBlock } from "./pool.js";
 
@@ -226,7 +226,7 @@ export class StepSplitter {
       rows[at + 1] = segments;
       rows[at + 2] = third;
       rows[at + 3] = scratchPtr;
-      operands.chunk(at + OPERANDS);
+      operands.chunk(operandsOf(at));
       operands.table(0, kind, segments, bytes);
       if (scratchBytes > 0) operands.scratch(3, scratchBytes);
     }

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { Arena } from "../../../src/backend/arena.js";
-import { OPERANDS, ROW } from "../../../src/backend/threads/job-queue.js";
+import { operandsOf, ROW } from "../../../src/backend/threads/job-queue.js";
 import { Pool, type PoolOptions } from "../../../src/backend/threads/pool.js";
 import { type Spawn, spawnWorker, type WorkerHandle } from "../../../src/backend/threads/spawn.js";
 import { binary as copies } from "../../../src/backend/wasm/binaries/copies.js";
@@ -60,7 +60,7 @@ function makePool(workers: number, options?: PoolOptions) {
         row[0] = 1024 + chunk * 4;
         row[1] = spin;
         pool.queue.rows.set(row, chunk * ROW);
-        pool.operands.chunk(chunk * ROW + OPERANDS);
+        pool.operands.chunk(operandsOf(chunk * ROW));
         pool.operands.scratch(19, 64);
       }
       expect(pool.reserveOperands(64)).toBe(true);
