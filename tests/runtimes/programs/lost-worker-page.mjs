@@ -1,4 +1,0 @@
-// Browsers: for lost-worker.test.mjs.
-import { loseWorker } from "./lost-worker.mjs";
-
-globalThis.loseWorker = loseWorker;
