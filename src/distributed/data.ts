@@ -1,6 +1,6 @@
 import { checkInteger, checkKeys, isNumericArray, unexpected } from "../checks.js";
 import { ShapeError } from "../errors.js";
-import { type Batch, flatRows, type Rows } from "../nn/data.js";
+import { type Batch, flatRows, MAX_AXES, type Rows } from "../nn/data.js";
 import type { Dataset } from "../nn/trainer.js";
 import { Tensor } from "../tensor.js";
 import { digestOfValues } from "./digest.js";
@@ -24,11 +24,17 @@ export function isRowSource(data: unknown): data is RowSource {
  * A data set in memory as a source of rows. Its description is a digest of all its values.
  *
  * @param count rows of x and y
+ * @param parts the model's inputs and outputs. Without them an array of `count` arrays is one batch, row by row
  * @throws ShapeError, OptionError
  */
-export function arrayRows({ x, y }: Dataset, count: number): RowSource {
+export function arrayRows(
+  { x, y }: Dataset,
+  count: number,
+  parts: { readonly inputs?: number; readonly outputs?: number } = {},
+): RowSource {
   if (!(count >= 1)) throw new ShapeError(`data has ${count} rows, expected at least one`);
-  const [xs, ys] = [readColumns("data.x", x, count), readColumns("data.y", y, count)];
+  const xs = readColumns("data.x", x, count, parts.inputs);
+  const ys = readColumns("data.y", y, count, parts.outputs);
   const digests = [...xs.columns, ...ys.columns].map(({ values, width }) => `${width}:${digestOfValues(values)}`);
   return {
     count,
@@ -43,17 +49,15 @@ interface Columns {
   readonly isArray: boolean;
 }
 
-function readColumns(name: string, batch: Rows, count: number): Columns {
-  // As many as there are rows: one batch of nested rows.
-  if (Array.isArray(batch) && typeof batch[0] !== "number" && batch.length !== count) {
+function readColumns(name: string, batch: Rows, count: number, parts: number | undefined): Columns {
+  const isList = Array.isArray(batch) && typeof batch[0] !== "number";
+  const isOfRows = isList && batch.length === count && !(batch[0] instanceof Tensor);
+  if (isList && (parts === undefined ? !isOfRows : parts > 1)) {
     const columns = (batch as readonly Rows[]).map((each, i) => readColumn(`${name}[${i}]`, each, count));
     return { columns, isArray: true };
   }
   return { columns: [readColumn(name, batch, count)], isArray: false };
 }
-
-/** Axes of a row at most. */
-const DEPTH = 8;
 
 interface Column {
   readonly values: Float32Array;
@@ -61,7 +65,7 @@ interface Column {
 }
 
 function readColumn(name: string, given: Rows, count: number): Column {
-  const batch = flatRows(name, given, DEPTH);
+  const batch = flatRows(name, given, MAX_AXES);
   if (!(batch instanceof Tensor) && !isNumericArray(batch))
     throw unexpected(name, batch, "a Tensor or an array of numbers");
   const values = batch instanceof Tensor ? batch.data.slice() : Float32Array.from(batch);

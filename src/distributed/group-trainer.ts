@@ -149,7 +149,9 @@ export abstract class GroupTrainer {
     { epochs, batchSize, shuffle }: { epochs: number; batchSize: number; shuffle: boolean },
     mustExist: boolean,
   ): Promise<Running> {
-    const source = isRowSource(data) ? data : arrayRows(data, this.#countRows(data));
+    const { model, losses } = this.trainer;
+    const parts = { inputs: model.inputTensors.length, outputs: losses.length };
+    const source = isRowSource(data) ? data : arrayRows(data, this.#countRows(data), parts);
     if (!(source.count >= 1)) throw new ShapeError(`data has ${source.count} rows, expected at least one`);
     const key = JSON.stringify([source.description, source.count, batchSize, shuffle]);
     const running = this.#running;

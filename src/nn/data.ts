@@ -10,6 +10,9 @@ export type Batch = Tensor | ArrayLike<number>;
 /** A batch; an array of its rows, each nested as deep as its shape; or, where a model has several, an array of batches. */
 export type Rows = Batch | readonly Rows[];
 
+/** Axes of a row at most, where no model says how many there are. */
+export const MAX_AXES = 8;
+
 /**
  * The numbers of nested rows, row after row; any other batch as it is. Each row has one of these widths, by default that
  * of the first, and is nested at most `depth` times.

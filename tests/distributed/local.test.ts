@@ -273,6 +273,39 @@ describe("sources of rows", () => {
     expect(both.x.map(({ length }) => length)).toEqual([36, 1]);
   });
 
+  it("arrays of a model of two inputs, with two rows: not taken for nested rows", async () => {
+    const core = makeCore("js");
+    const make = () => {
+      const [a, b] = [input([2]), input([2])];
+      const outputs = dense(3).apply(add().apply([dense(4).apply(a), dense(4).apply(b)]));
+      const model = new Model(core, { inputs: [a, b], outputs, seed: 1 });
+      const optimizer = (parameters: Readonly<Record<string, import("../../src/tensor.js").Tensor>>) =>
+        new AdamW(core, parameters);
+      return new Trainer(model, { loss: softmaxCrossEntropy(), optimizer });
+    };
+    const flat = {
+      x: [
+        [1, 2, 3, 4],
+        [5, 6, 7, 8],
+      ],
+      y: [0, 1],
+    };
+    const tensors = { x: flat.x.map((values) => core.tensor([2, 2], values)), y: core.tensor([2], flat.y) };
+    const expected = make();
+    expected.step(flat.x, flat.y);
+    for (const data of [flat, tensors]) {
+      const trainer = make();
+      await new DistributedTrainer(trainer, new LocalGroup(), { microBatches: 1 }).fit(data, {
+        epochs: 1,
+        batchSize: 2,
+        shuffle: false,
+      });
+      expectSameValues(valuesOf(trainer), valuesOf(expected));
+    }
+    const nested = arrayRows({ x: flat.x, y: flat.y }, 2).rows(Uint32Array.of(1)) as unknown as { x: Float32Array };
+    expectSameBits(nested.x, [5, 6, 7, 8], "x");
+  });
+
   it("files: runs of neighbouring rows are one read, types and scales", async () => {
     const file = new Uint8Array(4 + 5 * 9);
     const view = new DataView(file.buffer);
