@@ -3,8 +3,9 @@ import { unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import type { PackedTensor } from "../packed.js";
 import { type Shape, Tensor } from "../tensor.js";
-import type { Batch } from "./data.js";
+import type { Rows } from "./data.js";
 import { Model } from "./model.js";
+import { planModel } from "./model-plan.js";
 import type { EmittedCall } from "./plan-builder.js";
 import { Value } from "./value.js";
 
@@ -37,20 +38,27 @@ export class PackedModel {
     this.#model.context.rewrite = (calls) => {
       for (const call of calls) this.#rewrite(call, parameters);
     };
+    try {
+      // Any plan packs the weights; done here, no prediction has to.
+      planModel(this.#model, 1, { training: false, gradients: false }).plan.dispose();
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   /** As `model.predict`, with the same bits. */
-  predict(x: Batch | readonly Batch[], options?: { out?: Tensor }): Tensor {
+  predict(x: Rows, options?: { out?: Tensor }): Tensor {
     return this.#model.predict(x, options);
   }
 
   /** As `model.predictProbabilities`. */
-  predictProbabilities(x: Batch | readonly Batch[]): Float32Array {
+  predictProbabilities(x: Rows): Float32Array {
     return this.#model.predictProbabilities(x);
   }
 
   /** As `model.predictClasses`. */
-  predictClasses(x: Batch | readonly Batch[]): Int32Array {
+  predictClasses(x: Rows): Int32Array {
     return this.#model.predictClasses(x);
   }
 

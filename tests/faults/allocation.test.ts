@@ -5,8 +5,17 @@ import { Allocator } from "../../src/backend/arena.js";
 import { loadCheckpoint, saveCheckpoint } from "../../src/checkpoint/index.js";
 import type { Core } from "../../src/core.js";
 import { createCore, createCoreSync } from "../../src/entry/inline.js";
-import { matmul, minimize, OutOfMemoryError, SGD, type Tensor } from "../../src/index.js";
-import { dense, meanSquaredError, Sequential, Trainer, tanh } from "../../src/nn/index.js";
+import { matmul, minimize, OutOfMemoryError, type PackedTensor, SGD, type Tensor } from "../../src/index.js";
+import {
+  dense,
+  meanSquaredError,
+  type PackedModel,
+  packModel,
+  relu,
+  Sequential,
+  Trainer,
+  tanh,
+} from "../../src/nn/index.js";
 import { everyLayer, unlistedExports } from "../helpers/every-layer.js";
 import { everyOptimizer } from "../helpers/every-optimizer.js";
 import { randomValues } from "../helpers/random.js";
@@ -100,6 +109,34 @@ const operations: [string, Setup][] = [
     (core) => {
       const [a, out] = [core.tensor([70, 70], randomValues(4900, 1)), core.tensor([70, 70], randomValues(4900, 2))];
       return { act: () => matmul(a, a, { out, beta: 0.5, transposeA: true }), look: () => [a, out].map(arrayOf) };
+    },
+  ],
+  [
+    "core.pack",
+    (core) => {
+      const w = core.tensor([40, 50], randomValues(2000, 1));
+      const made: PackedTensor[] = [];
+      return { act: () => made.push(core.pack(w)), look: () => [w, ...made.map(({ block }) => block)].map(arrayOf) };
+    },
+  ],
+  [
+    "packModel",
+    (core) => {
+      const model = new Sequential(core, [dense(5, 64), relu(), dense(64, 2)], { seed: 3 });
+      const made: PackedModel[] = [];
+      return {
+        act: () => made.push(packModel(model)),
+        look: () => [made.length, ...Object.values(model.parameters).map(arrayOf)],
+      };
+    },
+  ],
+  [
+    "predict, of a packed model",
+    (core) => {
+      const model = new Sequential(core, [dense(5, 64), relu(), dense(64, 2)], { seed: 3 });
+      const packed = packModel(model);
+      const made: Tensor[] = [];
+      return { act: () => made.push(packed.predict(randomValues(15, 1))), look: () => made.map(arrayOf) };
     },
   ],
   [
