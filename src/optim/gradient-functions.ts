@@ -3,7 +3,15 @@
 // the same bits on every backend: each store rounds to float32 (docs/decisions/0010-dialects.md).
 
 import { sumOfSquares } from "../backend/js/optim/transform.js";
-import { checkChoice, checkFinite, checkKeys, checkNumber, isFloat32Array, unexpected } from "../checks.js";
+import {
+  checkChoice,
+  checkFinite,
+  checkInteger,
+  checkKeys,
+  checkNumber,
+  isFloat32Array,
+  unexpected,
+} from "../checks.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { Optimizer } from "./optimizer.js";
@@ -243,11 +251,7 @@ export function denseRows(out: Tensor, rowIndices: RowIndices, grads: Tensor | F
   if (source.length !== indices.length * width) {
     throw new ShapeError(`grads has ${source.length} elements, expected ${indices.length * width}`);
   }
-  for (let k = 0; k < indices.length; k++) {
-    const index = indices[k]!;
-    if (!(index >= 0 && index < count))
-      throw unexpected(`rowIndices[${k}]`, index, `an integer from 0 to ${count - 1}`);
-  }
+  for (const [k, index] of indices.entries()) checkInteger(`rowIndices[${k}]`, index, 0, count - 1);
   const to = out.data.fill(0);
   for (let k = 0; k < indices.length; k++) {
     for (let i = 0; i < width; i++) to[indices[k]! * width + i]! += source[k * width + i]!;
