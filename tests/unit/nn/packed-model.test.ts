@@ -1,20 +1,45 @@
 import { describe, expect, it, vi } from "vitest";
-import { DisposedError, OptionError } from "../../../src/index.js";
+import { DisposedError, OptionError, type Shape } from "../../../src/index.js";
 import {
   batchNorm,
   conv2d,
   dense,
   flatten,
   input,
+  Layer,
   lstm,
   Model,
   multiHeadAttention,
+  multiply,
+  type ParameterSpec,
+  type PlanBuilder,
   packModel,
   Sequential,
+  type Value,
 } from "../../../src/nn/index.js";
 import { expectSameBits } from "../../helpers/bits.js";
 import { backends, makeCore } from "../../helpers/cores.js";
 import { randomValues } from "../../helpers/random.js";
+
+/** x·Wᵀ: no layer of ours has the transpose of a weight in its forward pass, but a user's may. */
+class Transposed extends Layer {
+  override readonly kind = "transposed";
+
+  override outputShape(): Shape {
+    return [45];
+  }
+
+  override parameters([width]: Shape): ParameterSpec[] {
+    return [{ name: "weight", shape: [45, width!], start: (random) => () => random.uniform() - 0.5 }];
+  }
+
+  override plan(builder: PlanBuilder, x: Value): Value {
+    const y = builder.value([45]);
+    const b = builder.parameter("weight");
+    multiply(builder, { m: builder.rows, n: 45, k: x.rowSize, a: x, b, transposeB: true, c: y });
+    return y;
+  }
+}
 
 describe.each(backends)("packModel on %s", (backend) => {
   const core = makeCore(backend);
@@ -33,10 +58,12 @@ describe.each(backends)("packModel on %s", (backend) => {
       inputShape: [5, 6],
       seed: 3,
     }),
+    transposed: new Sequential(core, [new Transposed("t")], { inputShape: [37], seed: 4 }),
   };
 
   it.each([
     ["dense", 2],
+    ["transposed", 1],
     ["image", 2],
     ["sequence", 5],
   ] as const)("%s predicts with the same bits, and packs %d weights once", (name, count) => {
