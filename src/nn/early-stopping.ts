@@ -2,12 +2,13 @@ import { checkBoolean, checkFinite, checkInteger, checkKeys, unexpected } from "
 import type { Tensor } from "../tensor.js";
 import type { Epoch } from "./fit.js";
 import type { Model } from "./model.js";
+import type { Evaluation } from "./trainer.js";
 
 /** When `fit` ends before its last epoch. */
 export interface EarlyStopping {
   /** What is watched: `"loss"`, `"validation.loss"`, `"validation.accuracy"`, or a metric. Default: the validation loss, else the loss. */
   monitor?: string;
-  /** Epochs without an improvement after which training ends, >= 0. Default 5. */
+  /** Epochs without an improvement after which training ends, as Keras counts them; 0 is like 1. Default 5. */
   patience?: number;
   /** What counts as an improvement: more than this, >= 0. Default 0. */
   minDelta?: number;
@@ -55,7 +56,7 @@ export class Stopper {
       return false;
     }
     this.#waited++;
-    return this.#waited > patience;
+    return this.#waited >= patience;
   }
 
   /** Puts the parameters and buffers of the best epoch back. */
@@ -74,12 +75,18 @@ export class Stopper {
   }
 
   #valueOf(epoch: Epoch): number {
-    const [first, ...rest] = this.#monitor.split(".");
-    const isValidation = first === "validation" && rest.length > 0;
-    const key = isValidation ? rest.join(".") : this.#monitor;
-    const report = isValidation ? epoch.validation : epoch;
-    const value = key === "loss" || key === "accuracy" ? report?.[key as "loss"] : report?.metrics?.[key];
-    if (typeof value === "number") return value;
-    throw unexpected("earlyStopping.monitor", this.#monitor, "the name of a number in what each epoch reports");
+    const numbers = numbersOf(epoch);
+    for (const [name, value] of Object.entries(numbersOf(epoch.validation))) numbers[`validation.${name}`] = value;
+    const value = numbers[this.#monitor];
+    if (value !== undefined) return value;
+    throw unexpected("earlyStopping.monitor", this.#monitor, `one of ${Object.keys(numbers).join(", ")}`);
   }
+}
+
+/** The numbers that a report has, by name. */
+function numbersOf(report: Partial<Evaluation> | undefined): Record<string, number> {
+  const values = { loss: report?.loss, accuracy: report?.accuracy, ...report?.metrics };
+  return Object.fromEntries(
+    Object.entries(values).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
+  );
 }

@@ -6,7 +6,7 @@ import type { Core } from "../../core.js";
 import type { Model } from "../model.js";
 import { type Architecture, readArchitecture } from "../model-file/architecture.js";
 import { buildModel } from "../model-file/build.js";
-import type { LayerFunctions } from "../model-file/layers.js";
+import { checkLayerFunctions, type LayerFunctions } from "../model-file/layers.js";
 
 /** Options of `importTfjs` and `importKeras`. */
 export interface ImportOptions {
@@ -30,9 +30,8 @@ export function readJson(name: string, file: string, value: unknown): Record<str
 
 export function checkImportOptions(options: ImportOptions): LayerFunctions {
   checkKeys("options", options, ["layers"]);
-  const { layers } = options;
-  if (typeof layers === "object" && layers !== null) return layers;
-  throw unexpected("options.layers", layers, "an object of functions, such as { dense, relu }");
+  checkLayerFunctions(options.layers);
+  return options.layers;
 }
 
 /** The model of an architecture, with weights by the names that they have here. */

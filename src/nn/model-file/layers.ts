@@ -1,3 +1,4 @@
+import { unexpected } from "../../checks.js";
 import { isRecord } from "../../optim/parameters.js";
 import { Layer, type LayerConfig } from "../layer.js";
 import { ACTIVATION_NAMES } from "../layers/activation.js";
@@ -7,6 +8,12 @@ import { ACTIVATION_NAMES } from "../layers/activation.js";
  * Of other values that it has nothing is used.
  */
 export type LayerFunctions = Readonly<Record<string, unknown>>;
+
+/** Throws OptionError unless `options.layers` is an object of functions. */
+export function checkLayerFunctions(layers: unknown): asserts layers is LayerFunctions {
+  if (typeof layers === "object" && layers !== null && !Array.isArray(layers)) return;
+  throw unexpected("options.layers", layers, "an object of functions, such as { dense, relu }");
+}
 
 type Maker = (...args: readonly unknown[]) => unknown;
 

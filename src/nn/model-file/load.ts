@@ -12,7 +12,7 @@ import { type ModelOptimizer, Trainer, type TrainerOptions } from "../trainer.js
 import { readArchitecture } from "./architecture.js";
 import { buildModel } from "./build.js";
 import { checkJson, type Json, refusal } from "./json.js";
-import type { LayerFunctions } from "./layers.js";
+import { checkLayerFunctions, type LayerFunctions } from "./layers.js";
 
 /** Options of `loadModel`. */
 export interface LoadModelOptions {
@@ -74,9 +74,7 @@ export function loadModel(
   core.assertLive();
   checkKeys("options", options, ["layers", "trainer", "limits"]);
   const { layers, trainer: trainerOptions, limits } = options;
-  if (typeof layers !== "object" || layers === null) {
-    throw unexpected("options.layers", layers, "an object of functions, such as { dense, relu }");
-  }
+  checkLayerFunctions(layers);
   const file = toSafetensors(bytes, limits);
   const about = readAbout(file, 0) as unknown as Record<string, Packed>;
   if (!isRecord(about.model)) {

@@ -85,7 +85,7 @@ describe("fit", () => {
     expect(history.length).toBeLessThan(500);
     const losses = history.map((epoch) => epoch.validation!.loss);
     const best = losses.indexOf(Math.min(...losses));
-    expect(best).toBe(history.length - 1 - 9);
+    expect(best).toBe(history.length - 1 - 8);
     expect(trainer.evaluate(validation.x, validation.y).loss).toBe(losses[best]);
     const accuracies = await classifier().fit(data, {
       ...options,
@@ -93,9 +93,35 @@ describe("fit", () => {
     });
     expect(accuracies.length).toBeLessThan(500);
     const bad = classifier().fit(data, { earlyStopping: { monitor: "validation.loss" } });
-    await expect(bad).rejects.toThrow(/earlyStopping\.monitor is "validation\.loss", expected the name of a number/);
+    await expect(bad).rejects.toThrow(/earlyStopping\.monitor is "validation\.loss", expected one of loss$/);
+    const named = { validation, metrics: ["accuracy"], earlyStopping: { monitor: "val_loss" } } as const;
+    await expect(classifier().fit(data, named)).rejects.toThrow(
+      /"val_loss", expected one of loss, accuracy, validation\.loss, validation\.accuracy$/,
+    );
     const typo = classifier().fit(data, { earlyStopping: { patiance: 2 } as never });
     await expect(typo).rejects.toThrow(/earlyStopping\.patiance is not an option/);
+  });
+
+  it("counts epochs without an improvement as Keras does", async () => {
+    const values = [5, 4, 4, 4.5, 3, 3.5, 3.2, 3.1, 2, 2, 2, 2, 2, 2];
+    // The loop of keras.callbacks.EarlyStopping.
+    const lastEpoch = (patience: number): number => {
+      let [best, wait] = [Number.POSITIVE_INFINITY, 0];
+      for (const [epoch, value] of values.entries()) {
+        wait++;
+        if (value < best) [best, wait] = [value, 0];
+        else if (wait >= patience) return epoch + 1;
+      }
+      return values.length;
+    };
+    const data = classes(8, 1);
+    for (const patience of [0, 1, 2, 3, 5, 9]) {
+      let epoch = 0;
+      const error = (): number => values[epoch++]!;
+      const earlyStopping = { monitor: "error", patience, restoreBest: false };
+      const history = await classifier().fit(data, { epochs: values.length, metrics: [error], earlyStopping });
+      expect(history.length, `patience ${patience}`).toBe(lastEpoch(patience));
+    }
   });
 
   it("weights classes as it weights samples", async () => {

@@ -235,6 +235,10 @@ describe("a model file", () => {
       [() => nn.saveModel(model, { state: 1 } as never), /^options\.state is not an option/],
       [() => nn.loadModel({} as never, file, { layers: nn }), /^core is Object, expected a Core/],
       [() => nn.loadModel(core, file, {} as never), /^options\.layers is undefined, expected an object of functions/],
+      [
+        () => nn.loadModel(core, file, { layers: [nn.dense] as never }),
+        /^options\.layers is Array\(1\), expected an object of functions/,
+      ],
       [() => nn.loadModel(core, "x" as never, { layers: nn }), /^bytes is "x"/],
     ] as const) {
       expect(run).toThrow(OptionError);
