@@ -109,6 +109,22 @@ function reference(c: Case, { a, b }: Operands): (q: number, i: number, j: numbe
   };
 }
 
+/** Fails unless each element of a case's result is within the bound of its float64 product. */
+function expectWithinBound(c: Case, before: Operands, actual: Operands[string]): void {
+  const { m, n, batch = 1 } = c;
+  const exact = reference(c, before);
+  for (let q = 0; q < batch; q++) {
+    for (let i = 0; i < m; i++) {
+      for (let j = 0; j < n; j++) {
+        const { sum, bound } = exact(q, i, j);
+        const found = actual[(q * m + i) * n + j]!;
+        if (Math.abs(found - sum) <= bound) continue;
+        expect.fail(`${JSON.stringify(c)}: [${q}, ${i}, ${j}] is ${found}, expected ${sum} ± ${bound}`);
+      }
+    }
+  }
+}
+
 const transposes = [
   { transposeA: false, transposeB: false },
   { transposeA: false, transposeB: true },
@@ -270,9 +286,8 @@ describeConformance("gemm_f32", () => {
       const c = { m: m!, n: n!, k: k!, fill: smallIntegers, ...transpose };
       const { before, after } = run(c);
       const exact = reference(c, before);
-      for (let i = 0; i < m!; i++) {
-        for (let j = 0; j < n!; j++) expect(after["c"]![i * n! + j]).toBe(exact(0, i, j).sum + 0);
-      }
+      const expected = Float64Array.from({ length: m! * n! }, (_, e) => exact(0, Math.floor(e / n!), e % n!).sum + 0);
+      expectSameBits(after["c"]!, expected, JSON.stringify(c));
     }
   });
 
@@ -284,15 +299,7 @@ describeConformance("gemm_f32", () => {
     ]) {
       const c = { m: m!, n: n!, k: k!, batch: 2, ...transpose };
       const { before, after } = run(c);
-      const exact = reference(c, before);
-      for (let q = 0; q < 2; q++) {
-        for (let i = 0; i < m!; i++) {
-          for (let j = 0; j < n!; j++) {
-            const { sum, bound } = exact(q, i, j);
-            expect(Math.abs(after["c"]![(q * m! + i) * n! + j]! - sum)).toBeLessThanOrEqual(bound);
-          }
-        }
-      }
+      expectWithinBound(c, before, after["c"]!);
     }
   });
 
@@ -310,13 +317,7 @@ describeConformance("gemm_f32", () => {
           const c = { m: m!, n: n!, k: k!, packed, ...transpose };
           const { before, call, scratchBytes } = prepare(c);
           const { operands } = runKernel(name, before, call, scratchBytes);
-          const exact = reference(c, before);
-          for (let i = 0; i < m!; i++) {
-            for (let j = 0; j < n!; j++) {
-              const { sum, bound } = exact(0, i, j);
-              expect(Math.abs(operands["c"]![i * n! + j]! - sum), JSON.stringify(c)).toBeLessThanOrEqual(bound);
-            }
-          }
+          expectWithinBound(c, before, operands["c"]!);
         }
       }
     }
