@@ -25,8 +25,14 @@ export function expectUnchanged(
 ): void {
   const before = snapshot(core);
   const { bytesInUse } = core.memory;
-  expect(action).toThrow(error);
-  expect(action).toThrow(text);
-  expect(snapshot(core).subarray(0, before.length).equals(before)).toBe(true);
+  let thrown: unknown;
+  try {
+    action();
+  } catch (caught) {
+    thrown = caught;
+  }
+  expect(thrown).toBeInstanceOf(error);
+  expect((thrown as Error).message).toMatch(text);
+  expect(Buffer.from(core.linearMemory.buffer as ArrayBuffer, 0, before.length).equals(before)).toBe(true);
   expect(core.memory.bytesInUse).toBe(bytesInUse);
 }

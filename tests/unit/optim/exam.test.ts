@@ -97,7 +97,8 @@ describe.each(optimizers)("%s", (className, Class) => {
     });
 
     it("refuses every option that is wrong, by its name, and changes nothing", () => {
-      const core = makeCore(backend);
+      // All of it is compared some thousand times.
+      const core = makeCore(backend, { memory: { initialBytes: 1 << 16 } });
       const params = tensors(core, 1);
       const optimizer = new Class(core, params);
       const keys = optionsOf(Class, core, params);
@@ -292,14 +293,19 @@ describe.each(optimizers)("%s", (className, Class) => {
       await createCore({ backend: "wasm", threads: 2 }),
     ];
     const results = cores.map((core) => {
+      // As many elements as threads need, and a side that is short, for Muon's products in JavaScript.
+      const [short, long] = [60, 2250];
+      const size = short * long;
       const params = {
-        a: core.tensor([300, 450], randomValues(135_000, 1)),
-        b: core.tensor([450, 300], randomValues(135_000, 2)),
+        a: core.tensor([short, long], randomValues(size, 1)),
+        b: core.tensor([long, short], randomValues(size, 2)),
       };
       const optimizer = new Class(core, params, { clipNorm: 3, weightDecay: 0.1, emaDecay: 0.9 });
       for (let step = 0; step < 2; step++) {
-        const gradients = { a: core.tensor([300, 450], randomValues(135_000, 3 + step)), b: params.a };
-        optimizer.step({ a: gradients.a, b: randomValues(135_000, 5 + step) });
+        optimizer.step({
+          a: core.tensor([short, long], randomValues(size, 3 + step)),
+          b: randomValues(size, 5 + step),
+        });
       }
       const state = optimizer.state();
       const arrays = [params.a.data.slice(), params.b.data.slice()];
