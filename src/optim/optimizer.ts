@@ -435,8 +435,10 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   }
 
   /**
-   * Changes options between steps. State arrays that an option now needs are made, with their start value; those that
-   * nothing needs any more are dropped. An average that begins late begins as a copy of its parameter.
+   * Changes options between steps. State arrays that an option now needs are made, with their start value. Those of the
+   * formula that nothing needs any more stay as they are, in the state too, and go on when the option is back, as in
+   * PyTorch, timm and Keras. The average and the sums of an accumulation are dropped; an average that begins late begins
+   * as a copy of its parameter.
    *
    * @param options as for the constructor; what is not named stays as it is, `undefined` brings the default back
    * @param group index of the group that they are for, as in `description().groups`. Without it they are for all
@@ -609,9 +611,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       return { configuration, hypers: this.#resolve(configuration) };
     });
     withMemories(saved.memories, () => {
-      this.#configure(configuration, hypers, () => {
-        this.#loadState(state, configuration.stepOptions.accumulationSteps);
-      });
+      this.#configure(configuration, hypers, state);
     });
     for (const slot of this.#slots) slot.frozen = saved.frozen.has(slot.name);
     this.#changed = options !== undefined;
@@ -646,39 +646,48 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   }
 
   /**
-   * Takes these options, with the state arrays that they need; `fill` may write the arrays. What it throws, and
-   * OutOfMemoryError, leave everything as it was.
+   * Takes these options, with the state arrays that they need, and those that a state has besides or, without one, that
+   * there were. CheckpointError of a state and OutOfMemoryError leave everything as it was.
    */
   #configure(
     { stepOptions, learningRate, shared, owns }: Configuration,
     hypers: readonly Hyperparameters[],
-    fill?: () => void,
+    state?: OptimizerState,
   ): void {
     const groups = this.#groups;
-    const before = groups.map(({ blocks }) => blocks);
+    const before = groups.map(({ blocks, hyper }) => ({ blocks, hyper }));
+    const { states } = this.#rule;
+    const lazy = states.findIndex((state) => state.lazy);
+    const started = this.#slots.map((slot) => slot.statePtr(lazy) !== 0 && slot.started);
     const table = this.#memory.transaction(() => {
-      const blocks = groups.map((each, i) => makeBlocks(this.core, this.#memory, each, hypers[i]!, this.#rule.states));
+      const blocks = groups.map((each, i) => {
+        const keeps = (k: number): boolean =>
+          state === undefined
+            ? each.blocks[k] !== undefined
+            : state.options !== undefined && this.#layout.has(k, each.slots, state);
+        return makeBlocks(this.core, this.#memory, each, hypers[i]!, states, keeps);
+      });
       const table = new SegmentTable(this.core, this.#memory, this.#slots.length, groups.length);
-      for (const [i, each] of groups.entries()) each.blocks = blocks[i]!;
+      for (const [i, each] of groups.entries()) Object.assign(each, { blocks: blocks[i]!, hyper: hypers[i]! });
       try {
-        fill?.();
+        if (state !== undefined) this.#loadState(state, stepOptions.accumulationSteps);
       } catch (error) {
-        for (const [i, each] of groups.entries()) each.blocks = before[i]!;
+        for (const [i, each] of groups.entries()) Object.assign(each, before[i]!);
         throw error;
       }
       return table;
     });
+    if (state === undefined && lazy >= 0) for (const [i, slot] of this.#slots.entries()) slot.begin(started[i]!, lazy);
 
     this.#stepOptions = stepOptions;
     this.#learningRate = learningRate;
     this.#shared = shared;
     for (const [i, each] of groups.entries()) {
-      for (const [k, block] of before[i]!.entries()) {
+      for (const [k, block] of before[i]!.blocks.entries()) {
         if (block !== undefined && block !== each.blocks[k]) this.#memory.release(block.ptr);
       }
       each.own = owns[i]!;
       each.ownRate = each.own.learningRate;
-      each.hyper = hypers[i]!;
     }
     this.#useTable(table);
   }
@@ -744,7 +753,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
           slots.push(slot);
         }
         this.#reserveCopies(group.slots);
-        group.blocks = makeBlocks(this.core, this.#memory, group, group.hyper, this.#rule.states);
+        group.blocks = makeBlocks(this.core, this.#memory, group, group.hyper, this.#rule.states, () => false);
       }
       const segmentCount = this.#slots.length + slots.length;
       return {

@@ -88,7 +88,7 @@ export class SegmentTable {
     this.#u32[at + SEGMENT_COLUMNS] = whole ? slot.columns : count;
     for (let k = 0; k < STATES; k++) {
       const ptr = slot.statePtr(k);
-      this.#u32[at + SEGMENT_STATE + k] = ptr === 0 ? 0 : ptr + offset;
+      this.#u32[at + SEGMENT_STATE + k] = ptr === 0 || !slot.needs(k) ? 0 : ptr + offset;
     }
     for (let k = 0; k < SEGMENT_SCALARS; k++) this.#f32[at + SEGMENT_SCALAR + k] = 1;
     this.#f32[at + SEGMENT_AVERAGE_DECAY] = 0;

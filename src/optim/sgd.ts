@@ -25,7 +25,7 @@ export interface SGDOptions extends SGDGroupOptions, StepOptions {}
  * Stochastic gradient descent, with momentum if wanted, as PyTorch defines it.
  *
  * ```
- * b ← μ·b + (1 − dampening)·g, in a parameter's first step b ← g          θ ← θ − lr·b
+ * b ← μ·b + (1 − dampening)·g, in a parameter's first step with momentum b ← g          θ ← θ − lr·b
  * ```
  *
  * with Nesterov θ − lr·(g + μ·b), without momentum θ − lr·g. Before that, in this order: g ← −g (maximize); clipping;
@@ -67,7 +67,8 @@ const RULE: UpdateRule<SGDGroupOptions> = {
   kernel: "sgd_f32",
   learningRate: 1e-3,
   optionKeys: ["momentum", "dampening", "nesterov"],
-  states: [{ name: "momentumBuffer" }],
+  states: [{ name: "momentumBuffer", lazy: true }],
+  scalarsOfShape: true,
   resolve,
 };
 
@@ -83,12 +84,11 @@ function resolve(options: SGDGroupOptions, name: (key: string) => string): Formu
   return {
     form: (momentum > 0 ? FORM_MOMENTUM : 0) | (nesterov ? FORM_NESTEROV : 0),
     scalars: [[GROUP_MOMENTUM, momentum]],
-    // −0 + x is x for every x, so the first step copies the gradient.
     initial: [momentum > 0 ? -0 : undefined],
     stepScalars:
       dampening > 0
-        ? ({ iterations }, scalars) => {
-            scalars[0] = iterations === 0 ? 1 : 1 - dampening;
+        ? ({ started }, scalars) => {
+            scalars[0] = started ? 1 - dampening : 1;
           }
         : undefined,
   };

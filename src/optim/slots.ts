@@ -56,6 +56,8 @@ export class Slot implements StepOf, NamedParameter {
   gradPtr = 0;
   /** Steps taken by this parameter. */
   iterations = 0;
+  /** How many steps it had taken when its lazy arrays were made; −1: they have values, ∞: no option needs them yet. */
+  lazyFrom = 0;
   /** Whether its gradients are ignored. */
   frozen = false;
   /** Whether it had a gradient since the last update. */
@@ -100,9 +102,23 @@ export class Slot implements StepOf, NamedParameter {
     return (this.tensor ?? this.copy!).ptr;
   }
 
+  /** Notes whether a lazy array has its first value; its first step with the option will give it one. */
+  begin(started: boolean, k: number): void {
+    this.lazyFrom = started ? -1 : this.needs(k) ? this.iterations : Number.POSITIVE_INFINITY;
+  }
+
+  get started(): boolean {
+    return this.iterations > this.lazyFrom;
+  }
+
   /** Whether the next step is the one in which its average begins. */
   get averageBegins(): boolean {
     return this.iterations === 0 && !this.group.hyper.average?.startsAtParameter;
+  }
+
+  /** Whether its options need a state array; one that they do not need any more is kept. */
+  needs(k: number): boolean {
+    return this.group.hyper.initial[k] !== undefined;
   }
 
   /** Address of a state array; 0 where there is none. */
@@ -142,9 +158,14 @@ export function bytesOf(count: number): number {
   return Math.ceil((count * 4) / LINE_BYTES) * LINE_BYTES;
 }
 
+/** What a lazy array starts as, and one that no option needs. */
+export function startOf({ lazy = false }: StateArray): number {
+  return lazy ? -0 : 0;
+}
+
 /**
- * The state blocks that a group needs: those that it has, and new ones with their start values. Throws
- * OutOfMemoryError.
+ * The state blocks of a group: those that its options need, with their start values if they are new, and those of the
+ * rule that `keeps` says. Throws OutOfMemoryError.
  */
 export function makeBlocks(
   core: Core,
@@ -152,9 +173,10 @@ export function makeBlocks(
   { blocks, slots }: Group,
   { initial, average }: Hyperparameters,
   states: readonly StateArray[],
+  keeps: (k: number) => boolean,
 ): (StateBlock | undefined)[] {
   return Array.from({ length: STATES }, (_, k) => {
-    const start = initial[k];
+    const start = initial[k] ?? (states[k] && keeps(k) ? startOf(states[k]) : undefined);
     if (start === undefined || blocks[k]) return start === undefined ? undefined : blocks[k];
     const sizeOf = k < AVERAGE ? states[k]!.size : undefined;
     const block = makeBlock(memory, slots, sizeOf);

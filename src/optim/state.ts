@@ -2,9 +2,10 @@ import { describe, isFloat32Array } from "../checks.js";
 import type { Core } from "../core.js";
 import { CheckpointError } from "../errors.js";
 import { ACCUMULATOR, AVERAGE } from "./options.js";
+import { isRecord } from "./parameters.js";
 import type { SavedOptions } from "./saved-options.js";
-import type { Slot } from "./slots.js";
-import type { Remembered, UpdateRule } from "./update-rule.js";
+import { type Slot, startOf } from "./slots.js";
+import type { Remembered, StateArray, UpdateRule } from "./update-rule.js";
 
 /** State of one parameter: how many steps it has taken, and its arrays. */
 export interface ParameterState {
@@ -12,6 +13,8 @@ export interface ParameterState {
   squareAverage?: Float32Array;
   gradientAverage?: Float32Array;
   momentumBuffer?: Float32Array;
+  /** Of SGD: its buffer begins in its next step, although it has made steps before; otherwise absent. */
+  momentumBegins?: true;
   maxSquareAverage?: Float32Array;
   squareSum?: Float32Array;
   /** Of Adafactor. */
@@ -36,7 +39,9 @@ export interface OptimizerState {
 }
 
 /** Name of a state array. */
-export type StateName = Exclude<keyof ParameterState, "iterations">;
+export type StateName = Exclude<keyof ParameterState, "iterations" | typeof BEGINS>;
+
+const BEGINS = "momentumBegins";
 
 /** Counts of an optimizer: its updates, and the calls of `step` since the last. */
 interface Counts {
@@ -46,6 +51,7 @@ interface Counts {
 
 /** How the state of a rule is saved: its arrays by index, and what it remembers of each parameter. */
 export class StateLayout {
+  readonly #states: readonly StateArray[];
   readonly #names: readonly string[];
   readonly #memory: readonly Remembered[];
 
@@ -53,15 +59,20 @@ export class StateLayout {
     const names = states.map(({ name }) => name);
     names[AVERAGE] = "parameterAverage";
     names[ACCUMULATOR] = "gradientSum";
+    this.#states = states;
     this.#names = names;
     this.#memory = memory;
   }
 
   /** A copy of one slot's state. */
   saveSlot(core: Core, slot: Slot): ParameterState {
-    const saved: Record<string, number | Float32Array> = { iterations: slot.iterations };
+    const saved: Record<string, number | true | Float32Array> = { iterations: slot.iterations };
     for (const [k, name] of this.#names.entries()) {
       if (name === undefined || (k === ACCUMULATOR && !slot.accumulated)) continue;
+      if (this.#isLazy(k) && !slot.started) {
+        if (!slot.needs(k)) continue;
+        if (slot.iterations > 0) saved[BEGINS] = true;
+      }
       const array = slot.state(core, k);
       if (array !== undefined) saved[name] = array.slice();
     }
@@ -94,19 +105,35 @@ export class StateLayout {
     return { iterations, accumulatedSteps };
   }
 
+  /** Whether a state has this array of a parameter among these. What is wrong with it `load` will say. */
+  has(k: number, slots: readonly Slot[], { parameters }: Partial<OptimizerState>): boolean {
+    const name = this.#names[k]!;
+    return isRecord(parameters) && slots.some((slot) => Object.hasOwn(Object(parameters[slot.name]), name));
+  }
+
+  #isLazy(k: number): boolean {
+    return this.#states[k]?.lazy === true;
+  }
+
   /** What is saved of a slot, checked. */
   #read(slot: Slot, value: unknown, accumulates: boolean): Record<string, unknown> {
     const path = `state.parameters.${slot.name}`;
     const lengths: Record<string, number> = {};
+    const optional = this.#states.some(({ lazy }) => lazy) ? [BEGINS] : [];
+    if (accumulates) optional.push(this.#names[ACCUMULATOR]!);
     for (const [k, name] of this.#names.entries()) {
       if (name === undefined || slot.statePtr(k) === 0 || k === ACCUMULATOR) continue;
-      lengths[name] = slot.group.blocks[k]!.counts[slot.place]!;
+      if (slot.needs(k)) lengths[name] = slot.group.blocks[k]!.counts[slot.place]!;
+      else optional.push(name);
     }
     for (const { name } of this.#memory) lengths[name] = 1;
-    const sum = this.#names[ACCUMULATOR]!;
-    const record = readRecord(path, value, ["iterations", ...Object.keys(lengths)], ...(accumulates ? [sum] : []));
-    if (Object.hasOwn(record, sum)) lengths[sum] = slot.size;
+    const record = readRecord(path, value, ["iterations", ...Object.keys(lengths)], ...optional);
     checkCount(`${path}.iterations`, record.iterations);
+    const { [BEGINS]: begins } = record;
+    if (begins !== undefined && begins !== true) {
+      throw new CheckpointError(`${path}.${BEGINS} is ${describe(begins)}, expected true`);
+    }
+    for (const name of optional) if (name !== BEGINS && Object.hasOwn(record, name)) lengths[name] = slot.size;
     for (const name of Object.keys(lengths)) checkArray(`${path}.${name}`, record[name], lengths[name]!);
     return record;
   }
@@ -115,8 +142,11 @@ export class StateLayout {
     slot.iterations = record.iterations as number;
     slot.accumulated = Object.hasOwn(record, this.#names[ACCUMULATOR]!);
     for (const [k, name] of this.#names.entries()) {
-      const array = name === undefined ? undefined : (record[name] as Float32Array | undefined);
+      if (name === undefined) continue;
+      const array = record[name] as Float32Array | undefined;
       if (array !== undefined) slot.state(core, k)!.set(array);
+      else if (k < AVERAGE) slot.state(core, k)?.fill(startOf(this.#states[k]!));
+      if (this.#isLazy(k)) slot.begin(array !== undefined && slot.iterations > 0 && !record[BEGINS], k);
     }
     for (const [k, { name }] of this.#memory.entries()) slot.memory[k] = (record[name] as Float32Array)[0]!;
   }

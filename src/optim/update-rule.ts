@@ -29,6 +29,8 @@ export interface StepOf {
   /** As a matrix: the last axis, and all before it. */
   readonly rows: number;
   readonly columns: number;
+  /** Whether its lazy state arrays have their first values. */
+  readonly started: boolean;
   /** What the rule remembers of it, in the order of `UpdateRule.memory`. */
   readonly memory: Float64Array;
 }
@@ -67,6 +69,11 @@ export interface StateArray {
   readonly name: string;
   /** Elements for a parameter of this shape; −1: it has none. Default: as many as the parameter has. */
   readonly size?: (shape: readonly number[]) => number;
+  /**
+   * Whether its first value is what enters it first, as PyTorch's momentum buffer of SGD: then a parameter may be without
+   * one although it has made steps. It starts as −0, and −0 + x is x for every x.
+   */
+  readonly lazy?: boolean;
 }
 
 /** A number that a rule remembers of each parameter, as float32. */

@@ -17,6 +17,8 @@ export interface GoldenCase {
   options: Readonly<Record<string, unknown>>;
   /** Lanewise options of single parameters, where they differ from `options`. */
   parameterOptions: Readonly<Partial<Record<ParameterName, Record<string, unknown>>>>;
+  /** Lanewise options that are changed before a step, counted from 1. */
+  changes: Readonly<Record<string, Record<string, unknown>>>;
   /** The learning rate of each step, if it changes. */
   learningRates: readonly number[] | undefined;
   /** Framework options that Lanewise has no word for. */
@@ -69,6 +71,7 @@ export function readGolden(name: string): GoldenFile {
     cases: cases.map((raw) => ({
       ...raw,
       parameterOptions: raw.parameterOptions ?? {},
+      changes: raw.changes ?? {},
       learningRates: raw.learningRates,
       frameworkOnly: raw.frameworkOnly ?? [],
       gradient: (parameter, step) =>
@@ -118,6 +121,7 @@ type RawArrays = Record<string, (string | null)[]>;
 interface RawCase extends Pick<GoldenCase, "name" | "optimizer" | "dialect" | "frameworkOptions" | "options"> {
   gradients: string;
   parameterOptions?: GoldenCase["parameterOptions"];
+  changes?: GoldenCase["changes"];
   learningRates?: number[];
   missing?: Partial<Record<ParameterName, number[]>>;
   frameworkOnly?: string[];

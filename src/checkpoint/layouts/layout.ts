@@ -2,7 +2,7 @@ import { cut, describe, quote } from "../../checks.js";
 import { CheckpointError, OptionError } from "../../errors.js";
 import type { OptimizerDescription } from "../../optim/options.js";
 import type { Parameter } from "../../optim/parameters.js";
-import type { OptimizerState, ParameterState } from "../../optim/state.js";
+import type { OptimizerState, ParameterState, StateName } from "../../optim/state.js";
 import type { StatefulOptimizer } from "../about.js";
 import { checkRecord, checkString } from "../json.js";
 import { type CheckpointParameters, checkFits, namedParameters } from "../parameters.js";
@@ -47,7 +47,7 @@ export type Word = readonly [key: string, option: string, standard: number | boo
 export interface Column {
   /** The framework's name. */
   readonly key: string;
-  readonly state: Exclude<keyof ParameterState, "iterations">;
+  readonly state: StateName;
   /** Whether it is there with these options; default: always. */
   readonly when?: (options: Options) => unknown;
   /** Its value before the first step; default 0. */
@@ -181,7 +181,8 @@ export function readSource<F extends Form>(
   }
   const state = optimizer.state();
   for (const [name, arrays] of Object.entries(state.parameters)) {
-    const known = (key: string): boolean => key === "iterations" || columns.some((column) => column.state === key);
+    const known = (key: string): boolean =>
+      key === "iterations" || key === "momentumBegins" || columns.some((column) => column.state === key);
     const extra = Object.keys(arrays).find((key) => !known(key));
     if (extra !== undefined) throw refuse(`${extra} of ${name}`);
   }

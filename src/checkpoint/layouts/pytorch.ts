@@ -224,7 +224,8 @@ export const pytorch: Layout = {
         if (form.name !== "SGD") tensors.set(`${prefix}/step`, { shape: [], data: Float32Array.of(own.iterations) });
         for (const column of form.columns) {
           const data = own[column.state];
-          if (data !== undefined) tensors.set(`${prefix}/${column.key}`, { shape: shapeOf(named.get(name)!), data });
+          if (data !== undefined && !own.momentumBegins)
+            tensors.set(`${prefix}/${column.key}`, { shape: shapeOf(named.get(name)!), data });
         }
       }
       return {

@@ -81,6 +81,7 @@ function layoutOf(form: UniformForm): Layout {
       const config = exportOptions(words, options);
       const tensors = new Map(form.exportNumbers(state.iterations, config));
       for (const column of columns) {
+        if (column.when && !column.when(options)) continue;
         for (const name of parameters) {
           const data = state.parameters[name]![column.state];
           if (data === undefined) continue;

@@ -118,6 +118,8 @@ class Case:
     missing: dict = field(default_factory=dict)
     # The learning rate of each step, where it changes.
     learning_rates: list = field(default_factory=list)
+    # Options that are changed before a step, counted from 1, in the words of Lanewise.
+    changes: dict = field(default_factory=dict)
     # Options of single parameters, where they differ, in the words of Lanewise.
     parameter_options: dict = field(default_factory=dict)
     # Framework options that Lanewise has no word for: the case is there to be read, not to be matched.
@@ -132,6 +134,7 @@ class Case:
             words += [
                 f"{name}:{case_word(*item)}" for name, own in self.parameter_options.items() for item in own.items()
             ]
+            words += [f"{step}:{case_word(*item)}" for step, own in self.changes.items() for item in own.items()]
             words += ["schedule"] if self.learning_rates else []
             words += ["missing"] if self.missing else []
             self.name = " ".join(words or ["defaults"])
@@ -168,10 +171,12 @@ def run(case, start):
             name: None if step in case.missing.get(name, []) else value.copy()
             for name, value in GRADIENTS[case.gradients][step - 1].items()
         }
+        if step in case.changes:
+            run_of.change(case.changes[step])
         run_of.step(gradients, case.learning_rates[step - 1] if case.learning_rates else None)
         for name, states in run_of.read().items():
             for state, value in states.items():
-                arrays[name].setdefault(state, []).append(None if value is None else to_hex(value))
+                arrays[name].setdefault(state, [None] * (step - 1)).append(None if value is None else to_hex(value))
         if step == case.checkpoint_step:
             checkpoint = {"step": step, "entries": run_of.save()}
     record = {
@@ -185,6 +190,7 @@ def run(case, start):
     optional = {
         "parameterOptions": case.parameter_options,
         "learningRates": case.learning_rates,
+        "changes": {str(step): own for step, own in case.changes.items()},
         "missing": case.missing,
         "frameworkOnly": case.framework_only,
         "checkpoint": checkpoint,

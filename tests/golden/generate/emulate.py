@@ -251,8 +251,9 @@ def sgd(o, s, p, g, lr):
     if o.weightDecay:
         g = g + F(o.weightDecay) * p
     if o.momentum:
-        b = g if s.t == 1 else s.momentumBuffer * F(o.momentum) + F(1 - o.dampening) * g
+        b = s.momentumBuffer * F(o.momentum) + F(1 - o.dampening) * g if s.hasBuffer else g
         s.momentumBuffer = b
+        s.hasBuffer = True
         g = g + F(o.momentum) * b if o.nesterov else b
     return p + F(-lr) * g
 
@@ -383,6 +384,8 @@ def emulate(case):
     arrays = {name: {key: [] for key in case["arrays"][name]} for name in SHAPES}
     wait = options["a"].accumulationSteps
     for step in range(len(case["arrays"]["a"]["parameter"])):
+        for each in options.values():
+            each.__dict__.update(case.get("changes", {}).get(str(step + 1), {}))
         missing = [name for name in SHAPES if step + 1 in case.get("missing", {}).get(name, [])]
         gradients = {name: g for name, g in GRADIENTS[case["gradients"]][step].items() if name not in missing}
         if "loss_scale_factor" in only:
@@ -418,7 +421,7 @@ def emulate(case):
 def new_state(o, p):
     zeros = np.zeros_like(p)
     filled = zeros + F(o.initialScale)
-    arrays = {"squareAverage": filled, "squareSum": filled, "parameterAverage": p, "t": 0}
+    arrays = {"squareAverage": filled, "squareSum": filled, "parameterAverage": p, "t": 0, "hasBuffer": False}
     return Bag(arrays, {key: zeros for key in ["gradientAverage", "momentumBuffer", "maxSquareAverage", "sum"]})
 
 

@@ -66,6 +66,10 @@ class KerasRun:
             warnings.filterwarnings("ignore", "Gradients do not exist")
             self.optimizer.apply(gradients)
 
+    def change(self, options):
+        for name, value in renamed(options, OPTION_NAMES).items():
+            setattr(self.optimizer, name, value)
+
     def read(self):
         return {
             name: {"parameter": keras.ops.convert_to_numpy(variable)} | self.states(index)
@@ -109,6 +113,7 @@ def more_cases():
     everything = {"momentum": 0.9, "centered": True, "weightDecay": 0.01}
     yield case({"learningRate": 0.05})
     yield case({"decay": 0.99})
+    yield case({"momentum": 0.9}, changes={4: {"momentum": 0.0}, 7: {"momentum": 0.9}})
     yield case({"decay": 0.5, "eps": 1e-5})
     for clip in [{"clipNorm": 2.0}, {"clipValue": 0.5}, {"globalClipNorm": 3.0}]:
         yield case(clip, gradients="integers")

@@ -102,6 +102,10 @@ class TorchRun:
             update = getattr(self.average, "update_parameters", None) or self.average.update
             update(self.model)
 
+    def change(self, options):
+        for group in self.optimizer.param_groups:
+            group.update(renamed(options, OPTION_NAMES))
+
     def read(self):
         arrays = {}
         for name, parameter in self.parameters.items():
@@ -174,6 +178,8 @@ def rmsprop_cases():
     cases.append(case("RMSprop", "pytorch", {"globalClipNorm": 3.0}, gradients="spike"))
     cases.append(case("RMSprop", "pytorch", {"clipValue": 0.5, "momentum": 0.9}))
     cases.append(case("RMSprop", "pytorch", {"emaDecay": 0.9}))
+    changes = {4: {"momentum": 0.0}, 6: {"centered": False}, 8: {"momentum": 0.9, "centered": True}}
+    cases.append(case("RMSprop", "pytorch", {"momentum": 0.9, "centered": True}, changes=changes))
     cases.append(case("RMSprop", "pytorch", {"emaDecay": 0.99, "momentum": 0.9}, gradients="moderate"))
     return cases
 
@@ -215,6 +221,19 @@ def neighbour_cases():
         yield case(optimizer, "pytorch", {"globalClipNorm": 3.0, "clipEps": 1e-6}, gradients="integers")
     yield case("Adam", "pytorch", {"beta1": 0.0, "beta2": 0.99})
     yield case("AdamW", "pytorch", {"clipValue": 0.5})
+    # Whether a parameter has a buffer is its own state: b has no gradient in steps 1, 2, 7 and 10, a in step 5.
+    dampened = {"momentum": 0.9, "dampening": 0.3}
+    for options, changes in [
+        ({"momentum": 0.9}, {4: {"momentum": 0.0}, 7: {"momentum": 0.9}}),
+        (dampened, {4: {"momentum": 0.0, "dampening": 0.0}, 7: dampened}),
+        (dampened, {2: {"momentum": 0.0, "dampening": 0.0}, 6: dampened}),
+        ({}, {5: dampened}),
+        ({"weightDecay": 0.01, "maximize": True}, {7: dampened}),
+        ({}, {3: {"momentum": 0.9, "nesterov": True}, 8: {"momentum": 0.0, "nesterov": False}, 9: dampened}),
+    ]:
+        yield case("SGD", "pytorch", options, changes=changes, missing=MISSING)
+    amsgrad = {4: {"amsgrad": False}, 7: {"amsgrad": True}}
+    yield case("Adam", "pytorch", {"amsgrad": True}, changes=amsgrad, gradients="moderate")
 
 
 def nadam_cases():

@@ -42,6 +42,7 @@ def cases():
     yield case({"decay": 0.5, "momentum": 0.5, "centered": True}, gradients="moderate")
     yield case({"momentum": 0.9, "weightDecay": 0.01, "decoupledWeightDecay": True}, learning_rates=RATES)
     yield case({"momentum": 0.9, "centered": True}, missing=MISSING)
+    yield case({"momentum": 0.9}, changes={4: {"momentum": 0.0}, 7: {"momentum": 0.9}})
     yield case({}, gradients="tiny")
     yield case({"momentum": 0.9, "centered": True}, gradients="tiny")
     for options in [{}, {"centered": True}]:

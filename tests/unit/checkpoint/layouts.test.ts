@@ -170,6 +170,34 @@ describe("pytorch", () => {
     expect([...pytorch.export({ parameters, optimizer: described }).tensors]).toEqual([...file.tensors]);
   });
 
+  it("has a buffer of SGD for those parameters that made a step with momentum", () => {
+    const optimizer = new SGD(core, parameters, { learningRate: 0.1 });
+    const gradients = { w: new Float32Array(6).fill(1), b: new Float32Array(2).fill(1) };
+    optimizer.step(gradients);
+    optimizer.setOptions({ momentum: 0.9, dampening: 0.5 });
+    optimizer.step({ w: gradients.w });
+    const exported = pytorch.export({ parameters, optimizer });
+    expect([...exported.tensors.keys()]).toEqual(["state/0/momentum_buffer"]);
+
+    // Another one goes on from it as this one does: b's buffer is its first gradient, without dampening.
+    const { groups: saved, state } = pytorch.import(exported, parameters);
+    const resumed = new SGD(core, parameters, saved[0]!.options);
+    resumed.load(state);
+    for (const each of [optimizer, resumed]) each.step(gradients);
+    for (const name of ["w", "b"]) {
+      const [own, theirs] = [optimizer, resumed].map((each) => each.state().parameters[name]!.momentumBuffer);
+      expect(theirs).toEqual(own);
+    }
+    expect(resumed.state().parameters.b!.momentumBuffer).toEqual(gradients.b);
+
+    // PyTorch keeps the buffers of an option that is off.
+    optimizer.setOptions({ momentum: 0, dampening: 0 });
+    expect([...pytorch.export({ parameters, optimizer }).tensors.keys()]).toEqual([
+      "state/0/momentum_buffer",
+      "state/1/momentum_buffer",
+    ]);
+  });
+
   it("has Adam, AdamW and Adagrad", () => {
     const adam = (amsgrad: boolean): [string, StoredTensor][] => [
       ["state/0/step", number(1)],

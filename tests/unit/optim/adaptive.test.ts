@@ -154,7 +154,7 @@ describe.each(backends)("on %s", (backend) => {
     });
   });
 
-  it("AMSGrad can begin late and end, with its maximum from the step where it began", () => {
+  it("AMSGrad can begin late, end and begin again, with its maximum from the step where it first began", () => {
     const x = new Float32Array([0]);
     using optimizer = new Adam(core, x, { beta2: 0.5 });
     optimizer.step(new Float32Array([4]));
@@ -166,7 +166,18 @@ describe.each(backends)("on %s", (backend) => {
     const { squareAverage: fallen, maxSquareAverage: kept } = optimizer.state().parameters["0"]!;
     expect([...fallen!, ...kept!]).toEqual([3, 6]);
     optimizer.setOptions({ amsgrad: false });
-    expect(optimizer.state().parameters["0"]).not.toHaveProperty("maxSquareAverage");
+    const [before] = x;
+    optimizer.step(new Float32Array([2]));
+    expect(optimizer.state().parameters["0"]).toMatchObject({ maxSquareAverage: Float32Array.of(6) });
+    using plain = new Adam(core, new Float32Array([before!]), { beta2: 0.5 });
+    const { options: _, ...state } = optimizer.state();
+    expect(() => plain.load(state)).toThrow(/maxSquareAverage is unknown to this optimizer/);
+    plain.load(optimizer.state());
+    for (const each of [optimizer, plain]) each.setOptions({ amsgrad: true });
+    optimizer.step(new Float32Array([0]));
+    plain.step(new Float32Array([0]));
+    expect(optimizer.state().parameters["0"]!.maxSquareAverage).toEqual(Float32Array.of(6));
+    expect(plain.state()).toEqual(optimizer.state());
   });
 
   it("AdamW is Adam with decoupled decay", () => {

@@ -49,7 +49,7 @@ describe.each(backends)("on %s", (backend) => {
       expect(state).toEqual(fresh.state());
     });
 
-    it("makes and drops state arrays, and keeps the others", () => {
+    it("makes state arrays, keeps those of the formula, and drops the average and the sums", () => {
       const x = core.tensor([40]);
       const optimizer = new RMSProp(core, x, { initialScale: 0.5 });
       optimizer.step(new Float32Array(40).fill(1));
@@ -65,8 +65,39 @@ describe.each(backends)("on %s", (backend) => {
       });
       expect(core.memory.bytesInUse).toBe(inUse + 4 * 192);
       optimizer.setOptions({ momentum: 0, centered: undefined, emaDecay: undefined, accumulationSteps: 1 });
-      expect(optimizer.state().parameters["0"]).toEqual({ iterations: 1, squareAverage });
-      expect(core.memory.bytesInUse).toBe(inUse);
+      expect(optimizer.state().parameters["0"]).toEqual({
+        iterations: 1,
+        squareAverage,
+        gradientAverage: new Float32Array(40),
+        momentumBuffer: new Float32Array(40),
+      });
+      expect(core.memory.bytesInUse).toBe(inUse + 2 * 192);
+    });
+
+    it("keeps them in a state, whose loading drops those that it does not have", () => {
+      const x = vector(1, 2);
+      const optimizer = new RMSProp(core, x, { momentum: 0.9 });
+      const plain = new RMSProp(core, vector(1, 2)).state();
+      optimizer.step(vector(1, 1));
+      const { momentumBuffer } = optimizer.state().parameters["0"]!;
+      optimizer.setOptions({ momentum: 0 });
+      const saved = optimizer.state();
+      optimizer.step(vector(1, 1));
+      expect(optimizer.state().parameters["0"]!.momentumBuffer).toEqual(momentumBuffer);
+
+      const other = new RMSProp(core, vector(1, 2));
+      other.load(saved);
+      expect(other.state()).toEqual(saved);
+      expect(() => other.load({ ...saved, parameters: { 0: { ...saved.parameters["0"]!, squareSum: x } } })).toThrow(
+        /squareSum is unknown/,
+      );
+      expect(() =>
+        other.load({ ...saved, parameters: { 0: { ...saved.parameters["0"]!, momentumBuffer: vector(1) } } }),
+      ).toThrow(/momentumBuffer is Float32Array\(1\), expected Float32Array\(2\)/);
+      expect(other.state()).toEqual(saved);
+      other.load(plain);
+      other.setOptions({ momentum: 0.9 });
+      expect(other.state().parameters["0"]!.momentumBuffer).toEqual(vector(0, 0));
     });
 
     it("is for all groups, in place of their own options, or for one", () => {

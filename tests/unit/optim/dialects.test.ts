@@ -255,6 +255,7 @@ describe.each(backends)("on %s", (backend) => {
         { momentum: 0.9, centered: true },
         { momentum: 0, centered: true },
         { momentum: 0, centered: false },
+        { momentum: 0.9, centered: true }, // with the arrays that were kept
       ];
       const [x, y] = [start(), start()];
       using changed = new RMSProp(core, x, { dialect, ...parts[0] });
@@ -267,10 +268,10 @@ describe.each(backends)("on %s", (backend) => {
           changed.step(gradient(step));
           fresh.step(gradient(step));
         }
-        saved = fresh.state();
+        saved = withoutOptions(changed);
         expect(y.every(Number.isFinite)).toBe(true);
         expectSameBits(x, y, `after part ${i}`);
-        expect(withoutOptions(changed)).toEqual(saved);
+        expect(saved).toMatchObject(fresh.state());
       }
     });
 
