@@ -2,8 +2,9 @@ export type { StatefulOptimizer } from "./about.js";
 export { type CheckpointSource, saveCheckpoint } from "./checkpoint.js";
 export type { Bytes, StoredData } from "./dtypes.js";
 export type { ImportedOptimizer, Layout, LayoutSource } from "./layouts/layout.js";
+export { optax } from "./layouts/optax.js";
 export { pytorch } from "./layouts/pytorch.js";
-export { keras3, optax, tfjs } from "./layouts/uniform.js";
+export { keras3, tfjs } from "./layouts/uniform.js";
 export { type Checkpoint, type CheckpointTarget, type LoadOptions, loadCheckpoint } from "./load.js";
 export type { CheckpointParameters, ModelTensors } from "./parameters.js";
 export {

@@ -53,11 +53,24 @@ function fileOf(c: GoldenCase): Safetensors {
       groups[+group!]![key!] = value;
     } else tensors.set(name, { shape: shape!, data: ARRAYS[dtype]!(data!) });
   }
+  const { before: _, inject_hyperparams: __, ...config } = c.frameworkOptions;
   const metadata: Record<string, string> =
     groups.length > 0
       ? { optimizer: c.optimizer.split(".").at(-1)!, param_groups: JSON.stringify(groups) }
-      : { config: JSON.stringify(c.frameworkOptions) };
+      : { config: JSON.stringify(config) };
   return { tensors, metadata };
+}
+
+/** Whether Lanewise writes such a file: of what may be around an Optax optimizer, `MultiSteps` alone. */
+function isWritten({ frameworkOptions }: GoldenCase): boolean {
+  return !("before" in frameworkOptions || "inject_hyperparams" in frameworkOptions);
+}
+
+/** How many updates a file counts; Optax counts them for a bias correction and in wrappers. */
+function updatesOf({ checkpoint, dialect, options, frameworkOptions }: GoldenCase): number {
+  const { accumulationSteps = 1, biasCorrection } = options as { accumulationSteps?: number; biasCorrection?: boolean };
+  const counts = biasCorrection || accumulationSteps > 1 || "inject_hyperparams" in frameworkOptions;
+  return dialect === "optax" && !counts ? 0 : Math.floor(checkpoint!.step / accumulationSteps);
 }
 
 /** PyTorch names parameters that were given with names; else they are a list. */
@@ -90,15 +103,12 @@ describe.each(files)("$framework", ({ framework, layout, classes: names }) => {
 
   it("has cases", () => expect(cases.length).toBeGreaterThan(0));
 
-  it.each(all)("%s: an imported state is exported as it was", (_, c) => {
+  const written = all.filter(([, c]) => isWritten(c));
+  it.each(written)("%s: an imported state is exported as it was", (_, c) => {
     const file = fileOf(c);
     const parameters = given(c, startParameters());
     const imported = layout.import(file, parameters);
     expect(imported.optimizer).toBe(names[c.optimizer]);
-    expect(imported.groups[0]!.options).toMatchObject(c.options);
-    expect(imported.state.iterations).toBe(
-      file.metadata.config && framework === "optax" && !c.options.biasCorrection ? 0 : 10,
-    );
     const optimizer = { state: () => imported.state, load() {}, description: () => imported };
     expectSameFile(layout.export({ parameters, optimizer }), file);
   });
@@ -108,16 +118,21 @@ describe.each(files)("$framework", ({ framework, layout, classes: names }) => {
       const { step } = c.checkpoint!;
       const parameters = startParameters();
       for (const name of ["a", "b"] as const) parameters[name].set(c.arrays[name].parameter![step - 1]!);
-      const { optimizer, dialect, groups, state } = layout.import(fileOf(c), given(c, parameters));
+      const imported = layout.import(fileOf(c), given(c, parameters));
+      const { optimizer, dialect, groups, accumulationSteps, state } = imported;
+      const { accumulationSteps: steps, ...ofGroup } = c.options;
+      expect([groups[0]!.options, accumulationSteps]).toMatchObject([ofGroup, steps]);
+      expect(state.iterations).toBe(updatesOf(c));
       const resumed = new classes[optimizer]!(makeCore(backend), given(c, parameters), {
         ...(dialect && { dialect }),
+        ...(accumulationSteps && { accumulationSteps }),
         ...groups[0]!.options,
       });
       resumed.load(state);
       follow(c, resumed, parameters, step, c.steps);
     });
 
-    it.each(all)("%s: exports what the framework saved", (_, c) => {
+    it.each(written)("%s: exports what the framework saved", (_, c) => {
       const { step } = c.checkpoint!;
       const parameters = startParameters();
       const dialect = names[c.optimizer] === "RMSProp" && { dialect: c.dialect };

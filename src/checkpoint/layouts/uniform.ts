@@ -162,21 +162,8 @@ export const keras3: Layout = {
   },
 };
 
-/**
- * Optax, the tree of `optax.rmsprop`'s state, flattened with paths; dialect `"optax"`.
- *
- * | entry | |
- * |---|---|
- * | `0/count` | int32, with bias correction only |
- * | `0/mu/w`, `0/nu/w`, `2/trace/w` | float32, of parameter w |
- * | `1/count` | int32, with a schedule only; read, not written |
- * | metadata `config` | the arguments of `optax.rmsprop` as JSON; may be absent on import, options are then incomplete |
- *
- * Without a count the state is taken to be at step 0, which matters to schedules alone.
- *
- * @see Optax optax/_src/alias.py, transform.py
- */
-export const optax: Layout = /* @__PURE__ */ layoutOf({
+/** `optax.rmsprop` by itself; optax.ts has what may be around it. */
+export const optaxRMSProp: Layout = /* @__PURE__ */ layoutOf({
   framework: "Optax",
   optimizer: "RMSProp",
   dialect: "optax",

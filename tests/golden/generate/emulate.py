@@ -379,6 +379,9 @@ def emulate(case):
     own = {name: case.get("parameterOptions", {}).get(name, {}) for name in SHAPES}
     rate_decay = only.pop("decay", 0)  # what tf-keras-legacy calls so: of the learning rate, not of the average
     options = {name: Bag(NONE, defaults, only, case["options"], own[name]) for name in SHAPES}
+    if case["frameworkOptions"].get("inject_hyperparams"):  # they are float32 from there on
+        for each in options.values():
+            each.decay = float(F(each.decay))
     p = start_values()
     states = {name: new_state(options[name], p[name]) for name in SHAPES}
     arrays = {name: {key: [] for key in case["arrays"][name]} for name in SHAPES}

@@ -64,16 +64,12 @@ def make(case):
         rates = jnp.array(case.learning_rates, jnp.float32)
         options["learning_rate"] = lambda count: rates[count]
     wait = options.pop("every_k_schedule", None)
-    optimizer = optax.rmsprop(**options)
-    if wait:
-        return optax.MultiSteps(optimizer, wait)
-    match before:
-        case None:
-            return optimizer
-        case [str(name), argument]:
-            return optax.chain(getattr(optax, name)(argument), optimizer)
-        case chain:
-            return optax.chain(*(getattr(optax, name)(argument) for name, argument in chain), optimizer)
+    injects = options.pop("inject_hyperparams", False)
+    optimizer = (optax.inject_hyperparams(optax.rmsprop) if injects else optax.rmsprop)(**options)
+    if before is not None:
+        links = [before] if isinstance(before[0], str) else before
+        optimizer = optax.chain(*(getattr(optax, name)(argument) for name, argument in links), optimizer)
+    return optax.MultiSteps(optimizer, wait) if wait else optimizer
 
 
 def case(options, before=None, **more):
@@ -141,7 +137,22 @@ def native_cases():
 def checkpoint_cases():
     yield case({}, steps=20, checkpoint_step=10)
     yield case({"momentum": 0.9}, steps=20, checkpoint_step=10)
-    yield case({"momentum": 0.9, "centered": True, "biasCorrection": True}, steps=20, checkpoint_step=10)
+    everything = {"momentum": 0.9, "centered": True, "biasCorrection": True}
+    yield case(everything, steps=20, checkpoint_step=10)
+    # What may be around it. The clips have no state, and clip nothing.
+    chain = ["clip", 1e30]
+    yield case(everything, chain, name="chain", steps=20, checkpoint_step=10)
+    # MultiSteps multiplies the updates of the calls between by 0: one that is NaN, as a centered one may be, stays NaN.
+    corrected = {"momentum": 0.9, "biasCorrection": True}
+    for wait in [3, 4]:
+        yield case(corrected | {"accumulationSteps": wait}, steps=20, checkpoint_step=10, gradients="moderate")
+    numbers = {"learningRate": 0.0625, "momentum": 0.5}
+    injected = case(numbers, steps=20, checkpoint_step=10, name="inject_hyperparams")
+    injected.framework_options["inject_hyperparams"] = True
+    yield injected
+    nested = case(numbers | {"biasCorrection": True, "accumulationSteps": 4}, chain, steps=20, checkpoint_step=10, name="MultiSteps of a chain")
+    nested.framework_options["inject_hyperparams"] = True
+    yield nested
 
 
 def main():

@@ -335,6 +335,81 @@ describe("optax", () => {
     expect(optax.import(scheduled, parameters).state.iterations).toBe(9);
   });
 
+  const scalar = (value: number): StoredTensor => ({ shape: [], data: Float32Array.of(value) });
+  /** The entries of `optaxFile` below a path. */
+  const below = (path: string, others: Record<string, StoredTensor>): Safetensors => {
+    const inner = Array.from(optaxFile.tensors, ([name, tensor]) => [path + name, tensor] as const);
+    return { ...optaxFile, tensors: new Map([...inner, ...Object.entries(others)]) };
+  };
+  const injected = {
+    "1/count": number(7),
+    "1/hyperparams/learning_rate": scalar(0.5),
+    "1/hyperparams/decay": scalar(0.9),
+  };
+
+  it("takes injected hyper-parameters as they are, but for a rate that follows a schedule", () => {
+    const { groups: read, state } = optax.import(below("1/inner_state/", injected), parameters);
+    expect(read[0]!.options).toMatchObject({ learningRate: 0.5, decay: Math.fround(0.9), epsPlacement: "outside" });
+    expect([state.iterations, state.parameters.w!.iterations]).toEqual([7, 7]);
+    const { metadata, ...bare } = below("1/inner_state/", {
+      ...injected,
+      "1/hyperparams_states/learning_rate/count": number(7),
+    });
+    const scheduled = optax.import({ ...bare, metadata: {} }, parameters);
+    expect(scheduled.groups[0]!.options).toEqual({ decay: Math.fround(0.9), biasCorrection: true, centered: false });
+    expect(metadata.config).toBeDefined();
+  });
+
+  it("has MultiSteps in and after an accumulation", () => {
+    const params = { w: randomValues(2, 1), b: randomValues(1, 2) };
+    const make = () => new RMSProp(core, params, { dialect: "optax", learningRate: 0.1, accumulationSteps: 2 });
+    const optimizer = make();
+    for (const step of [0, 1, 2, 3, 4]) {
+      const exported = optax.export({ parameters: params, optimizer });
+      expect([exported.tensors.get("mini_step")!.data[0], exported.tensors.get("gradient_step")!.data[0]]).toEqual([
+        step % 2,
+        Math.floor(step / 2),
+      ]);
+      const { state, ...imported } = optax.import(exported, params);
+      expect(imported).toMatchObject({ accumulationSteps: 2, accumulation: "running" });
+      const sums = Object.values(state.parameters).map(({ gradientSum }) => gradientSum);
+      expect(sums).toEqual(step % 2 === 0 ? [undefined, undefined] : [randomValues(2, step), new Float32Array(1)]);
+      const other = make();
+      other.load(state);
+      expect(optax.export({ parameters: params, optimizer: other })).toEqual(exported);
+      optimizer.step({ w: randomValues(2, step + 1), b: null });
+    }
+    optimizer.discardGradients();
+    optimizer.setOptions({ accumulation: "sum" });
+    expect(() => optax.export({ parameters: params, optimizer })).toThrow(
+      'optimizer has accumulation "sum", but MultiSteps of Optax has "running"',
+    );
+  });
+
+  it.each<[string, Record<string, StoredTensor>, RegExp]>([
+    ["another hyper-parameter", { "1/hyperparams/other": scalar(1) }, /"1\/hyperparams\/other" is unknown/],
+    ["a part of the chain with a state", { "0/trace/w": array([2, 3], 1) }, /"0\/trace\/w" is unknown/],
+    [
+      "a schedule of the decay",
+      { "1/hyperparams_states/decay/count": number(1) },
+      /"1\/hyperparams_states\/decay\/count" is of a schedule, which only the learning rate may have/,
+    ],
+  ])("refuses %s", (_, entries, text) => {
+    const file = below("1/inner_state/", { ...injected, ...entries });
+    expect(() => optax.import(file, parameters)).toThrow(CheckpointError);
+    expect(() => optax.import(file, parameters)).toThrow(text);
+  });
+
+  it("refuses a MultiSteps that lacks something", () => {
+    const counts = { mini_step: number(1), gradient_step: number(3) };
+    const sums = { "acc_grads/w": array([2, 3], 1) };
+    const read = (others: Record<string, StoredTensor>, metadata = {}) =>
+      optax.import(edited(below("inner_opt_state/", others), {}, metadata), parameters);
+    expect(() => read({ ...counts, ...sums })).toThrow('"acc_grads/b" is missing');
+    expect(() => read({ mini_step: number(0) })).toThrow('"gradient_step" is missing');
+    expect(() => read(counts, config({ every_k_schedule: 1.5 }))).toThrow("config.every_k_schedule is 1.5, expected");
+  });
+
   it("has a trace with momentum 0, and none without momentum", () => {
     const trace = { "2/trace/w": array([2, 3], 5), "2/trace/b": array([2], 6) };
     const none = { ...trace, "0/count": undefined };
