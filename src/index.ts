@@ -16,6 +16,7 @@ export { type MatmulOptions, matmul } from "./linalg/matmul.js";
 export { Adafactor, type AdafactorGroupOptions, type AdafactorOptions } from "./optim/adafactor.js";
 export { AdaGrad, type AdaGradGroupOptions, type AdaGradOptions } from "./optim/adagrad.js";
 export { Adam, type AdamGroupOptions, type AdamOptions, AdamW } from "./optim/adam.js";
+export { stepCautiously } from "./optim/cautious.js";
 export type { DialectName } from "./optim/dialects.js";
 export {
   type ClipGradientNormOptions,
@@ -27,6 +28,7 @@ export {
   denseRows,
   overwriteWithAverages,
   scaleGradients,
+  unscaleGradients,
 } from "./optim/gradient-functions.js";
 export { Lion, type LionGroupOptions, type LionOptions } from "./optim/lion.js";
 export { type MinimizeOptions, type MinimizeResult, type MinimizeStep, minimize } from "./optim/minimize.js";

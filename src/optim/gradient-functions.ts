@@ -69,7 +69,8 @@ function norm(sum: number): number {
 }
 
 /**
- * Multiplies every gradient by a factor, in place: MXNet's `rescale_grad`, or 1/scale for a loss that was scaled.
+ * Multiplies every gradient by a factor, in place: MXNet's `rescale_grad`, or 1/scale for a loss that was scaled, as
+ * PyTorch's GradScaler and Keras on JAX do. `unscaleGradients` divides.
  *
  * @param grads gradients in the structure of the parameters; those that are missing are passed over
  * @param factor finite
@@ -80,6 +81,25 @@ function norm(sum: number): number {
 export function scaleGradients(grads: Gradients, factor: number): void {
   checkFinite("factor", factor, -Number.MAX_VALUE);
   for (const { values } of blocksOf("grads", grads).values()) multiply(values, f(factor));
+}
+
+/**
+ * Divides every gradient by the scale of its loss, in place, as Keras does with `loss_scale_factor`. For a scale that is
+ * no power of two this is not the product with 1/scale, which `scaleGradients` makes.
+ *
+ * @param grads gradients in the structure of the parameters; those that are missing are passed over
+ * @param scale from 2⁻¹²⁶ to 2¹²⁷
+ * @throws OptionError, DisposedError
+ * @example
+ * unscaleGradients(gradients, 1000);
+ * @see Keras keras/src/optimizers/base_optimizer.py
+ */
+export function unscaleGradients(grads: Gradients, scale: number): void {
+  checkNumber("scale", scale, 2 ** -126, 2 ** 127);
+  const divisor = f(scale);
+  for (const { values } of blocksOf("grads", grads).values()) {
+    for (let i = 0; i < values.length; i++) values[i]! /= divisor;
+  }
 }
 
 /**

@@ -708,6 +708,11 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     return this.#slots.map((slot) => slot.value);
   }
 
+  /** Its parameters with their state. @internal */
+  get slots(): readonly Slot[] {
+    return this.#slots;
+  }
+
   /** A copy of one parameter's state. @internal */
   peek(name: string): ParameterState {
     return this.#layout.saveSlot(this.core, this.#slotNamed(name));

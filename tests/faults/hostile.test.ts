@@ -41,6 +41,7 @@ const plain: Record<string, unknown[]> = {
   oneCycleMomentum: [10, { low: 0.8, high: 0.9, pctStart: 0.3, anneal: "cosine", threePhase: false }],
   cosineAnnealing: [0.1, 10, 0],
   scaleGradients: [{ w: Float32Array.of(1, 2) }, 0.5],
+  unscaleGradients: [{ w: Float32Array.of(1, 2) }, 10],
   clipGradientValues: [{ w: Float32Array.of(1, 2) }, 0.5],
   clipGradientNorm: [{ w: Float32Array.of(1, 2) }, 0.5, { dialect: "optax" }],
   clipGradientBlocks: [{ w: Float32Array.of(1, 2) }, 0.5],
@@ -125,7 +126,7 @@ const withCore = [
     "saveModel",
     "batches",
   ],
-  ...["packModel", "denseRows", "overwriteWithAverages"],
+  ...["packModel", "denseRows", "overwriteWithAverages", "stepCautiously"],
   ...["matmul", "minimize", "saveCheckpoint", "loadCheckpoint", "multiply", "durableObjectStore"],
   ...["Sequential", "Model", "Trainer", "Layer", "Random"],
 ];
@@ -147,6 +148,7 @@ function calls(core: Core): Record<string, Call> {
   const g = core.tensor([3, 4], randomValues(12, 2));
   const optimizer = new lanewise.RMSProp(core, { w }, { emaDecay: 0.9 });
   const listed = new lanewise.SGD(core, [core.tensor([2])]);
+  const cautious = new lanewise.SGD(core, { w: core.tensor([3, 4]) }, { momentum: 0.9 });
   const model = new nn.Sequential(core, [nn.dense(3, 4), nn.relu(), nn.dense(4, 2)], { seed: 1 });
   const trainer = new nn.Trainer(model, {
     loss: nn.meanSquaredError(),
@@ -173,6 +175,7 @@ function calls(core: Core): Record<string, Call> {
       args: [core.tensor([3, 4]), [0, 2], randomValues(8, 5)],
       run: (out, rows, grads) => lanewise.denseRows(out, rows, grads),
     },
+    stepCautiously: { args: [cautious, { w: g }], run: (a, b) => lanewise.stepCautiously(a, b) },
     overwriteWithAverages: { args: [optimizer], run: (a) => lanewise.overwriteWithAverages(a) },
     "tensor.set": { args: [randomValues(12, 1)], run: (source) => w.set(source) },
     matmul: {

@@ -234,6 +234,8 @@ def adam(o, s, p, g, lr):
     if o.amsgrad:
         v = s.maxSquareAverage = np.maximum(s.maxSquareAverage, v)
     d = np.sqrt(v) / F(math.sqrt(1 - o.beta2**s.t)) + F(o.eps)
+    if o.caution:
+        m = cautious(m, g)
     return p + (F(-lr / (1 - o.beta1**s.t)) * m) / d
 
 
@@ -254,7 +256,8 @@ def sgd(o, s, p, g, lr):
         b = s.momentumBuffer * F(o.momentum) + F(1 - o.dampening) * g if s.hasBuffer else g
         s.momentumBuffer = b
         s.hasBuffer = True
-        g = g + F(o.momentum) * b if o.nesterov else b
+        d = g + F(o.momentum) * b if o.nesterov else b
+        g = cautious(d, g) if o.caution else d
     return p + F(-lr) * g
 
 
@@ -272,10 +275,11 @@ NONE = {
     "globalClipNorm": None,
     "emaDecay": None,
     "accumulationSteps": 1,
+    "caution": False,
 }
 
 MXNET = {"learningRate": 1e-3, "decay": 0.9, "eps": 1e-8, "momentum": 0.9, "rescale_grad": 1, "clip_weights": None}
-TIMM = {"rateInMomentum": True, "caution": False, "corrected_weight_decay": False}
+TIMM = {"rateInMomentum": True, "corrected_weight_decay": False}
 
 # The function and the defaults of each dialect, and of the neighbours of RMSprop.
 DIALECTS = {
@@ -298,6 +302,8 @@ NEIGHBOURS = {
     "torch.optim.AdamW": (adam, ADAM | {"weightDecay": 1e-2, "decoupledWeightDecay": True}),
     "torch.optim.Adagrad": (adagrad, {"learningRate": 1e-2, "eps": 1e-10, "learningRateDecay": 0.0}),
     "torch.optim.SGD": (sgd, {"learningRate": 1e-3, "dampening": 0.0}),
+    "timm.optim.AdamWLegacy": (adam, ADAM | {"weightDecay": 1e-2, "decoupledWeightDecay": True}),
+    "timm.optim.SGDW": (sgd, {"learningRate": 1e-3, "dampening": 0.0}),
 }
 
 

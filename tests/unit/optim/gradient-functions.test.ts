@@ -13,6 +13,7 @@ import {
   SGD,
   ShapeError,
   scaleGradients,
+  unscaleGradients,
 } from "../../../src/index.js";
 import { expectSameBits } from "../../helpers/bits.js";
 import { backends, makeCore } from "../../helpers/cores.js";
@@ -38,6 +39,15 @@ describe.each(backends)("gradient functions on %s", (backend) => {
     expect([...nan]).toEqual([Number.NaN, -1]);
     clampParameters({ b }, 0.5);
     expect(b[0]).toBe(-0.5);
+  });
+
+  it("unscaleGradients divides, where scaleGradients multiplies by the reciprocal", () => {
+    const [divided, multiplied] = [vector(9, -7, 0), vector(9, -7, 0)];
+    unscaleGradients({ divided, none: null }, 10);
+    scaleGradients(multiplied, 1 / 10);
+    expect([...divided]).toEqual([Math.fround(0.9), Math.fround(-0.7), 0]);
+    expect(divided).not.toEqual(multiplied);
+    expect(() => unscaleGradients(divided, 0)).toThrow(OptionError);
   });
 
   it("clipGradientNorm returns the norm, and has the bits of the option globalClipNorm", () => {
