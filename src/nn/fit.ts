@@ -135,11 +135,13 @@ async function* train(
   const recorder = metrics.length === 0 ? undefined : new Recorder(trainer, rows, kind);
   let lastPause = Date.now();
   let isStopped = false;
+  let isWhole = true;
   try {
     for (let epoch = 1; epoch <= epochs && !isStopped; epoch++) {
       // Each epoch begins from the same order, so that it does not matter in which call of `fit` it is.
       for (let i = 0; i < rows; i++) order[i] = i;
       if (shuffle) trainer.random.shuffle(order);
+      isWhole = false;
       const sum = { loss: 0, rows: 0, skipped: 0 };
       recorder?.clear();
       for (let index = 0; index < batches && !isStopped; index++) {
@@ -154,9 +156,7 @@ async function* train(
         }
         const { iterations } = trainer.optimizer;
         const loss = trainer.stepOn(found, recorder);
-        const isSkipped =
-          iterations !== undefined && !Number.isFinite(loss) && trainer.optimizer.iterations === iterations;
-        if (isSkipped) sum.skipped++;
+        if (!Number.isFinite(loss) && hasSkipped(trainer.optimizer, iterations)) sum.skipped++;
         else {
           sum.loss += loss * chosen.length;
           sum.rows += chosen.length;
@@ -170,6 +170,7 @@ async function* train(
       }
       // An accumulation that the epoch leaves unfinished would take the next one's data in.
       trainer.flush();
+      isWhole = true;
       const report: Epoch = {
         epoch,
         epochs,
@@ -184,8 +185,17 @@ async function* train(
       yield report;
     }
   } finally {
+    if (!isWhole) trainer.discard();
     trainer.end(fit);
   }
+}
+
+/** Whether an optimizer has passed a batch over, whose loss is not finite, after this number of updates. */
+function hasSkipped(optimizer: ModelOptimizer, before: number | undefined): boolean {
+  if (before === undefined || optimizer.iterations !== before) return false;
+  // In the middle of an accumulation it makes no update either.
+  const description = optimizer.description?.();
+  return description === undefined || description.onNonFinite === "skip";
 }
 
 /** Rows to gather from: `values` returns what they are now, because memory may have moved. */

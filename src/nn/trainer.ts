@@ -35,6 +35,8 @@ export interface ModelOptimizer {
   readonly iterations?: number;
   /** Ends an accumulation of gradients: updates with the mean of those that there are. */
   flush?(): void;
+  /** Drops them. */
+  discardGradients?(): void;
   /** These three are for the trainer's own. */
   state?(): OptimizerState;
   load?(state: OptimizerState): void;
@@ -402,6 +404,11 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
   /** Applies gradients that are accumulated and wait for others. @internal */
   flush(): void {
     this.optimizer.flush?.();
+  }
+
+  /** Drops gradients that are accumulated, unless there is nothing any more. @internal */
+  discard(): void {
+    if (!this.#disposed && !this.model.core.disposed) this.optimizer.discardGradients?.();
   }
 
   /** The same batch with these weights of its rows. @internal */

@@ -168,6 +168,36 @@ describe("fit", () => {
     expect(trainer.optimizer.iterations).toBe(3);
   });
 
+  it("does not say that a batch was skipped which waits in an accumulation", async () => {
+    const model = new Sequential(core, [dense(1, 1)], { seed: 1 });
+    const optimizer = (parameters: Readonly<Record<string, Tensor>>) =>
+      new RMSProp(core, parameters, { accumulationSteps: 2 });
+    const trainer = new Trainer(model, { loss: meanSquaredError(), optimizer });
+    const [epoch] = await trainer.fit({ x: [1, 2, Number.NaN], y: [1, 2, 3] }, { batchSize: 1, shuffle: false });
+    expect(epoch).toEqual({ epoch: 1, epochs: 1, loss: Number.NaN }); // the last update took it in
+    expect(model.predict([1]).data[0]).toBeNaN();
+  });
+
+  it("drops the gradients of an unfinished accumulation when it fails", async () => {
+    const model = new Sequential(core, [dense(1, 1)], { seed: 1 });
+    const optimizer = (parameters: Readonly<Record<string, Tensor>>) =>
+      new RMSProp(core, parameters, { accumulationSteps: 4 });
+    const trainer = new Trainer(model, { loss: meanSquaredError(), optimizer });
+    const data = { x: [1, 2, 3, 4, 5, 6, 7], y: [1, 2, 3, 4, 5, 6, 7] };
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const abort = { onBatch: ({ batch }: { batch: number }) => (batch === 6 ? controller.abort(reason) : undefined) };
+    const options = { batchSize: 1, callbacks: [abort], signal: controller.signal };
+    await expect(trainer.fit(data, options)).rejects.toBe(reason);
+    expect(trainer.optimizer.iterations).toBe(1);
+    expect(trainer.state().accumulatedSteps).toBeUndefined();
+
+    // What was disposed of has nothing to drop, and the error is the first one.
+    const other = new Trainer(model, { loss: meanSquaredError(), optimizer });
+    const dispose = { onBatch: () => other.dispose() };
+    await expect(other.fit(data, { batchSize: 1, callbacks: [dispose] })).rejects.toThrow("trainer was used after");
+  });
+
   it("refuses targets that make no sense", async () => {
     const model = new Sequential(core, [dense(2, 1), sigmoid()]);
     const trainer = new Trainer(model, { loss: binaryCrossEntropy(), optimizer: rmsprop(0.01) });
