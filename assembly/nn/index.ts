@@ -6,4 +6,5 @@ export { dropout_f32 } from "./dropout";
 export {
   binary_cross_entropy_f32, count_correct_f32, huber_f32, mean_squared_error_f32, softmax_cross_entropy_f32,
 } from "./loss";
+export { softmax_backward_f32, softmax_f32 } from "./softmax";
 export { class_weights_f32, positive_weights_f32, smooth_labels_f32 } from "./targets";

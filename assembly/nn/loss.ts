@@ -43,7 +43,7 @@ export function huber_f32(
 }
 
 /** Turns the exponentials e of a row into its gradient (e / sum · mass − t) · weight; t = 0 where `target` is 0. */
-function rowGradient(e: usize, columns: usize, sum: f32, target: usize, mass: f32, weight: f32): void {
+export function rowGradient(e: usize, columns: usize, sum: f32, target: usize, mass: f32, weight: f32): void {
   const end = e + (columns << 2);
   for (const whole = end - ((columns & 3) << 2); e != whole; e += 16) {
     let t = f32x4.splat(0);

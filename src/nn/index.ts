@@ -24,30 +24,30 @@ export { type ImportPytorchOptions, importPytorch } from "./interchange/import-p
 export { importTfjs, type TfjsFiles } from "./interchange/import-tfjs.js";
 export { type BufferSpec, Layer, type LayerConfig, layerConfig, type ParameterSpec } from "./layer.js";
 export {
-  type ActivationFunctionName,
   type ActivationLayer,
   type ActivationName,
   type ActivationOptions,
   relu,
   sigmoid,
+  softmax,
   tanh,
 } from "./layers/activation.js";
 export {
+  type ActivationFunctionName,
   activation,
   elu,
   gelu,
   hardSigmoid,
   hardSwish,
+  type LogSoftmaxLayer,
   leakyRelu,
   logSoftmax,
   mish,
   type PreluLayer,
   prelu,
   relu6,
-  type SoftmaxLayer,
   selu,
   silu,
-  softmax,
   softplus,
   softsign,
   type UnaryLayer,

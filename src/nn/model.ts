@@ -1,4 +1,5 @@
-import { exp, sigmoid } from "../backend/js/math.js";
+import { ACTIVATION } from "../backend/backend.js";
+import { nnFamily } from "../backend/families/nn.js";
 import { checkBoolean, checkInteger, checkKeys, unexpected } from "../checks.js";
 import { Core } from "../core.js";
 import { DisposedError, OptionError, ShapeError } from "../errors.js";
@@ -241,7 +242,7 @@ export class Model {
 
   /**
    * The probability of each class for each row of `x`: softmax over the last axis for several outputs, sigmoid for one,
-   * unless the model ends in it.
+   * unless the model ends in one of the two.
    *
    * @param x as for `predict`
    * @returns a copy, [rows, outputs] for several outputs, [rows] for one
@@ -249,14 +250,16 @@ export class Model {
    */
   predictProbabilities(x: Rows): Float32Array {
     const y = this.predict(x);
-    const values = y.data.slice();
-    y.dispose();
     const columns = this.outputShape.at(-1) ?? 1;
     const last = this.outputTensors[0]!.layer!;
     const name = (last.activation ?? last).activationName;
-    if (columns === 1) return name === "sigmoid" ? values : values.map(sigmoid);
-    if (name !== "softmax")
-      for (let at = 0; at < values.length; at += columns) softmax(values.subarray(at, at + columns));
+    if (name !== "softmax" && name !== "sigmoid") {
+      const kernels = this.core.kernels(nnFamily);
+      if (columns === 1) kernels.activation_f32(ACTIVATION.sigmoid, y.size, y.ptr, y.ptr);
+      else kernels.softmax_f32(y.size / columns, columns, y.ptr, y.ptr);
+    }
+    const values = y.data.slice();
+    y.dispose();
     return values;
   }
 
@@ -504,15 +507,4 @@ function checkShared(name: string, parameters: Record<string, Tensor>, shape: Sh
   const { shape: first } = parameters[name]!;
   if (String(first) === String(shape)) return;
   throw new ShapeError(`${name} has shape [${first}], but a second use of the layer needs [${shape}]`);
-}
-
-/** Turns logits into probabilities, in place; float32 operations in a fixed order. */
-function softmax(values: Float32Array): void {
-  const largest = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) {
-    values[i] = exp(Math.fround(values[i]! - largest));
-    sum = Math.fround(sum + values[i]!);
-  }
-  for (let i = 0; i < values.length; i++) values[i]! /= sum;
 }

@@ -17,7 +17,8 @@ export function forward64(
       values = Array.from({ length: layer.outputs }, (_, j) =>
         input.reduce((sum, value, i) => sum + value * weight[i * layer.outputs + j]!, bias?.[j] ?? 0),
       );
-    } else if (layer instanceof ActivationLayer) values = values.map(ACTIVATIONS[layer.function]);
+    } else if (layer instanceof ActivationLayer)
+      values = values.map(ACTIVATIONS[layer.function as keyof typeof ACTIVATIONS]);
   });
   return values;
 }

@@ -1,10 +1,10 @@
 import type { KernelFamily } from "../family.js";
-import { softmaxKernels } from "../js/activation/softmax.js";
+import { logSoftmaxKernels } from "../js/activation/log-softmax.js";
 import { unaryKernels } from "../js/activation/unary.js";
 import { UNARY } from "../unary.js";
 import { binary } from "../wasm/binaries/activation.js";
 
-/** The activations beyond relu, tanh and sigmoid, and softmax along an axis of x [outer, axis, inner]. */
+/** The activations beyond relu, tanh, sigmoid and softmax. */
 export interface ActivationKernels {
   /**
    * y = f(x). `alpha` is the slope of leakyRelu, the half width of hardSigmoid, the factor of elu; the others ignore it. y
@@ -33,48 +33,19 @@ export interface ActivationKernels {
     dxPtr: number,
     dalphaPtr: number,
   ): void;
-  /** y = e^(x − max) / Σ e^(x − max) along the axis. y may be x. */
-  softmax_f32(outer: number, axis: number, inner: number, xPtr: number, yPtr: number): void;
-  /** y = (x − max) − log Σ e^(x − max) along the axis. y may be x. */
-  log_softmax_f32(outer: number, axis: number, inner: number, xPtr: number, yPtr: number): void;
-  /** dx = y·(dy − Σ dy·y), from y = softmax(x). dx may be dy or y. */
-  softmax_backward_f32(outer: number, axis: number, inner: number, yPtr: number, dyPtr: number, dxPtr: number): void;
-  /** dx = dy − e^y·Σ dy, from y = log softmax(x). dx may be dy or y. */
-  log_softmax_backward_f32(
-    outer: number,
-    axis: number,
-    inner: number,
-    yPtr: number,
-    dyPtr: number,
-    dxPtr: number,
-  ): void;
+  /** y = (x − max) − log Σ e^(x − max) for each row. y may be x. */
+  log_softmax_f32(rows: number, columns: number, xPtr: number, yPtr: number): void;
+  /** dx = dy − e^y·Σ dy for each row, from y = log softmax(x). dx may be dy or y. */
+  log_softmax_backward_f32(rows: number, columns: number, yPtr: number, dyPtr: number, dxPtr: number): void;
 }
 
-/** Bytes of one [axis, inner]. */
-const outerBytes = (args: ArrayLike<number>) => 4 * args[1]! * args[2]!;
-
-/** A result [outer, axis, inner]. */
-const softmaxResult = (argument: number) =>
-  [{ argument, use: "write", bytes: (args: ArrayLike<number>) => args[0]! * outerBytes(args) }] as const;
-
-const softmaxCut = {
-  count: 0,
-  steps: { 3: outerBytes, 4: outerBytes },
-  operands: softmaxResult(4),
-  work: (args: ArrayLike<number>) => 10 * args[0]! * args[1]! * args[2]!,
-} as const;
-
-const softmaxBackwardCut = {
-  count: 0,
-  steps: { 3: outerBytes, 4: outerBytes, 5: outerBytes },
-  operands: softmaxResult(5),
-  work: (args: ArrayLike<number>) => 3 * args[0]! * args[1]! * args[2]!,
-} as const;
+const rowBytes = (args: ArrayLike<number>) => 4 * args[1]!;
+const rowsBytes = (args: ArrayLike<number>) => args[0]! * rowBytes(args);
 
 export const activationFamily: KernelFamily<ActivationKernels> = {
   name: "activation",
   binary,
-  js: (views) => ({ ...unaryKernels(views), ...softmaxKernels(views) }),
+  js: (views) => ({ ...unaryKernels(views), ...logSoftmaxKernels(views) }),
   warmUp(kernels) {
     const [x, y, z, rows, columns] = [1024, 65536, 131072, 128, 64];
     for (const activation of Object.values(UNARY)) {
@@ -83,12 +54,8 @@ export const activationFamily: KernelFamily<ActivationKernels> = {
     }
     kernels.prelu_f32(rows, columns, x, y, z);
     kernels.prelu_backward_f32(rows, columns, columns, x, y, y, z, 196608);
-    for (const inner of [1, columns]) {
-      kernels.softmax_f32(1, rows, inner, x, z);
-      kernels.log_softmax_f32(1, rows, inner, x, z);
-      kernels.softmax_backward_f32(1, rows, inner, x, y, z);
-      kernels.log_softmax_backward_f32(1, rows, inner, x, y, z);
-    }
+    kernels.log_softmax_f32(rows, columns, x, z);
+    kernels.log_softmax_backward_f32(rows, columns, x, y, z);
   },
   shared: {
     unary_f32: {
@@ -127,9 +94,17 @@ export const activationFamily: KernelFamily<ActivationKernels> = {
       ],
       work: (args) => 4 * args[0]! * args[1]!,
     },
-    softmax_f32: softmaxCut,
-    log_softmax_f32: softmaxCut,
-    softmax_backward_f32: softmaxBackwardCut,
-    log_softmax_backward_f32: softmaxBackwardCut,
+    log_softmax_f32: {
+      count: 0,
+      steps: { 2: rowBytes, 3: rowBytes },
+      operands: [{ argument: 3, use: "write", bytes: rowsBytes }],
+      work: (args) => 10 * args[0]! * args[1]!,
+    },
+    log_softmax_backward_f32: {
+      count: 0,
+      steps: { 2: rowBytes, 3: rowBytes, 4: rowBytes },
+      operands: [{ argument: 4, use: "write", bytes: rowsBytes }],
+      work: (args) => 3 * args[0]! * args[1]!,
+    },
   },
 };

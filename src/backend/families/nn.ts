@@ -3,6 +3,7 @@ import type { KernelFamily } from "../family.js";
 import { activationKernels } from "../js/nn/activation.js";
 import { dropoutKernels } from "../js/nn/dropout.js";
 import { lossKernels } from "../js/nn/loss.js";
+import { softmaxKernels } from "../js/nn/softmax.js";
 import { sumKernels } from "../js/nn/sum.js";
 import { targetKernels } from "../js/nn/targets.js";
 import { binary } from "../wasm/binaries/nn.js";
@@ -38,6 +39,10 @@ export interface NetworkKernels {
     dxPtr: number,
     sumsPtr: number,
   ): void;
+  /** y = e^(x − max) / Σ e^(x − max) for each row. `yPtr` may equal `xPtr`. */
+  softmax_f32(rows: number, columns: number, xPtr: number, yPtr: number): void;
+  /** dx = y·(dy − Σ dy·y) for each row, from y = softmax(x). `dxPtr` may equal `dyPtr` or `yPtr`. */
+  softmax_backward_f32(rows: number, columns: number, yPtr: number, dyPtr: number, dxPtr: number): void;
   /** y = x · mask / (1 − rate); the mask is a function of seed and element index alone. */
   dropout_f32(count: number, xPtr: number, yPtr: number, seed: number, threshold: number, scale: number): void;
 
@@ -115,6 +120,7 @@ export const nnFamily: KernelFamily<NetworkKernels> = {
     ...dropoutKernels(views),
     ...lossKernels(views),
     ...targetKernels(views),
+    ...softmaxKernels(views),
     ...sumKernels(views),
   }),
   warmUp(kernels) {
@@ -126,6 +132,8 @@ export const nnFamily: KernelFamily<NetworkKernels> = {
     }
     kernels.add_f32(count, x, y, z);
     kernels.scale_f32(count, 2, x, z);
+    kernels.softmax_f32(rows, columns, x, z);
+    kernels.softmax_backward_f32(rows, columns, x, y, z);
     kernels.dropout_f32(count, x, z, 1, 1 << 30, 2);
     kernels.softmax_cross_entropy_f32(rows, columns, x, y, 0, 0, 1, z);
     kernels.mean_squared_error_f32(rows, columns, x, y, 0, z);

@@ -5,33 +5,14 @@ import type { Shape } from "../../tensor.js";
 import { Layer, layerConfig } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
+import { lastAxis } from "./norm-options.js";
 import { checkName, optionList } from "./options.js";
 
 /** Activations that options of other layers know by name: those whose kernels every network has. */
-export type ActivationName = "relu" | "tanh" | "sigmoid";
-
-/** Activations that only programs that import them ship: an option takes them as layers, `gelu()`. */
-export type ActivationFunctionName = (typeof FUNCTION_NAMES)[number];
+export type ActivationName = "relu" | "tanh" | "sigmoid" | "softmax";
 
 /** @see ActivationName */
-export const ACTIVATION_NAMES: readonly string[] = ["relu", "tanh", "sigmoid"] satisfies ActivationName[];
-
-const FUNCTION_NAMES = [
-  "elu",
-  "gelu",
-  "hardSigmoid",
-  "hardSwish",
-  "leakyRelu",
-  "logSoftmax",
-  "mish",
-  "prelu",
-  "relu6",
-  "selu",
-  "silu",
-  "softmax",
-  "softplus",
-  "softsign",
-] as const;
+export const ACTIVATION_NAMES: readonly string[] = ["relu", "tanh", "sigmoid", "softmax"] satisfies ActivationName[];
 
 /** Options that every activation has. */
 export interface ActivationOptions {
@@ -39,7 +20,7 @@ export interface ActivationOptions {
   name?: string;
 }
 
-/** What `relu`, `tanh`, `sigmoid` and `activation` make: a function of each element. */
+/** What `relu`, `tanh`, `sigmoid` and `softmax` make; the first three are functions of each element. */
 export class ActivationLayer extends Layer {
   readonly kind: ActivationName;
   /** Which function; a loss may compute it together with itself. */
@@ -60,12 +41,23 @@ export class ActivationLayer extends Layer {
   }
 
   override outputShape(input: Shape): Shape {
+    if (this.function === "softmax") lastAxis("softmax", input);
     return input;
   }
 
   override plan(builder: PlanBuilder, x: Value): Value {
-    const id = ACTIVATION[this.function];
     const y = builder.value(x.shape);
+    if (this.function === "softmax") {
+      const columns = x.shape.at(-1)!;
+      const rows = x.size / columns;
+      builder.call(nnFamily, "softmax_f32", [rows, columns, x, y], [x, y]);
+      builder.backward(y, (dy) => {
+        const dx = builder.gradient(x);
+        if (dx) builder.call(nnFamily, "softmax_backward_f32", [rows, columns, y, dy, dx], [dy, dx]);
+      });
+      return y;
+    }
+    const id = ACTIVATION[this.function];
     builder.call(nnFamily, "activation_f32", [id, x.size, x, y], [x, y]);
     builder.backward(y, (dy) => {
       const dx = builder.gradient(x);
@@ -92,6 +84,11 @@ export function sigmoid(options: ActivationOptions = {}): ActivationLayer {
   return plain("sigmoid", options);
 }
 
+/** eˣ / Σ eˣ along the last axis. `softmaxCrossEntropy` computes it together with itself. */
+export function softmax(options: ActivationOptions = {}): ActivationLayer {
+  return plain("softmax", options);
+}
+
 function plain(name: ActivationName, options: ActivationOptions): ActivationLayer {
   checkKeys("options", options, ["name"]);
   return new ActivationLayer(name, options.name);
@@ -102,9 +99,7 @@ export function activationOf(option: ActivationName | Layer | undefined): Layer 
   if (option === undefined || option instanceof Layer) return option;
   if (ACTIVATION_NAMES.includes(option)) return new ActivationLayer(option);
   const names = ACTIVATION_NAMES.map((name) => `"${name}"`).join(", ");
-  const other = FUNCTION_NAMES.find((name) => name === (option as unknown));
-  const advice = other === undefined ? "or a layer such as gelu()" : `or a layer: pass ${other}() instead`;
-  throw unexpected("activation", option, `one of ${names}, ${advice}`);
+  throw unexpected("activation", option, `one of ${names}, or a layer: gelu() instead of "gelu"`);
 }
 
 /** An `activation` option as `Layer.config` has it. */

@@ -6,13 +6,7 @@ import type { Shape } from "../../tensor.js";
 import { Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
-import {
-  ACTIVATION_NAMES,
-  type ActivationFunctionName,
-  ActivationLayer,
-  type ActivationName,
-  type ActivationOptions,
-} from "./activation.js";
+import { ACTIVATION_NAMES, ActivationLayer, type ActivationName, type ActivationOptions } from "./activation.js";
 import { lastAxis } from "./norm-options.js";
 import { checkName, optionList } from "./options.js";
 
@@ -56,13 +50,12 @@ export class UnaryLayer extends Layer {
   }
 }
 
-/** What `softmax` and `logSoftmax` make. */
-export class SoftmaxLayer extends Layer {
-  readonly kind: "softmax" | "logSoftmax";
+/** What `logSoftmax` makes. */
+export class LogSoftmaxLayer extends Layer {
+  readonly kind = "logSoftmax";
 
-  constructor(kind: "softmax" | "logSoftmax", name: string | undefined) {
+  constructor(name: string | undefined) {
     super(checkName(name));
-    this.kind = kind;
   }
 
   override config(): readonly unknown[] {
@@ -79,15 +72,13 @@ export class SoftmaxLayer extends Layer {
   }
 
   override plan(builder: PlanBuilder, x: Value): Value {
-    const width = lastAxis(this.kind, x.shape);
-    const sizes = [x.size / width, width, 1] as const;
-    const isPlain = this.kind === "softmax";
+    const columns = lastAxis(this.kind, x.shape);
+    const rows = x.size / columns;
     const y = builder.value(x.shape);
-    builder.call(activationFamily, isPlain ? "softmax_f32" : "log_softmax_f32", [...sizes, x, y], [x, y]);
+    builder.call(activationFamily, "log_softmax_f32", [rows, columns, x, y], [x, y]);
     builder.backward(y, (dy) => {
       const dx = builder.gradient(x);
-      const kernel = isPlain ? "softmax_backward_f32" : "log_softmax_backward_f32";
-      if (dx) builder.call(activationFamily, kernel, [...sizes, y, dy, dx], [dy, dx]);
+      if (dx) builder.call(activationFamily, "log_softmax_backward_f32", [rows, columns, y, dy, dx], [dy, dx]);
     });
     return y;
   }
@@ -243,19 +234,13 @@ export function hardSigmoid(options: ActivationOptions & { slope?: number } = {}
   return new UnaryLayer("hardSigmoid", { slope }, name, "hardSigmoid", 0.5 / slope);
 }
 
-/** eˣ / Σ eˣ along the last axis. `softmaxCrossEntropy` computes it together with itself. */
-export function softmax(options: ActivationOptions = {}): SoftmaxLayer {
-  checkKeys("options", options, ["name"]);
-  return new SoftmaxLayer("softmax", options.name);
-}
-
 /** x − log Σ eˣ along the last axis. */
-export function logSoftmax(options: ActivationOptions = {}): SoftmaxLayer {
+export function logSoftmax(options: ActivationOptions = {}): LogSoftmaxLayer {
   checkKeys("options", options, ["name"]);
-  return new SoftmaxLayer("logSoftmax", options.name);
+  return new LogSoftmaxLayer(options.name);
 }
 
-const FUNCTIONS: Readonly<Record<ActivationFunctionName, (options: ActivationOptions) => Layer>> = {
+const FUNCTIONS = {
   elu,
   gelu,
   hardSigmoid,
@@ -267,10 +252,12 @@ const FUNCTIONS: Readonly<Record<ActivationFunctionName, (options: ActivationOpt
   relu6,
   selu,
   silu,
-  softmax,
   softplus,
   softsign,
-};
+} satisfies Record<string, (options: ActivationOptions) => Layer>;
+
+/** Activations that only programs that import them ship: an option takes them as layers, `gelu()`. */
+export type ActivationFunctionName = keyof typeof FUNCTIONS;
 
 /**
  * An activation by its name, with its defaults: for names that a program reads. It ships the kernels of all of them; a

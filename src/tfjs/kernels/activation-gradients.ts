@@ -38,12 +38,12 @@ export const sigmoidGrad: TfKernel = backward("sigmoid", "Sigmoid");
 /** dx = y·(dy − Σ dy·y) along the last axis. */
 export const softmaxGrad: TfKernel = {
   name: "SoftmaxGrad",
-  run({ dy, y }, _, { heap, activation }) {
+  run({ dy, y }, _, { heap, nn }) {
     if (!isFloat32(dy) || !isFloat32(y)) return undefined;
     const columns = y.shape.at(-1) ?? 1;
     const dx = heap.output(y.shape);
     const rows = sizeOf(y.shape, 0, y.shape.length - 1);
-    activation.softmax_backward_f32(rows, columns, 1, heap.address(y), heap.address(dy), heap.address(dx));
+    nn.softmax_backward_f32(rows, columns, heap.address(y), heap.address(dy), heap.address(dx));
     return dx;
   },
   gradient: gradientBy("SoftmaxGrad", "Softmax", "logits"),

@@ -1,5 +1,4 @@
 import type { GradConfig, TensorInfo } from "@tensorflow/tfjs-core";
-import { type ActivationKernels, activationFamily } from "../../backend/families/activation.js";
 import { type ConvKernels, convFamily } from "../../backend/families/conv.js";
 import { type CoreKernels, coreFamily } from "../../backend/families/core.js";
 import { type EmbeddingKernels, embeddingFamily } from "../../backend/families/embedding.js";
@@ -40,7 +39,6 @@ export class KernelContext {
   readonly reduce: ReduceKernels;
   readonly embedding: EmbeddingKernels;
   readonly nn: NetworkKernels;
-  readonly activation: ActivationKernels;
   readonly norm: NormKernels;
   readonly pool: PoolKernels;
 
@@ -54,7 +52,6 @@ export class KernelContext {
     this.reduce = core.kernels(reduceFamily);
     this.embedding = core.kernels(embeddingFamily);
     this.nn = core.kernels(nnFamily);
-    this.activation = core.kernels(activationFamily);
     this.norm = core.kernels(normFamily);
     this.pool = core.kernels(poolFamily);
   }

@@ -1,5 +1,5 @@
 import type { Layer } from "../../nn/layer.js";
-import { relu, sigmoid, tanh } from "../../nn/layers/activation.js";
+import { relu, sigmoid, softmax, tanh } from "../../nn/layers/activation.js";
 import {
   elu,
   gelu,
@@ -11,7 +11,6 @@ import {
   relu6,
   selu,
   silu,
-  softmax,
   softplus,
   softsign,
 } from "../../nn/layers/activations.js";

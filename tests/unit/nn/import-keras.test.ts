@@ -48,6 +48,11 @@ describe("a .keras file of Keras 3", () => {
     model.dispose();
   });
 
+  it("needs no function for an activation that an option takes by name", () => {
+    const { relu, tanh, sigmoid, softmax, activation, ...layers } = nn;
+    for (const given of cases) nn.importKeras(core, open(given), { layers }).dispose();
+  });
+
   const layer = (json: Json, name: string) => json.config.layers.find((each: Json) => each.config.name === name);
   const node = (json: Json, name: string) => layer(json, name).inbound_nodes[0];
 
