@@ -213,7 +213,14 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     });
     if (parts.includes(undefined)) return; // the whole step is skipped
     const { iterations } = this;
-    this.#advance(whole, 1);
+    const room = this.#rowTable();
+    try {
+      for (const part of parts) room.reserve(part!.slot, part!.indices); // nothing may fail in the middle
+      this.#advance(whole, 1);
+    } catch (error) {
+      room.release();
+      throw error;
+    }
     if (this.iterations === iterations) return; // a gradient of a whole parameter was refused
     for (const part of parts)
       if (part !== undefined && !part.slot.frozen) this.#updateRows(part.slot, part.indices, part.grads);
@@ -232,8 +239,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
 
   /** Updates rows of a slot that were checked, with the rates of this step; false if a gradient was refused. */
   #updateRows(slot: Slot, indices: Float64Array, rowGrads: Tensor | Float32Array): boolean {
-    this.#rows ??= new RowTable(this.core, this.#memory, (segmentCount) => this.#makeRowTable(segmentCount));
-    const rows = this.#rows;
+    const rows = this.#rowTable();
     const segmentCount = rows.write(slot, indices, rowGrads);
     const { table } = rows;
     const { index } = slot.group;
@@ -844,6 +850,11 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       const mode = hyper.mode & MODE_CLIP_NORM ? hyper.mode ^ flip : hyper.mode;
       table.writeGroup(index, mode | measure, hyper);
     }
+  }
+
+  #rowTable(): RowTable {
+    this.#rows ??= new RowTable(this.core, this.#memory, (segmentCount) => this.#makeRowTable(segmentCount));
+    return this.#rows;
   }
 
   /** A table for rows of one parameter: its norm is the norm over all of them. */

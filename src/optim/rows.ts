@@ -35,6 +35,20 @@ export class RowTable {
     return this.#table!;
   }
 
+  /** Makes room for these rows of the slot. Throws OutOfMemoryError. */
+  reserve(slot: Slot, indices: Float64Array): void {
+    const width = widthOf(slot.tensor!);
+    const count = width === 0 ? 0 : indices.length;
+    this.#reserve(count + 1, count * width, count && slot.tensor!.shape[0]!);
+  }
+
+  /** Gives the room back. */
+  release(): void {
+    this.forget();
+    this.#memory.release(this.#gradients.ptr);
+    this.#gradients = { ptr: 0, size: -1 };
+  }
+
   /** Makes the table anew when it is next needed. */
   forget(): void {
     this.#table?.dispose();

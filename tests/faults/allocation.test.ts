@@ -5,7 +5,16 @@ import { Allocator } from "../../src/backend/arena.js";
 import { loadCheckpoint, saveCheckpoint } from "../../src/checkpoint/index.js";
 import type { Core } from "../../src/core.js";
 import { createCore, createCoreSync } from "../../src/entry/inline.js";
-import { matmul, minimize, OutOfMemoryError, type PackedTensor, SGD, type Tensor } from "../../src/index.js";
+import {
+  matmul,
+  minimize,
+  OutOfMemoryError,
+  type PackedTensor,
+  RMSProp,
+  rows,
+  SGD,
+  type Tensor,
+} from "../../src/index.js";
 import {
   dense,
   meanSquaredError,
@@ -140,6 +149,18 @@ const operations: [string, Setup][] = [
     },
   ],
   [
+    "load of a state with other options, and with an array that they do not need",
+    (core) => {
+      const options = { momentum: 0.9, centered: true };
+      const source = new RMSProp(core, core.tensor([50]), options);
+      source.step(randomValues(50, 1));
+      source.setOptions({ momentum: 0, emaDecay: 0.5 });
+      const saved = source.state();
+      const optimizer = new RMSProp(core, core.tensor([50]));
+      return { act: () => optimizer.load(saved), look: () => [optimizer.state(), optimizer.description()] };
+    },
+  ],
+  [
     "minimize",
     (core) => {
       const x = core.tensor([2], [5, 5]);
@@ -217,6 +238,23 @@ const operations: [string, Setup][] = [
                 return {
                   act: () => optimizer.stepRows("table", indices, randomValues(100, 2)),
                   look: () => [arrayOf(table), optimizer.state()],
+                };
+              },
+            ] as [string, Setup],
+            [
+              `${name}.step of rows and others`,
+              (core: Core) => {
+                const [table, other, head] = [core.tensor([30, 4]), core.tensor([9, 2]), core.tensor([3, 2])];
+                const optimizer = new Class(core, { table, other, head });
+                const indices = Array.from({ length: 25 }, (_, i) => (i * 7) % 30);
+                const grads = {
+                  table: rows(indices, randomValues(100, 2)),
+                  other: rows(indices.map((i) => i % 9).concat(indices.map((i) => i % 9)), randomValues(100, 3)),
+                  head: randomValues(6, 4),
+                };
+                return {
+                  act: () => optimizer.step(grads),
+                  look: () => [[table, other, head].map(arrayOf), optimizer.state()],
                 };
               },
             ] as [string, Setup],
