@@ -191,6 +191,10 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
 
   /** A step of whole parameters and of rows of others. All of it is checked first. */
   #stepWithRows(whole: Gradients, byName: readonly (readonly [string, RowGradient])[]): void {
+    // An index would be that of a group.
+    if (Array.isArray(whole) && this.#structures.some(({ index, kind }) => index >= 0 && kind !== "single")) {
+      throw new OptionError("grads is an array of groups with rows, expected one record of all parameters");
+    }
     const parts = byName.map(([name, { indices, grads }]) => {
       const path = `grads.${name}`;
       this.#assertRowsPossible(path);
@@ -389,7 +393,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   /**
    * Runs a function while the parameters have the values of their moving averages, and gives them back their own
    * afterwards, also when it throws. If it returns a promise, they get them back when that is settled. Meanwhile the
-   * optimizer takes no steps.
+   * optimizer takes no steps, options and states.
    *
    * Cost: a copy of each parameter that has an average.
    *
@@ -456,6 +460,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   setOptions(options: OptionChanges<Options & StepOptions>, group?: number): void {
     this.#assertLive();
+    this.#assertNotAveraged("setOptions");
     const isForAll = group === undefined;
     if (!isForAll) checkInteger("group", group, 0, this.#groups.length - 1);
     checkKeys("options", options, isForAll ? [...this.#groupKeys, ...STEP_KEYS] : this.#groupKeys);
@@ -596,6 +601,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   load(state: OptimizerState): void {
     this.#assertLive();
+    this.#assertNotAveraged("load");
     const { options } = (state ?? {}) as Partial<OptimizerState>;
     if (options === undefined && !this.#hasChanged()) {
       this.#loadState(state, this.#stepOptions.accumulationSteps);

@@ -95,7 +95,7 @@ export function reduceOnPlateau(value: number, options: PlateauOptions = {}): Pl
   function load(saved: PlateauState): void {
     const { value, best = 0, waited, cooldown } = (saved ?? {}) as Partial<PlateauState>;
     for (const [key, number] of Object.entries({ value, best, waited, cooldown })) {
-      if (typeof number === "number" && (key === "best" || number >= 0)) continue;
+      if (typeof number === "number" && (key === "best" ? !Number.isNaN(number) : number >= 0)) continue;
       throw new CheckpointError(
         `state.${key} is ${describe(number)}, expected a number${key === "best" ? "" : " >= 0"}`,
       );

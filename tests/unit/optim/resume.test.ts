@@ -239,6 +239,8 @@ describe("averages", () => {
         () => optimizer.step({}),
         () => optimizer.withAveraged(() => 1),
         () => optimizer.stepRows("w", [0], new Float32Array(3)),
+        () => optimizer.setOptions({ emaDecay: undefined }), // a new average would begin as the old one
+        () => optimizer.load(optimizer.state()), // the parameters that belong to it would be lost
       ]) {
         expect(call).toThrow(OptionError);
       }

@@ -296,4 +296,23 @@ describe.each(backends)("rows in a step on %s", (backend) => {
     );
     expect(() => make({ globalClipNorm: 1 }).optimizer.step({ table: rows([0], nan) })).toThrow(/no globalClipNorm/);
   });
+
+  it("take one record of groups, or an array if each group is a tensor", () => {
+    const core = makeCore(backend);
+    const [a, b, c] = [1, 2, 3].map((start) => core.tensor([2, 1], [start, start]));
+    const ones = new Float32Array([1]);
+    const lists = new SGD(core, [{ params: [a!, b!] }, { params: [c!] }], { learningRate: 1 });
+    expect(() => lists.step([rows([0], ones), [null]] as never)).toThrow(
+      "grads is an array of groups with rows, expected one record of all parameters",
+    );
+    new SGD(core, [{ params: a! }, { params: c! }], { learningRate: 1 }).step([null, rows([1], ones)] as never);
+    new SGD(core, [{ params: { a } as never }, { params: { b } as never }], { learningRate: 1 }).step({
+      b: rows([0], ones),
+    } as never);
+    expect([a, b, c].map((each) => [...each!.data])).toEqual([
+      [1, 1],
+      [1, 2],
+      [3, 2],
+    ]);
+  });
 });

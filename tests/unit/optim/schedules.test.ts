@@ -213,7 +213,7 @@ describe("schedules", () => {
       schedule.report(3);
       const before = schedule.state();
       for (const bad of [null, undefined, "1", {}]) expect(() => schedule.report(bad as never)).toThrow(OptionError);
-      const wrong = [{ value: "1" }, { waited: -1 }, { best: "x" }, { best: null }];
+      const wrong = [{ value: "1" }, { waited: -1 }, { best: "x" }, { best: null }, { best: Number.NaN }];
       for (const bad of [null, 5, {}, ...wrong.map((change) => ({ ...before, ...change }))]) {
         expect(() => schedule.load(bad as never)).toThrow(CheckpointError);
       }
