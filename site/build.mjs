@@ -12,6 +12,8 @@ import { BASE, makeRelative } from "./relative-base.mjs";
 const site = dirname(fileURLToPath(import.meta.url));
 const root = join(site, "..");
 const pages = join(site, "pages");
+/** The playground as one file, from `npm run playground:build`. */
+const playground = join(root, "build/playground/playground.html");
 const out = join(root, "build/docs");
 
 const { source } = addressesOf(REPOSITORY);
@@ -44,21 +46,34 @@ for (const name of documents) {
   else cpSync(join(root, name), target);
 }
 
+// The playground is a page of the site that shows its one file in a frame, and that file for a page of its own.
+writeFileSync(
+  join(pages, "playground.md"),
+  "---\ntitle: Playground\nlayout: page\nsidebar: false\nframe: /playground-app.html\n---\n\n[The playground without this frame](./playground-app.html){target=_self}\n",
+);
+mkdirSync(join(pages, "public"));
+const app = readFileSync(playground, "utf8");
+const here = app.replace(/<a href="[^"]*">Docs</, '<a href="index.html" target="_top">Docs<');
+if (here === app) throw new Error("the playground has no link to these pages");
+writeFileSync(join(pages, "public/playground-app.html"), here);
+
 /** The text of a page, with links to files that are no pages made to links into the repository, or to plain text. */
 function prepare(name) {
   const isHome = name === "docs/index.md";
   const text = readFileSync(join(root, name), "utf8");
-  return text.replace(
-    /```.*?```|(!?)\[([^\]]*)\]\((?!https?:|#)([^)\s#]+)(#[^)\s]*)?\)/gs,
-    (link, image, label, path, hash = "") => {
-      if (path === undefined) return link; // code
-      const target = normalize(join(dirname(name), path)).replace(/\/$/, "");
-      if (documents.includes(target)) return isHome ? `${image}[${label}](./${target}${hash})` : link;
-      if (!existsSync(join(root, target))) throw new Error(`${name}: ${path} does not exist`);
-      if (target === "README.md") return `[${label}](${relative(dirname(name), "index.md")})`;
-      return source === undefined ? label : `[${label}](${source}${target}${hash})`;
-    },
-  );
+  return text
+    .replaceAll(/^<!-- .* -->\n/gm, "")
+    .replace(
+      /```.*?```|(!?)\[([^\]]*)\]\((?!https?:|#)([^)\s#]+)(#[^)\s]*)?\)/gs,
+      (link, image, label, path, hash = "") => {
+        if (path === undefined) return link; // code
+        const target = normalize(join(dirname(name), path)).replace(/\/$/, "");
+        if (documents.includes(target)) return isHome ? `${image}[${label}](./${target}${hash})` : link;
+        if (!existsSync(join(root, target))) throw new Error(`${name}: ${path} does not exist`);
+        if (target === "README.md") return `[${label}](${relative(dirname(name), "index.md")})`;
+        return source === undefined ? label : `[${label}](${source}${target}${hash})`;
+      },
+    );
 }
 
 execFileSync(
@@ -99,14 +114,15 @@ for (const name of filesIn(out)) {
 }
 
 // As a server may have it, in a folder. Every page is a start, because a link may be the only one to its place.
-const { links, passed } = await new LinkChecker().check({
+const { links } = await new LinkChecker().check({
   path: `${basename(out)}/**/*.html`,
   serverRoot: dirname(out),
   checkFragments: true,
   linksToSkip: ["^https?://(?!localhost)"],
 });
-const broken = links.filter(({ state }) => state === "BROKEN");
+// The playground makes the places of its own links when it runs; its tests open them.
+const broken = links.filter(({ state, url }) => state === "BROKEN" && !url.includes("playground-app.html#"));
 for (const { url, parent, status } of broken) console.error(`${parent} links to ${url}: ${status}`);
 const checked = links.filter(({ state }) => state === "OK").length;
 console.log(`build/docs: ${checked} links work, ${broken.length} are broken`);
-if (!passed || checked < 100) process.exit(1);
+if (broken.length > 0 || checked < 100) process.exit(1);

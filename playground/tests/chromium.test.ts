@@ -610,7 +610,7 @@ describe("digits", () => {
 });
 
 describe("the page", () => {
-  it("says what computes, and why, under a policy that forbids Wasm", async () => {
+  it("shows which backend is running and why, under a policy that forbids Wasm", async () => {
     const page = await open("#trajectories?steps=20&at=20", "csp");
     const under = await positionOf(page, "rmsprop");
     expect(await page.locator("#backend").textContent()).toMatch(/^Runs here: JavaScript .*simd was refused/);

@@ -18,6 +18,7 @@ export default defineConfig({
     nav: [
       { text: "Start", link: "/" },
       guide("Networks", "networks"),
+      { text: "Playground", link: "/playground" },
       { text: "API", link: "/api/" },
       { text: "Results", link: "/bench/RESULTS" },
     ],

@@ -63,11 +63,6 @@ export function surfacePlot(
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
     ctx.lineJoin = "round";
-    ctx.lineWidth = 1.5 * unit;
-    ctx.strokeStyle = cssColor("--ink");
-    for (const [x, y] of surface.minima.map(at)) {
-      ctx.stroke(cross(x, y, 6 * unit));
-    }
     for (const { color, points, dashed } of paths) {
       const line = points.map(at);
       const path = new Path2D();
@@ -86,11 +81,14 @@ export function surfacePlot(
       if (line.length <= 80 && paths.length <= 4) for (const [x, y] of line) dot(ctx, x, y, 2.5 * unit);
       dot(ctx, ...line.at(-1)!, 5.5 * unit, cssColor("--page"));
     }
+    ctx.setLineDash([]);
+    for (const [x, y] of surface.minima.map(at)) markMinimum(ctx, x, y, unit);
     ctx.fillStyle = cssColor("--page");
     ctx.strokeStyle = cssColor("--ink");
     ctx.lineWidth = 2 * unit;
-    ctx.setLineDash([]);
-    dot(ctx, ...at(start), 5 * unit, ctx.strokeStyle);
+    dot(ctx, ...at(start), 6 * unit, ctx.strokeStyle);
+    ctx.globalAlpha = 0.5;
+    ring(ctx, ...at(start), 11 * unit);
     ctx.restore();
     showLabels(plot);
   };
@@ -168,13 +166,24 @@ function dot(ctx: CanvasRenderingContext2D, x: number, y: number, radius: number
   ctx.stroke();
 }
 
-function cross(x: number, y: number, size: number): Path2D {
-  const path = new Path2D();
-  path.moveTo(x - size, y);
-  path.lineTo(x + size, y);
-  path.moveTo(x, y - size);
-  path.lineTo(x, y + size);
-  return path;
+function ring(ctx: CanvasRenderingContext2D, x: number, y: number, radius: number): void {
+  ctx.beginPath();
+  ctx.arc(x, y, radius, 0, 2 * Math.PI);
+  ctx.stroke();
+}
+
+/** A ring around a minimum, wider than the end of a path, and its name, left of where the names of paths are. */
+function markMinimum(ctx: CanvasRenderingContext2D, x: number, y: number, unit: number): void {
+  ctx.strokeStyle = ctx.fillStyle = cssColor("--ink");
+  ctx.lineWidth = 1.25 * unit;
+  ring(ctx, x, y, 10 * unit);
+  ctx.beginPath();
+  ctx.moveTo(x, y + 10 * unit);
+  ctx.lineTo(x, y + 30 * unit);
+  ctx.stroke();
+  ctx.font = `${12 * unit}px system-ui, sans-serif`;
+  ctx.textAlign = "right";
+  ctx.fillText("minimum", x - 4 * unit, y + 30 * unit);
 }
 
 /** Level lines at even distances of the logarithm of f above its least value; the higher, the darker. */
