@@ -21,7 +21,7 @@ function backward(activation: number, y: number, dy: number): number {
   return dy;
 }
 
-/** Twin of assembly/nn/activation.ts. */
+/** The JavaScript implementation of assembly/nn/activation.ts. */
 export function activationKernels(views: Views): Pick<NetworkKernels, "activation_f32" | "activation_backward_f32"> {
   return {
     activation_f32(activation, count, xPtr, yPtr) {

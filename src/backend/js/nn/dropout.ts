@@ -9,7 +9,7 @@ function mix(x: number, key: number): number {
   return bits ^ (bits >>> 14);
 }
 
-/** Twin of assembly/nn/dropout.ts. */
+/** The JavaScript implementation of assembly/nn/dropout.ts. */
 export function dropoutKernels(views: Views): Pick<NetworkKernels, "dropout_f32"> {
   return {
     dropout_f32(count, xPtr, yPtr, seed, threshold, scale) {

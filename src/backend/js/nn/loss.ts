@@ -22,7 +22,7 @@ export function indexOf(target: number, columns: number): number {
   return Number.isInteger(target) && target >= 0 && target < columns ? target : -1;
 }
 
-/** Twin of assembly/nn/loss.ts. */
+/** The JavaScript implementation of assembly/nn/loss.ts. */
 export function lossKernels(
   views: Views,
 ): Pick<

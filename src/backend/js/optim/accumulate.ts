@@ -6,7 +6,7 @@ const ROW = SEGMENT_BYTES / 4;
 
 const f = Math.fround;
 
-/** Twin of assembly/optim/accumulate.ts. Stores to a Float32Array round. */
+/** The JavaScript implementation of assembly/optim/accumulate.ts. Stores to a Float32Array round. */
 export function accumulateKernels(views: Views): Pick<CoreKernels, "accumulate_f32"> {
   return {
     accumulate_f32(segmentsPtr, segmentCount, divisor) {

@@ -1,4 +1,4 @@
-// Twin of assembly/optim/adafactor.ts. Stores to a Float32Array round.
+// The JavaScript implementation of assembly/optim/adafactor.ts. Stores to a Float32Array round.
 
 import {
   GROUP_EPS_INSIDE,

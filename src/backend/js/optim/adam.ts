@@ -41,7 +41,7 @@ function descend(
   }
 }
 
-/** Twin of assembly/optim/adam.ts. */
+/** The JavaScript implementation of assembly/optim/adam.ts. */
 export function adamKernels(views: Views): Pick<CoreKernels, "adam_f32"> {
   const s = new Float32Array(CHUNK);
   const mean = new Float32Array(CHUNK);

@@ -8,7 +8,7 @@ import {
 
 const f = Math.fround;
 
-/** Twin of assembly/optim/average.ts, for a segment that has an average. */
+/** The JavaScript implementation of assembly/optim/average.ts, for a segment that has an average. */
 export function averageParameters(f32: Float32Array, i32: Int32Array, segment: number): void {
   const a = i32[segment + SEGMENT_AVERAGE]! >>> 2;
   const p = i32[segment + SEGMENT_PARAM]! >>> 2;

@@ -13,7 +13,7 @@ import { indexOf, walker } from "./transform.js";
 
 const f = Math.fround;
 
-/** Twin of assembly/optim/lion.ts. */
+/** The JavaScript implementation of assembly/optim/lion.ts. */
 export function lionKernels(views: Views): LionKernels {
   return {
     lion_f32: walker(views, (f32, i32, segment, group, start, count, g, at) => {

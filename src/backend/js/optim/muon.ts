@@ -1,4 +1,4 @@
-// Twin of assembly/optim/muon.ts. Stores to a Float32Array round.
+// The JavaScript implementation of assembly/optim/muon.ts. Stores to a Float32Array round.
 
 import {
   FORM_NESTEROV,

@@ -38,7 +38,7 @@ function descend(
   }
 }
 
-/** Twin of assembly/optim/nadam.ts. */
+/** The JavaScript implementation of assembly/optim/nadam.ts. */
 export function nadamKernels(views: Views): NAdamKernels {
   const v = new Float32Array(CHUNK);
   const m = new Float32Array(CHUNK);

@@ -148,7 +148,7 @@ function multiply(f32: Float32Array, x: Float32Array, count: number, word: numbe
   for (let i = 0; i < count; i++) x[i]! *= factor;
 }
 
-/** Twin of assembly/optim/rmsprop.ts. Scalars stay in memory until they are used: V8 boxes them as arguments. */
+/** The JavaScript implementation of assembly/optim/rmsprop.ts. Scalars stay in memory until they are used: V8 boxes them as arguments. */
 export function rmspropKernels(views: Views): Pick<CoreKernels, "rmsprop_f32"> {
   const s = new Float32Array(CHUNK);
   const u = new Float32Array(CHUNK);

@@ -41,7 +41,7 @@ function descend(f32: Float32Array, p: number, d: Float32Array, at: number, coun
   for (let i = 0; i < count; i++) f32[p + i]! -= f(learningRate * d[at + i]!);
 }
 
-/** Twin of assembly/optim/sgd.ts. */
+/** The JavaScript implementation of assembly/optim/sgd.ts. */
 export function sgdKernels(views: Views): Pick<CoreKernels, "sgd_f32"> {
   const d = new Float32Array(CHUNK);
   return {

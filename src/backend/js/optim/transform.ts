@@ -1,4 +1,4 @@
-// Twin of assembly/optim/transform.ts. Stores to a Float32Array round, so only what is inside them needs Math.fround.
+// The JavaScript implementation of assembly/optim/transform.ts. Stores to a Float32Array round, so only what is inside them needs Math.fround.
 
 import {
   GROUP_CLIP_EPS,
@@ -108,7 +108,7 @@ function clip(f32: Float32Array, segment: number, group: number, mode: number, s
   } else f32[scale] = f(bound * Math.min(f(1 / norm), f(1 / bound))) + (norm - norm);
 }
 
-/** Twin of the kernel that stands alone. */
+/** The JavaScript implementation of `measure_f32`. */
 export function measureKernels(views: Views): Pick<CoreKernels, "measure_f32"> {
   return {
     measure_f32: (segmentsPtr, segmentCount, checkFinite) =>
