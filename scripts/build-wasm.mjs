@@ -47,7 +47,7 @@ mkdirSync("build/wasm", { recursive: true });
 const CACHE = "build/wasm/cache.json";
 const hash = (text) => createHash("sha256").update(text).digest("hex");
 const hashOf = (file) => (existsSync(file) ? hash(readFileSync(file)) : "missing");
-const tools = ["build-wasm", "compile-wasm", "hoist-constants", "schedule", "wat"]
+const tools = ["build-wasm", "compile-wasm", "hoist-constants", "schedule", "splats", "wat"]
   .map((name) => `scripts/${name}.mjs`)
   .concat(["assemblyscript", "binaryen"].map((name) => `node_modules/${name}/package.json`));
 const toolHash = hash(tools.map(hashOf).join());

@@ -1,12 +1,13 @@
 // A worker thread of build-wasm.mjs: compiles one binary after the other into build/wasm.
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parentPort } from "node:worker_threads";
 import asc from "assemblyscript/asc";
 import { hoistConstants } from "./hoist-constants.mjs";
 import { schedule } from "./schedule.mjs";
+import { placeSplats } from "./splats.mjs";
 import { rewrite } from "./wat.mjs";
 
 const wasmOpt = fileURLToPath(new URL("../node_modules/binaryen/bin/wasm-opt", import.meta.url));
@@ -35,7 +36,7 @@ async function compile({ name, target, entries, embedded, isFamily = false }) {
     execFileSync(process.execPath, [wasmOpt, outFile, "-O3", ...flags, "-o", outFile]);
   }
   let hasTile = false;
-  rewrite(
+  const text = rewrite(
     outFile,
     (text) => {
       hasTile = text.includes('(import "schedule"');
@@ -43,6 +44,7 @@ async function compile({ name, target, entries, embedded, isFamily = false }) {
     },
     !embedded,
   );
+  writeFileSync(outFile, placeSplats(readFileSync(outFile), text));
   return { files: [...files], hasTile };
 }
 

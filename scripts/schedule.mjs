@@ -1,5 +1,6 @@
 // What assembly/schedule.ts asks for: instructions in the order in which they are written, and loops with several copies
 // of their body (docs/decisions/0012-order-of-instructions.md).
+import { markSplats } from "./splats.mjs";
 import { endOf } from "./wat.mjs";
 
 /** Copies of a body. */
@@ -24,7 +25,7 @@ function repeat(text, id) {
   for (const match of text.matchAll(head)) {
     const end = endOf(text, match.index);
     const label = match[1];
-    const body = text.slice(match.index + match[0].length, end - 1);
+    const body = markSplats(text.slice(match.index + match[0].length, end - 1));
     const last = body.lastIndexOf(`(br_if ${label}`);
     if (last < 0 || endOf(body, last) !== body.trimEnd().length) throw new Error(`${label} is no do … while`);
     const condition = body.slice(last + `(br_if ${label}`.length, endOf(body, last) - 1);

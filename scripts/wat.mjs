@@ -5,12 +5,14 @@ import { fileURLToPath } from "node:url";
 
 const tool = (name) => fileURLToPath(new URL(`../node_modules/binaryen/bin/${name}`, import.meta.url));
 
-/** Rewrites the binary in `file`: `change` takes its text and gives another. Names of functions stay if `keepNames`. */
+/** Rewrites the binary in `file` and returns its new text, which `change` makes of the old. Names of functions stay if `keepNames`. */
 export function rewrite(file, change, keepNames) {
   const text = `${file}.wat`;
   execFileSync(process.execPath, [tool("wasm-dis"), "--all-features", file, "-o", text]);
-  writeFileSync(text, change(readFileSync(text, "utf8")));
+  const changed = change(readFileSync(text, "utf8"));
+  writeFileSync(text, changed);
   execFileSync(process.execPath, [tool("wasm-as"), "--all-features", ...(keepNames ? ["-g"] : []), text, "-o", file]);
+  return changed;
 }
 
 /** The place after the parenthesis that closes the one at `start`. */

@@ -19,7 +19,7 @@ export interface Instantiated {
   /** Compiles the binary of a family for the same memory and width. */
   compile<K>(family: KernelFamily<K>): WebAssembly.Module;
   /** What its reason adds. */
-  readonly note?: string;
+  readonly note?: string | undefined;
 }
 
 /** Turns a binary into kernels over a memory. An entry point brings it; `undefined` where there is no Wasm at all. */

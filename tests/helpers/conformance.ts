@@ -22,7 +22,8 @@ import { JsMemory } from "../../src/backend/js/memory.js";
 import { Views } from "../../src/backend/js/views.js";
 import { startThreads } from "../../src/backend/threads/start.js";
 import { binaries as wideFamilies } from "../../src/backend/wasm/binaries/wide-families.js";
-import { bytesFor } from "../../src/backend/wasm/instantiate.js";
+import { bytesFor, decodeHex } from "../../src/backend/wasm/instantiate.js";
+import { forJavaScriptCore } from "../../src/backend/wasm/javascriptcore.js";
 import { compileWideFamily } from "../../src/backend/wasm/lazy.js";
 import { WasmMemory } from "../../src/backend/wasm/memory.js";
 import { compileWide } from "../../src/backend/wasm/wide/revectorize.js";
@@ -73,6 +74,16 @@ const BACKENDS: Record<string, () => TestBackend> = {
   },
   simd: () => instantiate(WasmMemory.create(65536, 2 ** 32), "simd", ...added.map(({ name }) => name), "elementary"),
   wide: instantiateWide,
+  javascriptcore() {
+    const memory = WasmMemory.create(65536, 2 ** 32);
+    const exports = ["simd", ...added.map(({ name }) => name), "elementary"].map((name) => {
+      const module = once(`${name}, javascriptcore`, () => {
+        return new WebAssembly.Module(decodeHex(forJavaScriptCore(read(name).toString("hex"))));
+      });
+      return new WebAssembly.Instance(module, { env: { memory: memory.handle } }).exports;
+    });
+    return { memory, kernels: Object.assign({}, ...exports) as AllKernels };
+  },
   debug: () => instantiate(WasmMemory.create(65536, 2 ** 32), "debug"),
   threads: () => threads,
 };

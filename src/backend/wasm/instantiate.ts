@@ -1,6 +1,7 @@
 import type { CoreKernels } from "../families/core.js";
 import type { Binary, KernelFamily } from "../family.js";
 import type { Instantiated } from "../select.js";
+import { forJavaScriptCore, isJavaScriptCore } from "./javascriptcore.js";
 
 /** Compiles the binary of a family for a memory; throws where synchronous compilation is not allowed. */
 export type CompileFamily = <K>(family: KernelFamily<K>, memory: WebAssembly.Memory) => WebAssembly.Module;
@@ -22,6 +23,7 @@ export function instantiated(
     module,
     kernels: instance.exports as unknown as CoreKernels,
     compile: (family) => compile(family, memory),
+    note: isJavaScriptCore() ? "in the form for JavaScriptCore" : undefined,
   };
 }
 
@@ -29,10 +31,10 @@ export function instantiated(
 export const UNSHARED_IMPORT = "020f0103656e76066d656d6f7279020000";
 export const SHARED_IMPORT = "02120103656e76066d656d6f7279020300808004";
 
-/** The bytes of a binary that is carried as a string, fit for this memory. */
+/** The bytes of a binary that is carried as a string, fit for this memory and engine. */
 export function bytesFor(memory: WebAssembly.Memory, hex: string): Uint8Array<ArrayBuffer> {
   const fitting = isShared(memory) ? hex.replace(UNSHARED_IMPORT, SHARED_IMPORT) : hex;
-  return decodeHex(fitting);
+  return decodeHex(isJavaScriptCore() ? forJavaScriptCore(fitting) : fitting);
 }
 
 /** What a runtime may have to decode hexadecimal digits. */
