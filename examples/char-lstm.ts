@@ -109,7 +109,7 @@ function write(model: Sequential, characters: readonly string[], length: number)
 
 await runAsMain(import.meta.url, async () => {
   const settings = quick
-    ? { length: 500_000, epochs: 1, units: 64, sampleEvery: 40 }
+    ? { length: 300_000, epochs: 1, units: 64, sampleEvery: 40 }
     : { length: Number.POSITIVE_INFINITY, epochs: 2, units: 128, sampleEvery: 200 };
   const text = loadText();
   console.log(`Moby-Dick, ${text.length} characters; two LSTM layers of ${settings.units}; loss in nats a character`);

@@ -43,6 +43,7 @@ const PLOTS: Record<string, Record<string, number>> = {
 
 /** Trainings of minutes: `--quick` makes them small, with a result to reach that shows that they learn. */
 const TRAININGS = [
+  "diloco",
   "digits-cnn",
   "char-lstm",
   "dqn",

@@ -11,6 +11,7 @@ const { scripts } = JSON.parse(readFileSync(new URL("package.json", root), "utf8
 
 /** Trainings, and the minutes that each may take on a busy machine: several times what examples/README.md says. */
 const BUDGETS: Record<string, number> = {
+  diloco: 5,
   "digits-cnn": 15,
   "char-lstm": 20,
   dqn: 5,
