@@ -418,7 +418,9 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     this.#isAveraged = true;
     const restore = (): void => {
       this.#isAveraged = false;
-      for (const [slot, values] of own) if (slot.tensor?.ptr !== 0) slot.elements().set(values);
+      for (const [slot, values] of own) {
+        if (slot.array !== undefined || (slot.tensor!.ptr !== 0 && !this.core.disposed)) slot.elements().set(values);
+      }
     };
     let result: T;
     try {

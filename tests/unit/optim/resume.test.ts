@@ -248,6 +248,14 @@ describe("averages", () => {
     });
     expect(seen).toEqual([averaged.w, averaged.x]);
     isBack();
+    const other = makeCore("js");
+    const array = new Float32Array([4]);
+    const disposing = new SGD(other, { w: other.tensor([1]), array }, { emaDecay: 0.5 });
+    for (let step = 0; step < 2; step++)
+      disposing.step({ w: new Float32Array(1), array: new Float32Array(1).fill(-1) });
+    const own = array.slice();
+    disposing.withAveraged(() => other.dispose());
+    expect(array).toEqual(own);
     const failure = new Error("evaluation");
     expect(() =>
       optimizer.withAveraged(() => {
