@@ -1,9 +1,9 @@
-import { checkInteger, checkKeys, checkNumber } from "../checks.js";
+import { checkFunction, checkInteger, checkKeys, checkNumber, unexpected } from "../checks.js";
 import { OptionError } from "../errors.js";
 import type { Schedule } from "../optim/options.js";
 import type { Tensor } from "../tensor.js";
 import type { FitOptions } from "./fit-options.js";
-import type { Model } from "./model.js";
+import { Model } from "./model.js";
 import { type Dataset, type ModelOptimizer, Trainer, type TrainerOptions } from "./trainer.js";
 
 /** Options of `findLearningRate`. */
@@ -53,12 +53,14 @@ export async function findLearningRate(
   data: Dataset,
   options: FindLearningRateOptions,
 ): Promise<LearningRates> {
+  if (!(model instanceof Model)) throw unexpected("model", model, "a Sequential or a Model");
   checkKeys("options", options, KEYS);
   const { from = 1e-6, to = 1, steps = 100, loss, optimizer, seed = 0, ...fitOptions } = options;
   checkNumber("from", from, Number.MIN_VALUE, Number.MAX_VALUE);
   checkNumber("to", to, from, Number.MAX_VALUE);
   if (to === from) throw new OptionError(`to is ${to}, expected more than from`);
   checkInteger("steps", steps, 2);
+  checkFunction("optimizer", optimizer);
   const rate = (trial: number) => from * (to / from) ** (trial / (steps - 1));
   const tensors = [...Object.values(model.parameters), ...Object.values(model.buffers)];
   const kept = tensors.map((tensor) => tensor.data.slice());

@@ -69,6 +69,9 @@ describe("findLearningRate", () => {
     await expect(find({ from: 1, to: 1 })).rejects.toThrow("to is 1, expected more than from");
     await expect(find({ steps: 1 })).rejects.toThrow("steps");
     await expect(find({ step: 5 })).rejects.toThrow("step");
+    await expect(find({ optimizer: undefined })).rejects.toThrow("optimizer is undefined, expected a function");
+    const trainer = {} as Sequential;
+    await expect(findLearningRate(trainer, { x, y }, {} as never)).rejects.toThrow(/^model is .+ a Sequential/);
     const bad = findLearningRate(model, { x: x.map(() => Number.NaN), y }, options);
     await expect(bad).rejects.toThrow("from is 0.000001, at which the loss is not a finite number");
   });
