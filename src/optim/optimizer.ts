@@ -670,16 +670,14 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   ): void {
     const groups = this.#groups;
     const before = groups.map(({ blocks, hyper }) => ({ blocks, hyper }));
-    const { states } = this.#rule;
-    const lazy = states.findIndex((state) => state.lazy);
-    const started = this.#slots.map((slot) => slot.statePtr(lazy) !== 0 && slot.started);
+    for (const slot of this.#slots) slot.begin();
     const table = this.#memory.transaction(() => {
       const blocks = groups.map((each, i) => {
         const keeps = (k: number): boolean =>
           state === undefined
             ? each.blocks[k] !== undefined
             : state.options !== undefined && this.#layout.has(k, each.slots, state);
-        return makeBlocks(this.core, this.#memory, each, hypers[i]!, states, keeps);
+        return makeBlocks(this.core, this.#memory, each, hypers[i]!, this.#rule, keeps);
       });
       const table = new SegmentTable(this.core, this.#memory, this.#slots.length, groups.length);
       for (const [i, each] of groups.entries()) Object.assign(each, { blocks: blocks[i]!, hyper: hypers[i]! });
@@ -691,7 +689,6 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       }
       return table;
     });
-    if (state === undefined && lazy >= 0) for (const [i, slot] of this.#slots.entries()) slot.begin(started[i]!, lazy);
 
     this.#stepOptions = stepOptions;
     this.#learningRate = learningRate;
@@ -772,7 +769,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
           slots.push(slot);
         }
         this.#reserveCopies(group.slots);
-        group.blocks = makeBlocks(this.core, this.#memory, group, group.hyper, this.#rule.states, () => false);
+        group.blocks = makeBlocks(this.core, this.#memory, group, group.hyper, this.#rule, () => false);
       }
       const segmentCount = this.#slots.length + slots.length;
       return {

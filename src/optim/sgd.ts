@@ -67,7 +67,8 @@ const RULE: UpdateRule<SGDGroupOptions> = {
   kernel: "sgd_f32",
   learningRate: 1e-3,
   optionKeys: ["momentum", "dampening", "nesterov"],
-  states: [{ name: "momentumBuffer", lazy: true }],
+  states: [{ name: "momentumBuffer" }],
+  isLazy: true,
   scalarsOfShape: true,
   resolve,
 };

@@ -4,7 +4,7 @@ import { Tensor } from "../tensor.js";
 import { AVERAGE, type GroupOptions, type Hyperparameters, type Schedule, STATES } from "./options.js";
 import type { OwnedMemory } from "./owned-memory.js";
 import { type NamedParameter, pathOf, type Structure } from "./parameters.js";
-import type { StateArray, StepOf } from "./update-rule.js";
+import type { StateArray, StepOf, UpdateRule } from "./update-rule.js";
 
 const NOTHING = new Float64Array(0);
 
@@ -56,7 +56,7 @@ export class Slot implements StepOf, NamedParameter {
   gradPtr = 0;
   /** Steps taken by this parameter. */
   iterations = 0;
-  /** How many steps it had taken when its lazy arrays were made; −1: they have values, ∞: no option needs them yet. */
+  /** How many steps it had taken when it began to need its first array; −1: that has a value. See `UpdateRule.isLazy`. */
   lazyFrom = 0;
   /** Whether its gradients are ignored. */
   frozen = false;
@@ -102,13 +102,13 @@ export class Slot implements StepOf, NamedParameter {
     return (this.tensor ?? this.copy!).ptr;
   }
 
-  /** Notes whether a lazy array has its first value; its first step with the option will give it one. */
-  begin(started: boolean, k: number): void {
-    this.lazyFrom = started ? -1 : this.needs(k) ? this.iterations : Number.POSITIVE_INFINITY;
+  get started(): boolean {
+    return this.needs(0) ? this.iterations > this.lazyFrom : this.lazyFrom < 0;
   }
 
-  get started(): boolean {
-    return this.iterations > this.lazyFrom;
+  /** Notes it, before options change: what it is then it stays, until a step gives the array a value. */
+  begin(started = this.started): void {
+    this.lazyFrom = started ? -1 : this.iterations;
   }
 
   /** Whether the next step is the one in which its average begins. */
@@ -158,11 +158,6 @@ export function bytesOf(count: number): number {
   return Math.ceil((count * 4) / LINE_BYTES) * LINE_BYTES;
 }
 
-/** What a lazy array starts as, and one that no option needs. */
-export function startOf({ lazy = false }: StateArray): number {
-  return lazy ? -0 : 0;
-}
-
 /**
  * The state blocks of a group: those that its options need, with their start values if they are new, and those of the
  * rule that `keeps` says. Throws OutOfMemoryError.
@@ -172,11 +167,11 @@ export function makeBlocks(
   memory: OwnedMemory,
   { blocks, slots }: Group,
   { initial, average }: Hyperparameters,
-  states: readonly StateArray[],
+  { states, isLazy }: Pick<UpdateRule<object>, "states" | "isLazy">,
   keeps: (k: number) => boolean,
 ): (StateBlock | undefined)[] {
   return Array.from({ length: STATES }, (_, k) => {
-    const start = initial[k] ?? (states[k] && keeps(k) ? startOf(states[k]) : undefined);
+    const start = initial[k] ?? (k < states.length && keeps(k) ? (isLazy ? -0 : 0) : undefined);
     if (start === undefined || blocks[k]) return start === undefined ? undefined : blocks[k];
     const sizeOf = k < AVERAGE ? states[k]!.size : undefined;
     const block = makeBlock(memory, slots, sizeOf);

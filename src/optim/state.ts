@@ -4,8 +4,8 @@ import { CheckpointError } from "../errors.js";
 import { ACCUMULATOR, AVERAGE } from "./options.js";
 import { isRecord } from "./parameters.js";
 import type { SavedOptions } from "./saved-options.js";
-import { type Slot, startOf } from "./slots.js";
-import type { Remembered, StateArray, UpdateRule } from "./update-rule.js";
+import type { Slot } from "./slots.js";
+import type { Remembered, UpdateRule } from "./update-rule.js";
 
 /** State of one parameter: how many steps it has taken, and its arrays. */
 export interface ParameterState {
@@ -51,15 +51,15 @@ interface Counts {
 
 /** How the state of a rule is saved: its arrays by index, and what it remembers of each parameter. */
 export class StateLayout {
-  readonly #states: readonly StateArray[];
+  readonly #isLazy: boolean;
   readonly #names: readonly string[];
   readonly #memory: readonly Remembered[];
 
-  constructor({ states, memory = [] }: Pick<UpdateRule<object>, "states" | "memory">) {
+  constructor({ states, isLazy = false, memory = [] }: Pick<UpdateRule<object>, "states" | "isLazy" | "memory">) {
     const names = states.map(({ name }) => name);
     names[AVERAGE] = "parameterAverage";
     names[ACCUMULATOR] = "gradientSum";
-    this.#states = states;
+    this.#isLazy = isLazy;
     this.#names = names;
     this.#memory = memory;
   }
@@ -69,7 +69,7 @@ export class StateLayout {
     const saved: Record<string, number | true | Float32Array> = { iterations: slot.iterations };
     for (const [k, name] of this.#names.entries()) {
       if (name === undefined || (k === ACCUMULATOR && !slot.accumulated)) continue;
-      if (this.#isLazy(k) && !slot.started) {
+      if (k === 0 && this.#isLazy && !slot.started) {
         if (!slot.needs(k)) continue;
         if (slot.iterations > 0) saved[BEGINS] = true;
       }
@@ -111,15 +111,11 @@ export class StateLayout {
     return isRecord(parameters) && slots.some((slot) => Object.hasOwn(Object(parameters[slot.name]), name));
   }
 
-  #isLazy(k: number): boolean {
-    return this.#states[k]?.lazy === true;
-  }
-
   /** What is saved of a slot, checked. */
   #read(slot: Slot, value: unknown, accumulates: boolean): Record<string, unknown> {
     const path = `state.parameters.${slot.name}`;
     const lengths: Record<string, number> = {};
-    const optional = this.#states.some(({ lazy }) => lazy) ? [BEGINS] : [];
+    const optional = this.#isLazy ? [BEGINS] : [];
     if (accumulates) optional.push(this.#names[ACCUMULATOR]!);
     for (const [k, name] of this.#names.entries()) {
       if (name === undefined || slot.statePtr(k) === 0 || k === ACCUMULATOR) continue;
@@ -145,9 +141,9 @@ export class StateLayout {
       if (name === undefined) continue;
       const array = record[name] as Float32Array | undefined;
       if (array !== undefined) slot.state(core, k)!.set(array);
-      else if (k < AVERAGE) slot.state(core, k)?.fill(startOf(this.#states[k]!));
-      if (this.#isLazy(k)) slot.begin(array !== undefined && slot.iterations > 0 && !record[BEGINS], k);
+      else if (k < AVERAGE) slot.state(core, k)?.fill(this.#isLazy ? -0 : 0);
     }
+    slot.begin(record[this.#names[0]!] !== undefined && slot.iterations > 0 && !record[BEGINS]);
     for (const [k, { name }] of this.#memory.entries()) slot.memory[k] = (record[name] as Float32Array)[0]!;
   }
 }

@@ -29,7 +29,7 @@ export interface StepOf {
   /** As a matrix: the last axis, and all before it. */
   readonly rows: number;
   readonly columns: number;
-  /** Whether its lazy state arrays have their first values. */
+  /** Whether its first state array has a value, if that is lazy. */
   readonly started: boolean;
   /** What the rule remembers of it, in the order of `UpdateRule.memory`. */
   readonly memory: Float64Array;
@@ -69,11 +69,6 @@ export interface StateArray {
   readonly name: string;
   /** Elements for a parameter of this shape; −1: it has none. Default: as many as the parameter has. */
   readonly size?: (shape: readonly number[]) => number;
-  /**
-   * Whether its first value is what enters it first, as PyTorch's momentum buffer of SGD: then a parameter may be without
-   * one although it has made steps. It starts as −0, and −0 + x is x for every x.
-   */
-  readonly lazy?: boolean;
 }
 
 /** A number that a rule remembers of each parameter, as float32. */
@@ -109,6 +104,11 @@ export interface UpdateRule<Options extends GroupOptions> {
   readonly accumulationDrops?: boolean | undefined;
   /** Its state arrays, at most three, in the order of a segment's. */
   readonly states: readonly StateArray[];
+  /**
+   * Whether the first value of its first array is what enters it, as in PyTorch's momentum buffer of SGD: a parameter may
+   * be without one although it has made steps. It is made as −0, and −0 + x is x for every x.
+   */
+  readonly isLazy?: boolean;
   readonly memory?: readonly Remembered[];
   /** Rows of a parameter of this shape, as its kernel sees matrices. Default: all axes but the last. */
   readonly rows?: (shape: readonly number[]) => number;
