@@ -231,11 +231,11 @@ function behind(rows: readonly Row[]): string {
     const best = others.reduce<Timing | undefined>((a, b) => (a && a.median <= b.median ? a : b), undefined);
     if (!own || !best || best.median >= own.median) return [];
     const unit = row.unit === "time" ? "" : ` ${row.unit}`;
-    return [`${row.name} (${best.name}: ${rateOf(row, best)} against ${rateOf(row, own)}${unit})`];
+    return [`- ${row.name}: ${best.name} ${rateOf(row, best)}${unit}, Lanewise ${rateOf(row, own)}${unit}`];
   });
   return lost.length === 0
     ? "In no row that was measured is another package for JavaScript faster."
-    : `Rows in which another package for JavaScript is faster: ${lost.join("; ")}.`;
+    : ["Rows in which another package for JavaScript is faster:", "", ...lost].join("\n");
 }
 
 /** The README's three numbers. */

@@ -79,6 +79,7 @@ const KEYS: readonly (keyof FitOptions)[] = [
 /** Checks the arguments of `fit`; throws OptionError or ShapeError. */
 export function checkFit(trainer: Trainer<ModelOptimizer>, data: Dataset, options: FitOptions): FitSettings {
   trainer.assertLive();
+  checkKeys("data", data, ["x", "y"]);
   checkKeys("options", options, KEYS);
   const { epochs = 1, batchSize = 32, shuffle = true, signal, onProgress, metrics = [], callbacks = [] } = options;
   checkInteger("epochs", epochs, 0);

@@ -81,25 +81,34 @@ function planNodes(
   losses: readonly Loss[] | undefined,
 ): Value[] {
   const values = new Map<SymbolicTensor, Value>(model.inputTensors.map((tensor, i) => [tensor, inputs[i]!]));
+  /** What enters the activations that losses compute themselves. */
+  const absorbed = new Map<SymbolicTensor, Value>();
   for (const [node, { tensor, name, hasParameters, isRead }] of model.nodes.entries()) {
     const layer = tensor.layer!;
     const xs = tensor.inputs.map((x) => values.get(x)!);
-    const absorbs = isRead ? undefined : losses?.[model.outputTensors.indexOf(tensor)]?.absorbs;
+    const loss = losses?.[model.outputTensors.indexOf(tensor)];
     const needsGradient = hasParameters || xs.some((x) => x.needsGradient);
+    const last = layer.activation ?? layer;
     let y = xs[0]!;
-    if (absorbs === undefined || layer.activationName !== absorbs) {
-      y = builder.layer(name, node, needsGradient, () => layer.plan(builder, ...xs));
-      checkGradient(builder, layer.kind, y, xs);
-    }
-    const { activation } = layer;
-    if (activation !== undefined && (absorbs === undefined || activation.activationName !== absorbs)) {
-      const x = y;
-      y = builder.layer(name, node, needsGradient, () => activation.plan(builder, x));
-      checkGradient(builder, activation.kind, y, [x]);
+    for (const part of new Set([layer, last])) {
+      if (part === last && absorbs(loss, last.activationName)) {
+        absorbed.set(tensor, y);
+        if (!isRead) break;
+      }
+      const inputs = part === layer ? xs : [y];
+      y = builder.layer(name, node, needsGradient, () => part.plan(builder, ...inputs));
+      checkGradient(builder, part.kind, y, inputs);
     }
     values.set(tensor, y);
   }
-  return model.outputTensors.map((tensor) => values.get(tensor)!);
+  return model.outputTensors.map((tensor) => absorbed.get(tensor) ?? values.get(tensor)!);
+}
+
+/** Whether a loss computes this activation itself. Throws for one that it would take for logits. */
+function absorbs(loss: Loss | undefined, activation: string | undefined): boolean {
+  if (loss?.absorbs === undefined || activation === loss.absorbs) return loss?.absorbs !== undefined;
+  if (activation !== "softmax" && activation !== "sigmoid") return false;
+  throw new OptionError(`the model ends in ${activation}, expected ${loss.absorbs} or none for ${loss.name}`);
 }
 
 /** A layer that forgets its backward pass would cut the layers before it off, and they would not train. */

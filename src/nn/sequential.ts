@@ -52,7 +52,7 @@ function inferShape(layers: readonly Layer[]): Shape {
   if (!Array.isArray(layers)) throw unexpected("layers", layers, "an array of layers");
   const known = layers.find((layer) => layer instanceof Layer && layer.inputShape !== undefined);
   if (known !== undefined) return known.inputShape!;
-  throw new OptionError("layers holds no dense layer that says how many inputs it has, expected options.inputShape");
+  throw new OptionError("options.inputShape is missing, expected the shape of a row of x, such as [784]");
 }
 
 function applyAll(layers: readonly Layer[], x: SymbolicTensor): SymbolicTensor {

@@ -152,7 +152,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
     const { optimizer, seed = 0 } = options;
     this.losses = checkLosses(options.loss, model.outputTensors.length);
     if (typeof optimizer !== "function") {
-      throw unexpected("optimizer", optimizer, "a function of the parameters");
+      throw unexpected("optimizer", optimizer, "a function such as (p) => new RMSProp(core, p)");
     }
     checkInteger("seed", seed, 0, 2 ** 32 - 1);
     this.model = model;

@@ -280,6 +280,36 @@ describe.each(backends)("layers on %s", (backend) => {
     });
   });
 
+  it("a softmax that other layers read is computed for them, and by the loss itself", () => {
+    const core = makeCore(backend);
+    const [x, y] = [randomValues(5 * 4, 1), [Float32Array.of(0, 1, 2, 1, 0), randomValues(5, 2)]];
+    const train = (joined: boolean) => {
+      const from = input([4]);
+      const [logits, p] = joined
+        ? [undefined, dense(3, { activation: "softmax", name: "a" }).apply(from)]
+        : [dense(3, { name: "a" }).apply(from), undefined];
+      const probabilities = p ?? softmax().apply(logits!);
+      const outputs = [logits ?? p!, dense(1, { name: "b" }).apply(probabilities)];
+      using model = new Model(core, { inputs: from, outputs, seed: 3 });
+      const loss = [softmaxCrossEntropy(), meanSquaredError()];
+      using trainer = new Trainer(model, { loss, optimizer: (parameters) => new SGD(core, parameters) });
+      return [trainer.step(x, y), trainer.step(x, y), ...model.parameters["a.weight"]!.data];
+    };
+    expectSameBits(train(true), train(false), "losses and weights");
+  });
+
+  it.each([
+    ["softmax", binaryCrossEntropy, /^the model ends in softmax, expected sigmoid or none for binaryCrossEntropy$/],
+    ["sigmoid", softmaxCrossEntropy, /^the model ends in sigmoid, expected softmax or none for softmaxCrossEntropy$/],
+  ] as const)("probabilities of %s are not taken for logits", (name, loss, message) => {
+    const core = makeCore(backend);
+    for (const layers of [[dense(2, { activation: name })], [dense(2), activation(name)]]) {
+      using model = new Sequential(core, layers, { inputShape: [4] });
+      using trainer = new Trainer(model, { loss: loss(), optimizer: (p) => new SGD(core, p) });
+      expectUnchanged(core, () => trainer.step([1, 2, 3, 4], [[1, 0]]), OptionError, message);
+    }
+  });
+
   it("softmax by name learns under other losses, with the gradient that float64 has", () => {
     const core = makeCore(backend);
     using model = new Sequential(core, [dense(3, { activation: "softmax" })], { inputShape: [4], seed: 2 });

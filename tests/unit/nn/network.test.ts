@@ -359,7 +359,10 @@ describe.each(backends)("a network on %s", (backend) => {
       () => new Sequential(core, [dense(2, 3), dense(4, 1)]),
       /layers\[1\] takes 4 inputs, but the layer before it gives 3/,
     );
-    option(() => new Sequential(core, []), /holds no dense layer/);
+    option(
+      () => new Sequential(core, []),
+      /^options.inputShape is missing, expected the shape of a row of x, such as \[784\]$/,
+    );
     option(() => new Sequential(core, [dense(1, 1), {} as never]), /layers\[1\] is Object/);
     option(() => new Sequential(core, 5 as never), /layers is 5/);
     option(() => new Sequential({} as Core, [dense(1, 1)]), /core is Object, expected a Core/);
