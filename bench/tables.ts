@@ -75,6 +75,8 @@ const SIZES: readonly (readonly [name: string, label: string])[] = [
   ["lanewise/tfjs, everything", "`lanewise/tfjs`, everything"],
   ["lanewise/distributed, everything", "`lanewise/distributed`, everything"],
 ];
+/** Lines change with their own figures alone. */
+const COMPACT = { alignDelimiters: false } as const;
 /** Sides that are packages or native code, in the tables' order, by the start of their names. */
 const PEERS = ["tfjs-wasm", "onnxruntime-web", "jax-js", "PyTorch"];
 
@@ -137,7 +139,7 @@ export function makeRegions(): Readonly<Record<string, string>> {
         ["import", "brotli", "gzip"],
         ...SIZES.map(([name, label]) => [label, kibibytes(sizeOf(name).brotli), kibibytes(sizeOf(name).gzip)]),
       ],
-      { align: ["l", "r", "r"] },
+      { ...COMPACT, align: ["l", "r", "r"] },
     )}\n\nMeasured on ${environment.date}, commit ${environment.commit}.`,
     headline: headline(rowOf(NETWORKS[2]!), rowOf(square(512)), sizeOf("lanewise, its main names")),
   };
@@ -177,7 +179,7 @@ function tableOf(rows: readonly { label: string; row: Row }[], head: string, asT
     side === BASELINE ? "Lanewise" : side === "wide" || side === "relaxed" ? `\`${side}\`` : side,
   );
   const columns = [head, heads[0]!, ...(hasNative ? ["of native"] : []), ...heads.slice(1)];
-  return markdownTable([columns, ...body], { align: columns.map((_, i) => (i === 0 ? "l" : "r")) });
+  return markdownTable([columns, ...body], { ...COMPACT, align: columns.map((_, i) => (i === 0 ? "l" : "r")) });
 }
 
 function find(row: Row, side: string): Timing | undefined {
@@ -246,20 +248,23 @@ function headline(network: Row, product: Row, { brotli, gzip }: Size): string {
       return timing ? [`${timing.name}: ${rateOf(row, timing)}`] : [];
     });
   const own = (row: Row) => rateOf(row, find(row, BASELINE));
-  return markdownTable([
-    ["", "Lanewise", "compared with"],
-    [`training step, ${network.name}`, own(network), peers(network, ["tfjs-wasm", "PyTorch"]).join("; ")],
+  return markdownTable(
     [
-      "matrix product, 512³",
-      `${own(product)} ${product.unit}`,
-      peers(product, ["tfjs-wasm", "onnxruntime-web", "jax-js"]).join("; "),
+      ["", "Lanewise", "compared with"],
+      [`training step, ${network.name}`, own(network), peers(network, ["tfjs-wasm", "PyTorch"]).join("; ")],
+      [
+        "matrix product, 512³",
+        `${own(product)} ${product.unit}`,
+        peers(product, ["tfjs-wasm", "onnxruntime-web", "jax-js"]).join("; "),
+      ],
+      [
+        "`createCore`, `matmul` and `RMSProp` with their Wasm",
+        `${kibibytes(brotli)} KiB brotli, ${kibibytes(gzip)} KiB gzip`,
+        "no files to host",
+      ],
     ],
-    [
-      "`createCore`, `matmul` and `RMSProp` with their Wasm",
-      `${kibibytes(brotli)} KiB brotli, ${kibibytes(gzip)} KiB gzip`,
-      "no files to host",
-    ],
-  ]);
+    COMPACT,
+  );
 }
 
 function kibibytes(bytes: number): string {
