@@ -244,7 +244,7 @@ function behind(rows: readonly Row[]): string {
 function headline(network: Row, product: Row, { brotli, gzip }: Size): string {
   const peers = (row: Row, names: readonly string[]) =>
     names.flatMap((name) => {
-      const timing = row.timings.find((each) => each.name.startsWith(name) && !each.name.includes("AVX512"));
+      const timing = row.timings.findLast((each) => each.name.startsWith(name));
       return timing ? [`${timing.name}: ${rateOf(row, timing)}`] : [];
     });
   const own = (row: Row) => rateOf(row, find(row, BASELINE));
