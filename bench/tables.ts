@@ -198,9 +198,10 @@ function sourcesOf(environments: readonly Environment[]): string {
   const loads = environments.map(({ load }) => load);
   const [least, most] = [Math.min(...loads), Math.max(...loads)];
   const load = least === most ? `${least}` : `${least} to ${most}`;
+  // The benches of the minute before count too.
   const processors = Math.min(...environments.map(({ cpu }) => Number.parseInt(cpu, 10)));
   const warning =
-    most > processors ? " The machine was busy: these figures are too low, and differ from run to run." : "";
+    most > 1.5 * processors ? " The machine was busy: these figures are too low, and differ from run to run." : "";
   return `${[...runs].join("; ")}; load before: ${load}.${warning}`;
 }
 
