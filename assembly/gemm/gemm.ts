@@ -6,6 +6,7 @@ import { KC, MC, MR, NC, NR, NV } from "./config";
 import { LINES, STRIP, sumLines, sumRows, sumStrip } from "./gemv";
 import { microkernel, Strided } from "./microkernel";
 import { packPanel, widthOf } from "./pack";
+import { sumPairs } from "./pairs";
 
 const ROW_BYTES: usize = NR * 4;
 /** A row of +0 that sums start from, and one of −0 that stands for no bias. */
@@ -41,14 +42,12 @@ export function gemm_f32(
   // A packed column is as it was.
   const isPacked = transposeB == PACKED && n > 1;
   for (; batch; batch--) {
-    if (isPacked || (!WIDE && bLine == 4 && m > 1 && m < 2 * MR && n >= STRIP)) {
-      const line = isPacked ? 0 : bLine;
-      rows(m, n, k, alpha, a, aLine, aStep, b, line, bStep, beta, c, ldc << 2, bias, activation, scratch, sums);
-    } else if (bLine == 4 ? m == 1 || (k == 1 && n >= 256) : m == 1 && n >= LINES && aStep == 4) {
-      for (let i: usize = 0; i < m; i++) {
-        const ci = c + i * (ldc << 2);
-        vector(n, k, alpha, a + i * aLine, aStep, b, bLine, bStep, beta, ci, bias, 4, activation, sums);
-      }
+    if (isPacked) {
+      rows(m, n, k, alpha, a, aLine, aStep, b, beta, c, ldc << 2, bias, activation, scratch, sums);
+    } else if (bLine == 4 && worthPairs(m, n, k, bStep)) {
+      pairs(m, n, k, alpha, a, aLine, aStep, b, bStep, beta, c, ldc << 2, bias, activation, sums);
+    } else if (m == 1 && (bLine == 4 || (n >= LINES && aStep == 4))) {
+      vector(n, k, alpha, a, aStep, b, bLine, bStep, beta, c, bias, 4, activation, sums);
     } else if (n == 1 && ldc == 1 && (transposeA || (m >= LINES && bStep == 4))) {
       vector(m, k, alpha, b, bStep, a, aLine, aStep, beta, c, bias, 0, activation, sums);
     } else {
@@ -61,17 +60,14 @@ export function gemm_f32(
 }
 
 /**
- * A product with a packed B (`bLine` 0), or of few rows with B's rows in place. Up to three rows that no tile is full of,
- * if there is one tile at most, go one by one and 32 columns at a time: B is read from end to end, and again from the
- * cache. All else in tiles.
+ * A product with a packed B. Up to three rows that no tile is full of, if there is one tile at most, go one by one and 32
+ * columns at a time: B is read from end to end, and again from the cache. All else in tiles.
  */
 function rows(
-  m: usize, n: usize, k: usize, alpha: f32, a: usize, aLine: usize, aStep: usize,
-  b: usize, bLine: usize, bStep: usize,
+  m: usize, n: usize, k: usize, alpha: f32, a: usize, aLine: usize, aStep: usize, b: usize,
   beta: f32, c: usize, cRow: usize, bias: usize, activation: i32, scratch: usize, sums: usize,
 ): void {
-  const column = bLine ? bLine : k * 4;
-  const step = bLine ? bStep : NR * 4;
+  const column = k * 4;
   const left = m % MR;
   const single: usize = m < 2 * MR && left < 4 && k ? left : 0;
   const done = single ? n & ~(STRIP - 1) : 0;
@@ -79,19 +75,68 @@ function rows(
     for (let i = m - single; i < m; i++) {
       const y = c + i * cRow + j * 4;
       const to = beta != 0 ? scratch : y;
-      sumStrip(k, a + i * aLine, aStep, b + j * column, step, NR * column, to);
+      sumStrip(k, a + i * aLine, aStep, b + j * column, NR * column, to);
       end(STRIP, to, y, alpha, beta, bias ? bias + j * 4 : 0, 4, activation);
     }
   }
   const whole = m - single;
   if (whole && done) {
-    product(whole, done, k, alpha, a, aLine, aStep, b, bLine, bStep, beta, c, cRow, bias, activation, scratch, sums);
+    product(whole, done, k, alpha, a, aLine, aStep, b, 0, 0, beta, c, cRow, bias, activation, scratch, sums);
   }
   if (done == n) return;
   b += done * column;
   c += done * 4;
   if (bias) bias += done * 4;
-  product(m, n - done, k, alpha, a, aLine, aStep, b, bLine, bStep, beta, c, cRow, bias, activation, scratch, sums);
+  product(m, n - done, k, alpha, a, aLine, aStep, b, 0, 0, beta, c, cRow, bias, activation, scratch, sums);
+}
+
+/** Rows and columns of C that go through `sumPairs` at once: they stay in the first caches. */
+const PAIR_ROWS: usize = 8;
+const PAIR_COLUMNS: usize = 2048;
+/** Rows of A that make up for packing B. */
+const PACKED_ROWS: usize = 24;
+
+/** Steps that are few whatever else a product has. */
+const FEW_STEPS: usize = WIDE ? 4 : 8;
+
+/**
+ * Whether rows go in pairs: few steps, or rows that fill no tile; more of both where B's rows are so far apart that a
+ * strip of them falls into few sets of the cache. Measured.
+ */
+// @ts-ignore: decorator
+@inline function worthPairs(m: usize, n: usize, k: usize, bStep: usize): bool {
+  if (m < 2 || n < 32 || !k) return false;
+  return k <= FEW_STEPS || (WIDE ? m == 2 : m < 2 * MR && m % MR)
+    || (!(bStep & 2047) && (m < PACKED_ROWS || k <= 2 * FEW_STEPS));
+}
+
+/** A product of few rows or few steps. The last columns are computed again together with their neighbours to the left. */
+function pairs(
+  m: usize, n: usize, k: usize, alpha: f32, a: usize, aLine: usize, aStep: usize, b: usize, bStep: usize,
+  beta: f32, c: usize, cRow: usize, bias: usize, activation: i32, sums: usize,
+): void {
+  let columns: usize = 0;
+  for (let j: usize = 0; j < n; j += columns) {
+    columns = min(n - j, PAIR_COLUMNS);
+    if (columns > 8) columns &= ~7;
+    const again = -columns & 7;
+    const width = columns + again;
+    const at = (j - again) * 4;
+    for (let i: usize = 0; i < m; i += PAIR_ROWS) {
+      const rows = min(m - i, PAIR_ROWS);
+      let y = c + i * cRow + at;
+      let to = sums ? sums : y;
+      const toRow = sums ? width * 4 : cRow;
+      sumPairs(rows, width, k, a + i * aLine, aLine, aStep, b + at, bStep, to, toRow);
+      if (!sums && alpha == 1 && !bias && !activation) continue;
+      for (const last = y + rows * cRow; y != last; y += cRow) {
+        // What C holds is needed as it was.
+        const skip = sums ? again * 4 : 0;
+        end(width - (skip >> 2), to + skip, y + skip, alpha, beta, bias ? bias + at + skip : 0, 4, activation);
+        to += toRow;
+      }
+    }
+  }
 }
 
 /** Bytes of `scratch` for one product; see the memory map of `gemm_f32`. */
@@ -102,8 +147,8 @@ export function gemm_scratch_bytes(m: usize, n: usize, k: usize, transposeA: boo
 /** Sums beside C: of one row or column at a time, or of what waits for the next block of k. */
 // @ts-ignore: decorator
 @inline function sumsBytes(m: usize, n: usize, k: usize): usize {
-  if (m == 1 || n == 1 || k == 1) return max(m, n) * 4;
-  return k > KC ? m * min(n, NC) * 4 : 0;
+  const pairs = min(m, PAIR_ROWS) * min(n, PAIR_COLUMNS);
+  return max(max(pairs, m == 1 || n == 1 ? max(m, n) : 0), k > KC ? m * min(n, NC) : 0) * 4;
 }
 
 // @ts-ignore: decorator
@@ -213,7 +258,7 @@ function product(
 /** The same for B's rows; its columns are always packed. */
 // @ts-ignore: decorator
 @inline function worthPackingB(m: usize, n: usize, k: usize): bool {
-  return m >= 24 && (n * k >= 8192 || n >= 256);
+  return m >= PACKED_ROWS && (n * k >= 8192 || n >= 256);
 }
 
 /**

@@ -159,15 +159,15 @@ export function sumLines(n: usize, k: usize, x: usize, b: usize, bLine: usize, y
 }
 
 /**
- * y = x·B for 32 columns of B, whose sums stay in registers: neighboring panels of NR columns, `panel` bytes apart.
- * Columns that are next to each other are panels, too.
+ * y = x·B for 32 columns of a packed B, whose sums stay in registers: neighboring panels of NR columns, `panel` bytes
+ * apart.
  *
  * Registers: eight sums, four loads of B, a splatted element of x, two or three products.
- * Memory: step p of a panel is NR neighbours at `b + p·bStep`, that of x at `x + p·xStep`. In bytes.
+ * Memory: step p of a panel is NR neighbours at `b + 4·p·NR`, that of x at `x + p·xStep`. In bytes.
  * Touches: 32·k elements of B, k of x, 32 of y.
  * Branch: `b2` is never 0. V8 11 and 12 would load everything first, and spill: 0.5 of the speed.
  */
-export function sumStrip(k: usize, x: usize, xStep: usize, b: usize, bStep: usize, panel: usize, y: usize): void {
+export function sumStrip(k: usize, x: usize, xStep: usize, b: usize, panel: usize, y: usize): void {
   const o1: usize = NR == 16 ? 32 : panel;
   const o2: usize = NR == 16 ? panel : panel * 2;
   const o3 = o1 + o2;
@@ -210,7 +210,7 @@ export function sumStrip(k: usize, x: usize, xStep: usize, b: usize, bStep: usiz
     s6 = addInOrder(s6, factor, p2);
     s7 = addInOrder(s7, factor, p3);
     x += xStep;
-    b += bStep;
+    b += NR * 4;
   }
   v128.store(y, s0);
   v128.store(y, s1, 16);
