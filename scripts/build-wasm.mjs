@@ -13,6 +13,7 @@ rmSync("dist", { recursive: true, force: true });
 const CORE = "assembly/index.ts";
 const ELEMENTARY = "assembly/elementary.ts";
 const COPIES = "assembly/threads/copies.ts";
+const PIECES = "assembly/threads/pieces.ts";
 
 /** Kernel families: the folders of assembly/ that have an index.ts, each a binary of its own. */
 const families = readdirSync("assembly")
@@ -29,6 +30,7 @@ const binaries = [
   })),
   ...families.map(({ name, entries }) => ({ name, target: "simd", entries, embedded: true, isFamily: true })),
   { name: "copies", target: "simd", entries: [COPIES], embedded: true },
+  { name: "pieces", target: "pieces", entries: [PIECES], embedded: true },
   { name: "elementary", target: "simd", entries: [ELEMENTARY], embedded: false },
   {
     name: "debug",

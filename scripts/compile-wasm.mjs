@@ -12,8 +12,11 @@ import { rewrite } from "./wat.mjs";
 
 const wasmOpt = fileURLToPath(new URL("../node_modules/binaryen/bin/wasm-opt", import.meta.url));
 
-/** What asc enables by itself, and SIMD. */
-const FEATURES = ["mutable-globals", "nontrapping-float-to-int", "sign-ext", "bulk-memory", "simd", "relaxed-simd"];
+/** What asc enables by itself, SIMD and atomics. */
+const FEATURES = [
+  ...["mutable-globals", "nontrapping-float-to-int", "sign-ext", "bulk-memory"],
+  ...["simd", "relaxed-simd", "threads"],
+];
 
 /** Compiles a binary: the files that were looked for, and whether its text has a register tile, whose size depends on the target. */
 async function compile({ name, target, entries, embedded, isFamily = false }) {

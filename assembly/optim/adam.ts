@@ -1,5 +1,6 @@
 import { Off, On } from "../simd";
 import { remainder, vectors } from "./moments";
+import { resultOf } from "./result";
 import { Group, Segment } from "./step-table";
 import { walk } from "./walk";
 
@@ -9,13 +10,13 @@ import { walk } from "./walk";
 // β₁ is the group's meanDecay, β₂ its decay, eps its epsOutside. Decoupled decay is p ← p·(1 − lr·wd).
 
 @unmanaged
-class Adam {
+export class Adam {
   // @ts-ignore: decorator
   @inline update(segment: Segment, group: Group): void {
     assert(segment.state0Ptr != 0 && segment.state1Ptr != 0);
     if (segment.state2Ptr) vectors<On, Off>(segment, group);
     else vectors<Off, Off>(segment, group);
-    remainder<Off>(segment, group);
+    remainder<Off>(resultOf(segment), group);
   }
 }
 

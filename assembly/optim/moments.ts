@@ -2,6 +2,7 @@ import {
   FORM_MEAN_FROM_GRADIENT, MODE_COUPLED_DECAY, MODE_DECOUPLED_DECAY, MODE_RESCALE,
 } from "../../src/abi/step-table";
 import { add, div, max, mul, sqrt, sub } from "../simd";
+import { PARAM, STATE_0, STATE_1, STATE_2, copiesOf, put } from "./result";
 import { FORM_TRANSFORMS, Group, Segment, formOf } from "./step-table";
 import { averageProduct, decayGradient, lerp, lerpBack, rescale, transformed } from "./transform";
 
@@ -51,6 +52,7 @@ export function vectors<Amsgrad, Nesterov>(segment: Segment, group: Group): void
   const rate = v128.load32_splat(segmentPtr, offsetof<Segment>("scalar1"));
   let meanRate = rate;
   if (isInteger<Nesterov>()) meanRate = v128.load32_splat(segmentPtr, offsetof<Segment>("scalar2"));
+  let o = copiesOf(segment);
   let p: usize = segment.paramPtr;
   let g: usize = segment.gradPtr;
   let v: usize = segment.state0Ptr;
@@ -58,6 +60,7 @@ export function vectors<Amsgrad, Nesterov>(segment: Segment, group: Group): void
   let s: usize = 0;
   if (isInteger<Amsgrad>()) s = segment.state2Ptr;
   for (const end = p + ((segment.count >> 3) << 5); p != end; p += 32) {
+    let decayed = p;
     let g0 = v128.load(g);
     let g1 = v128.load(g, 16);
     if (form & FORM_TRANSFORMS) {
@@ -77,8 +80,9 @@ export function vectors<Amsgrad, Nesterov>(segment: Segment, group: Group): void
         const factor = v128.load32_splat(groupPtr, offsetof<Group>("decoupledDecay"));
         const p0 = mul<v128>(v128.load(p), factor);
         const p1 = mul<v128>(v128.load(p, 16), factor);
-        v128.store(p, p0);
-        v128.store(p, p1, 16);
+        put(PARAM, p, o, p0, 0);
+        put(PARAM, p, o, p1, 16);
+        decayed = COPIES ? o : p;
       }
     }
     let m0 = v128.load(m);
@@ -90,34 +94,35 @@ export function vectors<Amsgrad, Nesterov>(segment: Segment, group: Group): void
       m0 = lerp<v128>(m0, g0, meanComplement);
       m1 = lerp<v128>(m1, g1, meanComplement);
     }
-    v128.store(m, m0);
-    v128.store(m, m1, 16);
+    put(STATE_1, m, o, m0, 0);
+    put(STATE_1, m, o, m1, 16);
     const v0 = averageProduct<v128>(v128.load(v), g0, decay, complement);
     const v1 = averageProduct<v128>(v128.load(v, 16), g1, decay, complement);
-    v128.store(v, v0);
-    v128.store(v, v1, 16);
+    put(STATE_0, v, o, v0, 0);
+    put(STATE_0, v, o, v1, 16);
     let s0 = v0;
     let s1 = v1;
     if (isInteger<Amsgrad>()) {
       s0 = larger(v128.load(s), v0);
       s1 = larger(v128.load(s, 16), v1);
-      v128.store(s, s0);
-      v128.store(s, s1, 16);
+      put(STATE_2, s, o, s0, 0);
+      put(STATE_2, s, o, s1, 16);
       s += 32;
     }
     if (isInteger<Nesterov>()) {
       const d0 = denominator<v128>(v0, correction, eps);
       const d1 = denominator<v128>(v1, correction, eps);
-      const p0 = descend<v128>(descend<v128>(v128.load(p), g0, rate, d0), m0, meanRate, d0);
-      const p1 = descend<v128>(descend<v128>(v128.load(p, 16), g1, rate, d1), m1, meanRate, d1);
-      v128.store(p, p0);
-      v128.store(p, p1, 16);
+      const p0 = descend<v128>(descend<v128>(v128.load(decayed), g0, rate, d0), m0, meanRate, d0);
+      const p1 = descend<v128>(descend<v128>(v128.load(decayed, 16), g1, rate, d1), m1, meanRate, d1);
+      put(PARAM, p, o, p0, 0);
+      put(PARAM, p, o, p1, 16);
     } else {
-      const p0 = v128.load(p);
-      const p1 = v128.load(p, 16);
-      v128.store(p, sub<v128>(p0, increment<v128>(m0, s0, correction, rate, eps)));
-      v128.store(p, sub<v128>(p1, increment<v128>(m1, s1, correction, rate, eps)), 16);
+      const p0 = v128.load(decayed);
+      const p1 = v128.load(decayed, 16);
+      put(PARAM, p, o, sub<v128>(p0, increment<v128>(m0, s0, correction, rate, eps)), 0);
+      put(PARAM, p, o, sub<v128>(p1, increment<v128>(m1, s1, correction, rate, eps)), 16);
     }
+    if (COPIES) o += 32;
     g += 32;
     v += 32;
     m += 32;

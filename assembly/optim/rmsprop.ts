@@ -6,6 +6,7 @@ import {
   MODE_RESCALE_DIVIDE, MODE_RESCALE_TWICE,
 } from "../../src/abi/step-table";
 import { Off, On, add, div, mul, pmax, splat, sqrt, sub } from "../simd";
+import { PARAM, STATE_0, STATE_1, STATE_2, copiesOf, put, resultOf } from "./result";
 import { FORM_TRANSFORMS, Group, Segment, formOf } from "./step-table";
 import {
   average, averageProduct, clamp, decayGradient, decayParameter, decayTwice, lerp, lerpBack, rescale, transformed,
@@ -76,6 +77,7 @@ function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group):
   let mu = learningRate; // these three are given their values below, where they are used
   let meanDecay = learningRate;
   let meanComplement = learningRate;
+  let o = copiesOf(segment);
   let p: usize = segment.paramPtr;
   let g: usize = segment.gradPtr;
   let v: usize = segment.state0Ptr;
@@ -95,6 +97,7 @@ function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group):
   let b0 = learningRate;
   let b1 = learningRate;
   for (const end = p + ((segment.count >> 3) << 5); p != end; p += 32) {
+    let decayed = p;
     let g0 = v128.load(g);
     let g1 = v128.load(g, 16);
     if (form & FORM_TRANSFORMS) {
@@ -140,8 +143,9 @@ function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group):
           p0 = decayParameter<v128>(p0, decoupledDecay);
           p1 = decayParameter<v128>(p1, decoupledDecay);
         }
-        v128.store(p, p0);
-        v128.store(p, p1, 16);
+        put(PARAM, p, o, p0, 0);
+        put(PARAM, p, o, p1, 16);
+        decayed = COPIES ? o : p;
       }
     }
 
@@ -157,8 +161,8 @@ function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group):
       v0 = average<v128>(v0, mul<v128>(g0, g0), decay, complement);
       v1 = average<v128>(v1, mul<v128>(g1, g1), decay, complement);
     }
-    v128.store(v, v0);
-    v128.store(v, v1, 16);
+    put(STATE_0, v, o, v0, 0);
+    put(STATE_0, v, o, v1, 16);
     let s0 = v0;
     let s1 = v1;
     let mean0 = v0;
@@ -176,8 +180,8 @@ function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group):
         m0 = average<v128>(m0, g0, meanDecay, meanComplement);
         m1 = average<v128>(m1, g1, meanDecay, meanComplement);
       }
-      v128.store(m, m0);
-      v128.store(m, m1, 16);
+      put(STATE_1, m, o, m0, 0);
+      put(STATE_1, m, o, m1, 16);
       m += 32;
       mean0 = m0;
       mean1 = m1;
@@ -260,15 +264,16 @@ function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group):
       u1 = mul<v128>(u1, rate);
     }
 
-    const p0 = v128.load(p);
-    const p1 = v128.load(p, 16);
-    v128.store(p, sub<v128>(p0, u0));
-    v128.store(p, sub<v128>(p1, u1), 16);
+    const p0 = v128.load(decayed);
+    const p1 = v128.load(decayed, 16);
+    put(PARAM, p, o, sub<v128>(p0, u0), 0);
+    put(PARAM, p, o, sub<v128>(p1, u1), 16);
     if (isInteger<Momentum>()) {
-      v128.store(b, b0);
-      v128.store(b, b1, 16);
+      put(STATE_2, b, o, b0, 0);
+      put(STATE_2, b, o, b1, 16);
       b += 32;
     }
+    if (COPIES) o += 32;
     g += 32;
     v += 32;
   }
@@ -329,7 +334,7 @@ function remainder(segment: Segment, group: Group): void {
 }
 
 @unmanaged
-class RMSProp {
+export class RMSProp {
   // @ts-ignore: decorator
   @inline update(segment: Segment, group: Group): void {
     const form = group.form;
@@ -338,7 +343,7 @@ class RMSProp {
     assert(!(form & FORM_MOMENTUM) || segment.state2Ptr != 0);
     if (form & FORM_FRAMEWORK || group.mode & MODE_FRAMEWORK) choose<On>(segment, group, form);
     else choose<Off>(segment, group, form);
-    remainder(segment, group);
+    remainder(resultOf(segment), group);
   }
 }
 

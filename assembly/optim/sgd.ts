@@ -2,6 +2,7 @@ import {
   FORM_MOMENTUM, FORM_NESTEROV, MODE_COUPLED_DECAY, MODE_DECOUPLED_DECAY, MODE_RESCALE, MODE_TRANSFORM,
 } from "../../src/abi/step-table";
 import { Off, On, add, mul, sub } from "../simd";
+import { PARAM, STATE_0, copiesOf, put, resultOf } from "./result";
 import { FORM_TRANSFORMS, Group, Segment, formOf } from "./step-table";
 import { decayGradient, decayParameter, rescale, transformed } from "./transform";
 import { walk } from "./walk";
@@ -41,6 +42,7 @@ function vectors<Momentum>(segment: Segment, group: Group): void {
   const learningRate = v128.load32_splat(groupPtr, offsetof<Group>("learningRate"));
   let mu = learningRate; // these two are given their values below, where they are used
   let factor = learningRate;
+  let o = copiesOf(segment);
   let p: usize = segment.paramPtr;
   let g: usize = segment.gradPtr;
   let b: usize = 0;
@@ -65,28 +67,29 @@ function vectors<Momentum>(segment: Segment, group: Group): void {
           const q1 = descend<v128>(v128.load(p, 16), c1, learningRate);
           const q2 = descend<v128>(v128.load(p, 32), c2, learningRate);
           const q3 = descend<v128>(v128.load(p, 48), c3, learningRate);
-          v128.store(p, q0);
-          v128.store(p, q1, 16);
-          v128.store(p, q2, 32);
-          v128.store(p, q3, 48);
-          v128.store(b, c0);
-          v128.store(b, c1, 16);
-          v128.store(b, c2, 32);
-          v128.store(b, c3, 48);
+          put(PARAM, p, o, q0, 0);
+          put(PARAM, p, o, q1, 16);
+          put(PARAM, p, o, q2, 32);
+          put(PARAM, p, o, q3, 48);
+          put(STATE_0, b, o, c0, 0);
+          put(STATE_0, b, o, c1, 16);
+          put(STATE_0, b, o, c2, 32);
+          put(STATE_0, b, o, c3, 48);
         } else {
           const c0 = accumulate<v128>(v128.load(b), v128.load(g), mu, factor);
-          v128.store(b, c0);
-          v128.store(p, descend<v128>(v128.load(p), c0, learningRate));
+          put(STATE_0, b, o, c0, 0);
+          put(PARAM, p, o, descend<v128>(v128.load(p), c0, learningRate), 0);
           const c1 = accumulate<v128>(v128.load(b, 16), v128.load(g, 16), mu, factor);
-          v128.store(b, c1, 16);
-          v128.store(p, descend<v128>(v128.load(p, 16), c1, learningRate), 16);
+          put(STATE_0, b, o, c1, 16);
+          put(PARAM, p, o, descend<v128>(v128.load(p, 16), c1, learningRate), 16);
           const c2 = accumulate<v128>(v128.load(b, 32), v128.load(g, 32), mu, factor);
-          v128.store(b, c2, 32);
-          v128.store(p, descend<v128>(v128.load(p, 32), c2, learningRate), 32);
+          put(STATE_0, b, o, c2, 32);
+          put(PARAM, p, o, descend<v128>(v128.load(p, 32), c2, learningRate), 32);
           const c3 = accumulate<v128>(v128.load(b, 48), v128.load(g, 48), mu, factor);
-          v128.store(b, c3, 48);
-          v128.store(p, descend<v128>(v128.load(p, 48), c3, learningRate), 48);
+          put(STATE_0, b, o, c3, 48);
+          put(PARAM, p, o, descend<v128>(v128.load(p, 48), c3, learningRate), 48);
         }
+        if (COPIES) o += 64;
         g += 64;
         b += 64;
       }
@@ -99,16 +102,17 @@ function vectors<Momentum>(segment: Segment, group: Group): void {
         const q1 = descend<v128>(v128.load(p, 16), v128.load(g, 16), learningRate);
         const q2 = descend<v128>(v128.load(p, 32), v128.load(g, 32), learningRate);
         const q3 = descend<v128>(v128.load(p, 48), v128.load(g, 48), learningRate);
-        v128.store(p, q0);
-        v128.store(p, q1, 16);
-        v128.store(p, q2, 32);
-        v128.store(p, q3, 48);
+        put(PARAM, p, o, q0, 0);
+        put(PARAM, p, o, q1, 16);
+        put(PARAM, p, o, q2, 32);
+        put(PARAM, p, o, q3, 48);
       } else {
-        v128.store(p, descend<v128>(v128.load(p), v128.load(g), learningRate));
-        v128.store(p, descend<v128>(v128.load(p, 16), v128.load(g, 16), learningRate), 16);
-        v128.store(p, descend<v128>(v128.load(p, 32), v128.load(g, 32), learningRate), 32);
-        v128.store(p, descend<v128>(v128.load(p, 48), v128.load(g, 48), learningRate), 48);
+        put(PARAM, p, o, descend<v128>(v128.load(p), v128.load(g), learningRate), 0);
+        put(PARAM, p, o, descend<v128>(v128.load(p, 16), v128.load(g, 16), learningRate), 16);
+        put(PARAM, p, o, descend<v128>(v128.load(p, 32), v128.load(g, 32), learningRate), 32);
+        put(PARAM, p, o, descend<v128>(v128.load(p, 48), v128.load(g, 48), learningRate), 48);
       }
+      if (COPIES) o += 64;
       g += 64;
     }
   }
@@ -151,13 +155,14 @@ function vectors<Momentum>(segment: Segment, group: Group): void {
         g1 = b1;
       }
     }
-    v128.store(p, descend<v128>(p0, g0, learningRate));
-    v128.store(p, descend<v128>(p1, g1, learningRate), 16);
+    put(PARAM, p, o, descend<v128>(p0, g0, learningRate), 0);
+    put(PARAM, p, o, descend<v128>(p1, g1, learningRate), 16);
     if (isInteger<Momentum>()) {
-      v128.store(b, b0);
-      v128.store(b, b1, 16);
+      put(STATE_0, b, o, b0, 0);
+      put(STATE_0, b, o, b1, 16);
       b += 32;
     }
+    if (COPIES) o += 32;
     g += 32;
   }
 }
@@ -178,14 +183,14 @@ function remainder(segment: Segment, group: Group): void {
 }
 
 @unmanaged
-class SGD {
+export class SGD {
   // @ts-ignore: decorator
   @inline update(segment: Segment, group: Group): void {
     const form = group.form;
     assert(!(form & FORM_MOMENTUM) || segment.state0Ptr != 0);
     if (form & FORM_MOMENTUM) vectors<On>(segment, group);
     else vectors<Off>(segment, group);
-    remainder(segment, group);
+    remainder(resultOf(segment), group);
   }
 }
 

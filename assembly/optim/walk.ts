@@ -1,5 +1,6 @@
 import { averageParameters } from "./average";
 import { measure_f32 } from "./transform";
+import { resultOf } from "./result";
 import { groupOf, segmentAt } from "./step-table";
 
 /**
@@ -15,7 +16,7 @@ export function walk<M>(segmentsPtr: usize, segmentCount: u32, checkFinite: i32)
     if (!segment.gradPtr) continue;
     assert(((segment.paramPtr | segment.gradPtr | segment.state0Ptr | segment.state1Ptr | segment.state2Ptr) & 3) == 0);
     changetype<M>(<usize>0).update(segment, groupOf(segment));
-    averageParameters(segment);
+    averageParameters(resultOf(segment));
   }
   return 0;
 }

@@ -3,9 +3,10 @@
 
 import { TABLE_ACCUMULATE, TABLE_FACTORED } from "../../src/abi/copies";
 import {
-  GROUP_BYTES, SEGMENT_ACCUMULATOR, SEGMENT_AVERAGE, SEGMENT_BYTES, SEGMENT_PARAM, SEGMENT_STATE,
+  GROUP_BYTES, SEGMENT_ACCUMULATOR, SEGMENT_AVERAGE, SEGMENT_BYTES, SEGMENT_GRAD, SEGMENT_PARAM, SEGMENT_STATE,
 } from "../../src/abi/step-table";
 import { Segment, segmentAt } from "../optim/step-table";
+import { copyArray, copySegment } from "./copy";
 
 /** Each array begins on a cache line. */
 const LINE: usize = 64;
@@ -54,15 +55,6 @@ function bytesOf(segment: Segment, word: u32, kind: u32): usize {
   return count << 2;
 }
 
-/** Copies a few bytes here, where a call into the engine takes longer. */
-function copyArray(to: usize, from: usize, bytes: usize): void {
-  if (bytes > 256) memory.copy(to, from, bytes);
-  else {
-    for (; bytes >= 16; bytes -= 16, to += 16, from += 16) v128.store(to, v128.load(from));
-    for (; bytes; bytes -= 4, to += 4, from += 4) store<u32>(to, load<u32>(from));
-  }
-}
-
 /**
  * Copies the segments of a table to `to`, each with its group and with the arrays that a step (or, of another kind, an
  * accumulation) writes, and lets the copies of the segments name those of the arrays. Gradients stay where they are.
@@ -107,4 +99,49 @@ export function copy_table_back(table: usize, segments: u32, kind: u32, from: us
       word = arrayAfter(word);
     } while (word);
   }
+}
+
+// A table that is being cut into chunks: where the next chunk begins. Only the caller cuts.
+
+let next: usize = 0;
+let end: usize = 0;
+/** Elements of the segment at `next` that are cut off already. */
+let taken: u32 = 0;
+
+/** Begins to cut a table, behind its first `skipped` elements. */
+export function begin_cut(table: usize, segments: u32, skipped: u32): void {
+  next = table;
+  end = table + segments * SEGMENT_BYTES;
+  taken = skipped;
+}
+
+/**
+ * Cuts the next chunk off: a table of its own at `to`, of about `elements` elements, and only whole segments if `isWhole`.
+ * Segments without a gradient are left out, pieces of segments are segments with other addresses and counts. Cuts fall
+ * between cache lines, so that no two threads write to the same one. Returns how many segments the chunk has.
+ */
+export function cut(elements: i32, isWhole: bool, to: usize): u32 {
+  let segments: u32 = 0;
+  while (elements > 0 && next < end) {
+    const segment = segmentAt(next, 0);
+    const count = segment.gradPtr ? segment.count : 0;
+    if (taken >= count) {
+      taken -= count;
+      next += SEGMENT_BYTES;
+      continue;
+    }
+    const rest = count - taken;
+    const part = isWhole ? rest : min(rest, (elements + 15) & ~15);
+    const piece = to + segments++ * SEGMENT_BYTES;
+    copySegment(piece, next);
+    segmentAt(piece, 0).count = part;
+    for (let word: u32 = SEGMENT_PARAM; word <= <u32>SEGMENT_ACCUMULATOR; word++) {
+      if (word > <u32>SEGMENT_GRAD && word < <u32>SEGMENT_STATE) continue;
+      const place = piece + (word << 2);
+      if (load<u32>(place)) store<u32>(place, load<u32>(place) + (taken << 2));
+    }
+    elements -= part;
+    taken += part;
+  }
+  return segments;
 }

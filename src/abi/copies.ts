@@ -1,3 +1,5 @@
+// What both sides of the threads know of copies: the caller and the binaries in assembly/threads.
+
 // Kinds of step tables, by the arrays that a call writes: what threads keep copies of (assembly/threads/copies.ts).
 
 /** A step: the parameter, its state arrays and its average. */
@@ -6,3 +8,28 @@ export const TABLE_STEP = 0;
 export const TABLE_FACTORED = 1;
 /** An accumulation: the sum of the gradients. */
 export const TABLE_ACCUMULATE = 2;
+
+// Pieces (assembly/threads/pieces.ts): a worker computes a chunk of a step piece by piece.
+
+/** Elements of a piece at most: its arrays and their copies stay in the first cache, or nearly. */
+export const PIECE_ELEMENTS = 2048;
+/** Segments of a piece at most. */
+export const PIECE_SEGMENTS = 32;
+/** Bytes from one array's results to the next's: no multiple of 4096, so that they are in different sets of a cache. */
+export const PIECE_ARRAY_BYTES = 8512;
+/** Bytes of a worker's block: two tables of segments, a group, five arrays. */
+export const PIECE_BLOCK_BYTES = 48_832;
+
+// A chunk's control block: 32-bit words of linear memory.
+
+/**
+ * Elements whose results are there << 1 | whether the worker copies the results of a piece. The worker moves from one to
+ * the next by compare-and-exchange, so it can write nothing more once the caller has stored `CONTROL_CLOSED`.
+ */
+export const CONTROL_STATE = 0;
+/** Address of the worker's block, and segments of the piece in it whose results are copied. */
+export const CONTROL_BLOCK = 1;
+export const CONTROL_SEGMENTS = 2;
+/** A cache line. */
+export const CONTROL_BYTES = 64;
+export const CONTROL_CLOSED = -1;

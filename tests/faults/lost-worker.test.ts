@@ -35,6 +35,8 @@ import { randomValues } from "../helpers/random.js";
 import { coreWithSpoiltWorker, coreWithStuckWorker, type Spoilt } from "../helpers/spoilt-workers.js";
 
 const SIDE = 48;
+/** Steps that workers compute in pieces. */
+const IN_PIECES = (kernel: string) => /^(sgd|rmsprop|adam)_f32$/.test(kernel);
 const ways: Spoilt[] = ["spins", "traps"];
 const claims = [0, 1, 5];
 const everyClaim = ways.flatMap((way) => claims.map((claim) => [way, claim] as const));
@@ -167,6 +169,46 @@ describe.each(everyClaim)("a worker that %s at claim %i", (way, claim) => {
   });
 });
 
+describe("a worker that traps at any moment of a step", () => {
+  // Turns of the loops of its kernels and copies; a chunk has some thousand.
+  const moments = Array.from({ length: 12 }, (_, i) => Math.floor((i + Math.abs(randomValues(1, i)[0]!)) * 211));
+
+  it.each(optimizers.slice(0, 3))("leaves nothing half written: %s", async (_, make) => {
+    for (const moment of moments)
+      expectRecovery(await coreWithSpoiltWorker("traps", IN_PIECES, moment), stepWork(make));
+  });
+});
+
+describe("a worker that stalls at any moment of a step", () => {
+  it.each(optimizers.slice(0, 3))(
+    "leaves complete parameters, and the core goes on or says why not: %s",
+    async (_, make) => {
+      for (let moment = 3; moment < 900; moment += 97) {
+        const core = await coreWithSpoiltWorker("spins", IN_PIECES, moment);
+        const model = createCoreSync({ backend: "js" });
+        const tensors = (on: Core, seed: number) => [on.tensor([SIDE, SIDE], randomValues(SIDE * SIDE, seed))];
+        const [p, q, g, h] = [tensors(core, 1), tensors(model, 1), tensors(core, 2), tensors(model, 2)];
+        const [actual, expected] = [make(core, p), make(model, q)];
+        for (let call = 0; !ENDED.test(core.reason); call++) {
+          if (call === CALLS) expect.fail("the worker never took part");
+          actual.step(g);
+          expected.step(h);
+          expectSameBits(p[0]!.data, q[0]!.data, `moment ${moment}, call ${call}`);
+        }
+        try {
+          actual.step(g);
+          expected.step(h);
+        } catch (error) {
+          expect((error as Error).message).toMatch(/a worker thread stalled while it copied a step: elements/);
+        }
+        expectSameBits(p[0]!.data, q[0]!.data, `moment ${moment}, afterwards`);
+        core.dispose();
+        model.dispose();
+      }
+    },
+  );
+});
+
 describe.each(ways)("after a worker that %s", (way) => {
   it("gives another library's heap everything back but what the worker knows of", async () => {
     let top = 1024;
@@ -196,7 +238,7 @@ describe.each(ways)("after a worker that %s", (way) => {
 
 describe("a worker that stalls while it copies its results", () => {
   it.each<[string, string, (core: Core) => Work, RegExp]>([
-    ["copy_table_back", "a step", stepWork(optimizers[0]![1]), /a step: elements [\d to,]+ of parameter \d/],
+    ["copy_table_back", "a step", stepWork(optimizers[3]![1]), /a step: elements [\d to,]+ of parameter \d/],
     ["copy_blocks", "a product", productWork(0), /a product: (rows|columns) [\d to,]+ of its result/],
   ])("%s: %s is complete, and the next use of the core is refused", async (copies, _, make, what) => {
     const core = await coreWithStuckWorker(copies, 0);

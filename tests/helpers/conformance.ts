@@ -158,7 +158,14 @@ async function startEagerly(count: number): Promise<TestBackend> {
   // Below everything that runKernel lays out.
   const table = new Arena({ buffer: new ArrayBuffer(BASE), grow: () => false });
   const options = { eager: true };
-  const started = await startThreads(count, { kernels: one, memory }, core.module, memory.handle, table, options);
+  const started = await startThreads(
+    count,
+    { kernels: one, memory, variant: "simd" },
+    core.module,
+    memory.handle,
+    table,
+    options,
+  );
   expect(started.reason).toBe(`${count} threads`);
   const others = added.map((family, i) => {
     const { module, exports } = instances[i + 1]!;

@@ -67,6 +67,27 @@ function spoiltModule(kernels: readonly string[], spoils: readonly string[], spo
   return new WebAssembly.Module(bytes);
 }
 
+/**
+ * The binary of kernels in pieces, which fails at turn number `moment` of all its loops: in a kernel, while it copies, or
+ * between two pieces.
+ */
+function spoiltPieces(spoilt: Spoilt, moment: number): WebAssembly.Module {
+  const original = binaryen.readBinary(binaryWith(["copy_piece"]));
+  const end = spoilt === "spins" ? "(loop $forever (br $forever))" : "(unreachable)";
+  const counter = `(global $turns (mut i32) (i32.const 0))
+    (func $turn
+      (if (i32.eq (global.get $turns) (i32.const ${moment})) (then ${end}))
+      (global.set $turns (i32.add (global.get $turns) (i32.const 1))))`;
+  const text = original.emitText().replace(/\(loop (\$\S+)/g, "$& (call $turn)");
+  const module = binaryen.parseText(text.replace(/\)\s*$/, `${counter})`));
+  module.setFeatures(binaryen.Features.All);
+  if (!module.validate()) throw new Error("the spoilt pieces are not valid");
+  const bytes = Uint8Array.from(module.emitBinary());
+  original.dispose();
+  module.dispose();
+  return new WebAssembly.Module(bytes);
+}
+
 function eagerCoreWith(spoil: (message: WorkerMessage) => WorkerMessage, options: CoreOptions): Promise<Core> {
   const spawn: Spawn = (listener) => {
     const worker = spawnWorker(listener);
@@ -85,7 +106,11 @@ export function coreWithSpoiltWorker(
   return eagerCoreWith((message) => {
     const spoiled = message.kernels.filter(spoils);
     if (spoiled.length === 0) return message;
-    return { ...message, module: spoiltModule(message.kernels, spoiled, spoilt, claim) };
+    const module = spoiltModule(message.kernels, spoiled, spoilt, claim);
+    const { greeting } = message;
+    return greeting?.pieces === undefined
+      ? { ...message, module }
+      : { ...message, module, greeting: { ...greeting, pieces: spoiltPieces(spoilt, claim) } };
   }, options);
 }
 

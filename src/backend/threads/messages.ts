@@ -11,6 +11,8 @@ export interface WorkerMessage {
     readonly queue: SharedArrayBuffer;
     /** The binary that copies operands. */
     readonly copies: WebAssembly.Module;
+    /** Kernels of the first binary that a worker computes in pieces, under the same names. */
+    readonly pieces?: WebAssembly.Module | undefined;
     /** The worker's number; the caller is 0. */
     readonly thread: number;
   };

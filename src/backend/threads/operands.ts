@@ -45,6 +45,13 @@ export interface Copies {
   ): void;
   copy_table(table: number, segments: number, kind: number, to: number): void;
   copy_table_back(table: number, segments: number, kind: number, from: number): void;
+  begin_cut(table: number, segments: number, skipped: number): void;
+  cut(elements: number, isWhole: number, to: number): number;
+}
+
+/** What the caller needs of the binary with the pieces: assembly/threads/pieces.ts. */
+export interface Pieces {
+  copy_piece(control: number): number;
 }
 
 export const CACHE_LINE = 64;

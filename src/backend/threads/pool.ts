@@ -28,7 +28,7 @@ import {
   watch,
 } from "./job-queue.js";
 import type { WorkerMessage } from "./messages.js";
-import { type Copies, OperandWriter } from "./operands.js";
+import { type Copies, OperandWriter, type Pieces } from "./operands.js";
 import { type Spawn, spawnWorker, type WorkerHandle } from "./spawn.js";
 
 /** What tests change. */
@@ -58,6 +58,14 @@ const EAGER_MILLISECONDS = 1;
 
 /** Names a job and what some of its chunks compute: "a product: rows 0 to 63 of its result". */
 export type Describe = (chunks: readonly number[]) => string;
+
+/**
+ * Completes a chunk that a worker computes in pieces, when the caller has taken the rest of it away. Returns whether a worker
+ * that may still run stalls while it copies the results of a piece.
+ *
+ * @param haveEnded no worker is in the job any more
+ */
+export type TakeOver = (chunk: number, haveEnded: boolean) => boolean;
 
 /** A block of linear memory that workers are told of; it grows. */
 export interface SharedBlock {
@@ -108,7 +116,8 @@ export class Pool {
   readonly #allocator: Allocator;
   readonly #copies: WebAssembly.Module;
   /** The caller's instance of it. */
-  readonly #copy: Copies;
+  readonly copy: Copies;
+  readonly #pieces: WebAssembly.Module | undefined;
   readonly #shared = new Set<SharedBlock>();
   /** The workers' blocks, one after the other. */
   readonly #blocks: SharedBlock = { ptr: 0, bytes: 0 };
@@ -140,6 +149,7 @@ export class Pool {
    * Starts the workers, as far as they can be started.
    *
    * @param copies the binary of operands.ts
+   * @param pieces that of kernels which workers compute in pieces
    */
   constructor(
     workers: number,
@@ -147,6 +157,7 @@ export class Pool {
     allocator: Allocator,
     copies: WebAssembly.Module,
     options: PoolOptions = {},
+    pieces?: WebAssembly.Module,
   ) {
     const { spawn = spawnWorker, eager = false } = options;
     const { startMilliseconds = 10_000, patienceMilliseconds = 10_000 } = options;
@@ -154,7 +165,8 @@ export class Pool {
     this.#memory = memory;
     this.#allocator = allocator;
     this.#copies = copies;
-    this.#copy = new WebAssembly.Instance(copies, { env: { memory } }).exports as unknown as Copies;
+    this.#pieces = pieces;
+    this.copy = new WebAssembly.Instance(copies, { env: { memory } }).exports as unknown as Copies;
     this.#words = new Int32Array(memory.buffer);
     this.#startMilliseconds = startMilliseconds;
     this.#patience = patienceMilliseconds;
@@ -201,7 +213,7 @@ export class Pool {
   learn(module: WebAssembly.Module, exports: WebAssembly.Exports, kernels: readonly string[]): number {
     const number = this.#binaries.push(kernels.map((name) => exports[name] as Kernel)) - 1;
     this.#members.forEach((member, index) => {
-      const common = { memory: this.#memory, queue: this.#buffer, copies: this.#copies };
+      const common = { memory: this.#memory, queue: this.#buffer, copies: this.#copies, pieces: this.#pieces };
       const greeting = number === 0 ? { ...common, thread: index + 1 } : undefined;
       const message: WorkerMessage = greeting ? { module, kernels, greeting } : { module, kernels };
       try {
@@ -258,7 +270,7 @@ export class Pool {
    * @param describe names chunks of the job
    * @throws BackendError if a kernel traps on the caller's thread; it says what is lost
    */
-  run(binary: number, kernelIndex: number, chunks: number, describe: Describe): void {
+  run(binary: number, kernelIndex: number, chunks: number, describe: Describe, takeOver?: TakeOver): void {
     this.assertWhole();
     const { words, rows } = this.queue;
     const kernel = this.#binaries[binary]![kernelIndex]!;
@@ -291,7 +303,7 @@ export class Pool {
     const isOver = this.#wait(chunks - own, start);
     // Not by what was counted alone: every chunk says itself that it has its results.
     if (!isOver || !this.#isComplete(chunks, generation)) {
-      this.#recover(kernel, chunks, generation, describe, isOver);
+      this.#recover(kernel, chunks, generation, describe, isOver, takeOver);
     }
   }
 
@@ -303,22 +315,42 @@ export class Pool {
   }
 
   /** Completes a job that workers did not: some of their kernels trapped, or they did not end. */
-  #recover(kernel: Kernel, chunks: number, generation: number, describe: Describe, isOver: boolean): void {
+  #recover(
+    kernel: Kernel,
+    chunks: number,
+    generation: number,
+    describe: Describe,
+    isOver: boolean,
+    takeOver: TakeOver | undefined,
+  ): void {
     const { words, rows } = this.queue;
     const { missing, stuck } = this.#withdraw(chunks, generation);
     this.#giveUp(isOver ? "its kernel failed" : undefined);
-    for (const chunk of stuck) copyResults(this.queue, this.#copy, chunk, Atomics.load(words, OWNER + chunk));
-    if (stuck.length > 0) {
-      this.#broken = `a worker thread stalled while it copied ${describe(stuck)}, which are complete but may be written once more (${this.reason}); ${STILL_READ}`;
-    }
+    for (const chunk of stuck) copyResults(this.queue, this.copy, chunk, Atomics.load(words, OWNER + chunk));
     while (missing.length > 0) {
+      const chunk = missing.at(-1)!;
       try {
-        compute(kernel, rows, missing.at(-1)! * ROW);
+        if (takeOver === undefined) compute(kernel, rows, chunk * ROW);
+        else if (takeOver(chunk, isOver)) stuck.push(chunk);
       } catch (cause) {
         throw this.#lose(describe(missing), cause);
       }
       missing.pop();
     }
+    if (stuck.length > 0) {
+      this.#broken = `a worker thread stalled while it copied ${describe(stuck)}, which are complete but may be written once more (${this.reason}); ${STILL_READ}`;
+    }
+  }
+
+  /** The caller's instance of the binary with the pieces. */
+  pieces(): Pieces {
+    return new WebAssembly.Instance(this.#pieces!, { env: { memory: this.#memory } }).exports as unknown as Pieces;
+  }
+
+  /** Waits while the word has this bit, as long as anybody waits. */
+  watchBit(words: Int32Array, index: number, bit: number): void {
+    const end = performance.now() + this.#patience;
+    while (Atomics.load(words, index) & bit && performance.now() < end);
   }
 
   /** What was lost or is in danger, once a job could not be completed: from then on every job is refused. */

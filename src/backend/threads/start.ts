@@ -4,10 +4,11 @@ import type { CoreKernels } from "../families/core.js";
 import { CORE_STEPS } from "../families/core-steps.js";
 import type { KernelFamily, StepKernel } from "../family.js";
 import { binary as copies } from "../wasm/binaries/copies.js";
+import { binary as pieces } from "../wasm/binaries/pieces.js";
 import { compileBinary, isShared } from "../wasm/instantiate.js";
 import { threadedGemm } from "./gemm.js";
 import type { Kernel } from "./job-queue.js";
-import { type Describe, Pool, type PoolOptions } from "./pool.js";
+import { type Describe, Pool, type PoolOptions, type TakeOver } from "./pool.js";
 import { sharedCall } from "./shared-call.js";
 import { type ScratchBytes, StepSplitter } from "./step.js";
 
@@ -34,7 +35,7 @@ export interface Threads {
  */
 export async function startThreads(
   threads: number,
-  backend: Pick<Backend, "kernels" | "memory">,
+  backend: Pick<Backend, "kernels" | "memory" | "variant">,
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   allocator: Allocator,
@@ -50,16 +51,23 @@ export async function startThreads(
       dispose() {},
     };
   }
-  const pool = new Pool(threads - 1, memory, allocator, compileBinary(copies, memory), options);
+  // Pieces are not compiled for 256 bits: there workers use the core's kernels, in copies.
+  const inPieces = backend.variant.includes("wide") ? undefined : compileBinary(pieces, memory);
+  const pool = new Pool(threads - 1, memory, allocator, compileBinary(copies, memory), options, inPieces);
+  const namesInPieces = inPieces ? WebAssembly.Module.exports(inPieces).map(({ name }) => name) : [];
   const binary = pool.learn(module, one as unknown as WebAssembly.Exports, NAMES);
   await pool.start();
   const run = (name: keyof CoreKernels) => {
     const kernel = NAMES.indexOf(name);
-    return (chunks: number, describe: Describe) => pool.run(binary, kernel, chunks, describe);
+    return (chunks: number, describe: Describe, takeOver?: TakeOver) =>
+      pool.run(binary, kernel, chunks, describe, takeOver);
   };
   const steps = new StepSplitter(pool, backend.memory, one.measure_f32);
   const stepKernels = Object.fromEntries(
-    STEP_NAMES.map((name) => [name, steps.threaded(one[name], CORE_STEPS[name], run(name))]),
+    STEP_NAMES.map((name) => {
+      const isInPieces = namesInPieces.includes(name);
+      return [name, steps.threaded(one[name], { ...CORE_STEPS[name], isInPieces }, run(name))];
+    }),
   ) as Pick<CoreKernels, keyof typeof CORE_STEPS>;
   const kernels: CoreKernels = {
     ...one,

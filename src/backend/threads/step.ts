@@ -1,7 +1,14 @@
-import { TABLE_ACCUMULATE, TABLE_FACTORED, TABLE_STEP } from "../../abi/copies.js";
+import {
+  CONTROL_BYTES,
+  CONTROL_CLOSED,
+  CONTROL_STATE,
+  PIECE_BLOCK_BYTES,
+  TABLE_ACCUMULATE,
+  TABLE_FACTORED,
+  TABLE_STEP,
+} from "../../abi/copies.js";
 import {
   GROUP_BYTES,
-  SEGMENT_ACCUMULATOR,
   SEGMENT_AVERAGE,
   SEGMENT_BYTES,
   SEGMENT_COLUMNS,
@@ -16,20 +23,24 @@ import type { CoreKernels } from "../families/core.js";
 import type { StepKernel, StepKernelInfo } from "../family.js";
 import { MAX_CHUNKS, operandsOf, ROW } from "./job-queue.js";
 import { CACHE_LINE, wholeLines } from "./operands.js";
-import { type Describe, type Pool, rangesOf, type SharedBlock } from "./pool.js";
+import { type Describe, type Pool, rangesOf, type SharedBlock, type TakeOver } from "./pool.js";
 
 /** Elements from which sharing gains: when workers are awake, and when they must be woken first. */
 const GAINS_AWAKE = 16384;
 const GAINS_ASLEEP = 262144;
 /** Elements of a chunk at least. */
 const CHUNK_ELEMENTS = 8192;
+/** Chunks are this part of what is left for each thread: the last and small ones even out what the first left uneven. */
 const CHUNKS_PER_THREAD = 2;
 /** Elements of a chunk at most, where there are chunks enough: their copies stay in the cache. */
 const CACHED_ELEMENTS = 65536;
-/** Cuts fall between cache lines, so that no two threads write to the same one. */
+/** Elements of a chunk at least in an eager pool: a cache line. */
 const LINE_ELEMENTS = 16;
+const ALL = 0x7fff_ffff;
 
 const WORDS = SEGMENT_BYTES / 4;
+/** A kind of table besides those that are copied: workers compute it in pieces. */
+const IN_PIECES = -1;
 /** `checkFinite` of segments that are measured already. */
 const MEASURED = -1;
 
@@ -50,6 +61,10 @@ export class StepSplitter {
   readonly #table: SharedBlock = { ptr: 0, bytes: 0 };
   /** The table that was cut last. */
   readonly #cutTable = { ptr: 0, segments: 0 };
+  /** Elements of its chunks. */
+  readonly #sizes = new Uint32Array(MAX_CHUNKS);
+  /** Where the rest of a chunk is written that a lost worker leaves. */
+  #rest = 0;
   #u32: Uint32Array = new Uint32Array(0);
 
   constructor(pool: Pool, memory: LinearMemory, measure: CoreKernels["measure_f32"]) {
@@ -65,12 +80,15 @@ export class StepSplitter {
    */
   threaded(
     one: StepKernel,
-    { cut, factored = false }: Pick<StepKernelInfo, "cut" | "factored">,
-    run: (chunks: number, describe: Describe) => void,
+    { cut, factored = false, isInPieces = false }: Pick<StepKernelInfo, "cut" | "factored"> & { isInPieces?: boolean },
+    run: (chunks: number, describe: Describe, takeOver?: TakeOver) => void,
     scratchBytes?: ScratchBytes,
   ): StepKernel {
     const isWhole = cut === "parameters";
-    const kind = factored ? TABLE_FACTORED : TABLE_STEP;
+    const kind = isInPieces ? IN_PIECES : factored ? TABLE_FACTORED : TABLE_STEP;
+    const takeOver: TakeOver | undefined = isInPieces
+      ? (chunk, haveEnded) => this.#takeOver(one, chunk, haveEnded)
+      : undefined;
     const describe: Describe = (chunks) => this.#describe("a step", "and their state", chunks);
     return (segmentsPtr, segmentCount, checkFinite, scratchPtr = 0) => {
       this.#pool.assertWhole();
@@ -83,7 +101,7 @@ export class StepSplitter {
       if (!this.#cut(segmentsPtr, segmentCount, elements, chunks, MEASURED, isWhole, kind, scratchPtr, scratch)) {
         return one(segmentsPtr, segmentCount, MEASURED, scratchPtr);
       }
-      run(chunks, describe);
+      run(chunks, describe, takeOver);
       return 0;
     };
   }
@@ -138,18 +156,27 @@ export class StepSplitter {
     return -1;
   }
 
-  /** Into how many chunks this number of segments and elements is cut; 0 if the caller is faster alone, or has no room. */
+  /**
+   * Into how many chunks this number of segments and elements is cut; 0 if the caller is faster alone. Threads claim the last
+   * chunk first, which is the largest.
+   */
   #chunksFor(segmentCount: number, elements: number, isWhole: boolean): number {
     const pool = this.#pool;
-    const least = pool.eager ? LINE_ELEMENTS : CHUNK_ELEMENTS;
-    const most = Math.min(Math.floor(elements / least), MAX_CHUNKS);
-    // As many for each thread: three chunks on two threads would take as long as four.
-    const wanted = isWhole ? 1 : Math.max(CHUNKS_PER_THREAD, Math.ceil(elements / CACHED_ELEMENTS / pool.threads));
-    const each = Math.min(Math.floor(most / pool.threads), wanted);
-    const cuts = each > 0 ? each * pool.threads : most;
-    const chunks = isWhole ? Math.min(cuts, segmentCount) : cuts;
-    const isShared = chunks > 1 && pool.isWorthwhile(elements, GAINS_AWAKE, GAINS_ASLEEP);
-    return isShared ? chunks : 0;
+    const { threads } = pool;
+    if (isWhole) {
+      const chunks = Math.min(threads, segmentCount, MAX_CHUNKS);
+      return chunks > 1 && pool.isWorthwhile(elements, GAINS_AWAKE, GAINS_ASLEEP) ? chunks : 0;
+    }
+    const least = Math.max(pool.eager ? LINE_ELEMENTS : CHUNK_ELEMENTS, Math.ceil((2 * elements) / MAX_CHUNKS));
+    let chunks = 0;
+    for (let left = elements; left > 0; chunks++) {
+      const share = Math.min(CACHED_ELEMENTS, Math.ceil(left / (threads * CHUNKS_PER_THREAD)));
+      const size = Math.min(left, Math.max(least, share));
+      this.#sizes[chunks] = size;
+      left -= size;
+    }
+    this.#sizes.subarray(0, chunks).reverse();
+    return chunks > 1 && pool.isWorthwhile(elements, GAINS_AWAKE, GAINS_ASLEEP) ? chunks : 0;
   }
 
   /** Elements of all segments that have a gradient. */
@@ -187,50 +214,63 @@ export class StepSplitter {
     scratchBytes: number,
   ): boolean {
     const pool = this.#pool;
-    if (!pool.reserve(this.#table, (segmentCount + chunks) * SEGMENT_BYTES)) return false;
+    const tables = (2 * segmentCount + chunks) * SEGMENT_BYTES;
+    if (!pool.reserve(this.#table, tables + (chunks + 1) * CONTROL_BYTES)) return false;
     this.#cutTable.ptr = segmentsPtr;
     this.#cutTable.segments = segmentCount;
     const words = this.#words();
-    const { operands } = pool;
+    const { operands, copy } = pool;
     const { rows } = pool.queue;
     operands.begin();
-    let from = segmentsPtr / 4;
-    let to = this.#table.ptr / 4;
-    const fromEnd = from + segmentCount * WORDS;
-    let offset = 0; // elements of the segment at `from` that earlier chunks have
+    copy.begin_cut(segmentsPtr, segmentCount, 0);
+    let control = this.#table.ptr;
+    this.#rest = control + chunks * CONTROL_BYTES;
+    let table = this.#rest + segmentCount * SEGMENT_BYTES;
     let left = elements;
     for (let chunk = 0; chunk < chunks; chunk++) {
-      const table = to;
-      let wanted = left / (chunks - chunk);
-      let bytes = 0;
-      while (wanted > 0 && from < fromEnd) {
-        const count = words[from + SEGMENT_GRAD] === 0 ? 0 : words[from + SEGMENT_COUNT]! - offset;
-        const taken = isWhole ? count : Math.min(count, Math.ceil(wanted / LINE_ELEMENTS) * LINE_ELEMENTS);
-        if (taken > 0) {
-          words.copyWithin(to, from, from + WORDS);
-          words[to + SEGMENT_COUNT] = taken;
-          if (offset > 0) advance(words, to, offset * 4);
-          bytes += copyBytes(words, to, kind);
-          to += WORDS;
-        }
-        wanted -= taken;
-        left -= taken;
-        offset += taken;
-        if (taken < count) break;
-        from += WORDS;
-        offset = 0;
-      }
+      const wanted = chunk + 1 === chunks ? ALL : isWhole ? Math.ceil(left / (chunks - chunk)) : this.#sizes[chunk]!;
+      const segments = copy.cut(wanted, Number(isWhole), table);
       const at = chunk * ROW;
-      const segments = (to - table) / WORDS;
-      rows[at] = table * 4;
+      rows[at] = table;
       rows[at + 1] = segments;
       rows[at + 2] = third;
       rows[at + 3] = scratchPtr;
       operands.chunk(operandsOf(at));
+      if (kind === IN_PIECES) {
+        words[control / 4 + CONTROL_STATE] = 0;
+        rows[at + 4] = control;
+        control += CONTROL_BYTES;
+        operands.scratch(3, PIECE_BLOCK_BYTES);
+        table += segments * SEGMENT_BYTES;
+        continue;
+      }
+      let bytes = 0;
+      for (let i = 0; i < segments; i++, table += SEGMENT_BYTES) {
+        bytes += copyBytes(words, table / 4, kind);
+        left -= words[table / 4 + SEGMENT_COUNT]!;
+      }
       operands.table(0, kind, segments, bytes);
       if (scratchBytes > 0) operands.scratch(3, scratchBytes);
     }
     return pool.reserveOperands(operands.bytes);
+  }
+
+  /** Computes what a lost worker has left of its chunk; see `TakeOver`. */
+  #takeOver(one: StepKernel, chunk: number, haveEnded: boolean): boolean {
+    const pool = this.#pool;
+    const { rows } = pool.queue;
+    const at = chunk * ROW;
+    const control = rows[at + 4]!;
+    const index = control / 4 + CONTROL_STATE;
+    const { words } = pool;
+    if (!haveEnded) pool.watchBit(words, index, 1);
+    const state = Atomics.exchange(words, index, CONTROL_CLOSED);
+    const isWriting = (state & 1) === 1;
+    const done = (state >>> 1) + (isWriting ? pool.pieces().copy_piece(control) : 0);
+    pool.copy.begin_cut(rows[at]!, rows[at + 1]!, done);
+    const segments = pool.copy.cut(ALL, 0, this.#rest);
+    one(this.#rest, segments, MEASURED);
+    return isWriting && !haveEnded;
   }
 
   /** The most scratch that a segment needs. */
@@ -254,13 +294,4 @@ function copyBytes(words: Uint32Array, segment: number, kind: number): number {
   bytes += array;
   for (let i = segment + SEGMENT_STATE; i <= segment + SEGMENT_AVERAGE; i++) if (words[i] !== 0) bytes += array;
   return bytes;
-}
-
-/** Moves every array of a segment by this number of bytes. */
-function advance(words: Uint32Array, segment: number, bytes: number): void {
-  words[segment + SEGMENT_PARAM]! += bytes;
-  words[segment + SEGMENT_GRAD]! += bytes;
-  for (let i = segment + SEGMENT_STATE; i <= segment + SEGMENT_ACCUMULATOR; i++) {
-    if (words[i] !== 0) words[i]! += bytes;
-  }
 }

@@ -51,13 +51,15 @@ function read(message: WorkerMessage): void {
   let answer = "";
   try {
     const { greeting } = message;
+    let pieces: WebAssembly.Exports = {};
     if (greeting) {
       ({ memory, thread } = greeting);
       queue = jobQueueOver(greeting.queue);
       copies = instantiate(greeting.copies) as unknown as Copies;
+      if (greeting.pieces) pieces = instantiate(greeting.pieces);
     }
     const exports = instantiate(message.module);
-    binaries.push(message.kernels.map((name) => exports[name] as Kernel));
+    binaries.push(message.kernels.map((name) => (pieces[name] ?? exports[name]) as Kernel));
   } catch (error) {
     binaries.push([]);
     answer = String(error);
