@@ -7,6 +7,8 @@ import { check, HEAD_BYTES, Window, WINDOW_BYTES, windowAt } from "./window";
 
 /** Bytes of a row of the table of taps: from a pixel to its tap, and from the kernel's start to the tap's weights. */
 export const TAP_ROW: usize = 8;
+/** Neighbouring pixels that are computed together where windows have three columns. */
+export const PIXELS_A_PASS: usize = 4;
 
 @unmanaged
 export class Depthwise {
@@ -20,8 +22,11 @@ export class Depthwise {
   kernelWidth: i32;
   /** Bytes of a tap's weights. */
   tapBytes: usize;
-  /** A copy of the kernel whose channels are arranged as those of dy. */
+  /** A copy of the kernel whose channels are arranged as those of dy, or as they are read for windows of three columns. */
   split: usize;
+  /** For those: where each element of a row of windows is, and a pixel of zeros. */
+  columns: usize;
+  zeros: usize;
   bias: usize;
   floor: f32;
   /** For windows that slide: their rows and columns, the bytes between them in what is read, and in the kernel. */
@@ -77,13 +82,19 @@ export function setBackward(d: Depthwise, w: Window, rowResidue: i32, columnResi
 export function layOutDepthwise(d: Depthwise, scratch: usize): usize {
   const patches = d.patches;
   const taps = <usize>patches.rows.taps * patches.columns.taps;
-  const copyBytes = layOut(patches, d.tapBytes >> 2);
+  let bytes = layOut(patches, d.tapBytes >> 2);
+  const byRows = hasThreeColumns(d);
   d.taps = scratch + HEAD_BYTES;
   d.tapsEnd = d.taps + taps * d.copies * TAP_ROW;
   d.split = d.tapsEnd;
-  patches.table = d.split + (d.copies > 1 ? taps * d.tapBytes : 0);
+  patches.table = d.split + (d.copies > 1 || byRows ? taps * d.tapBytes : 0);
   patches.copy = patches.table + <usize>patches.tablePixels * TABLE_ROW;
-  return patches.table + copyBytes - scratch;
+  if (byRows) {
+    d.columns = patches.table;
+    d.zeros = d.columns + <usize>(patches.rows.taps * (patches.columns.count + 2)) * 4;
+    bytes = max(bytes, d.zeros + d.tapBytes - d.columns);
+  }
+  return patches.table + bytes - scratch;
 }
 
 /** Writes the table of taps, and empties that of pixels. */
@@ -122,6 +133,14 @@ export function begin(d: Depthwise): void {
   d.weightsStep = <usize>columns.kernelStep * d.tapBytes;
   d.outStep = <usize>columns.outStep * patches.outPixelBytes;
   clear(patches);
+}
+
+/** Whether rows of windows are computed by three-columns.ts. */
+export function hasThreeColumns(d: Depthwise): bool {
+  const rows = d.patches.rows;
+  const columns = d.patches.columns;
+  return d.patches.arrangement == PLAIN && columns.taps == 3 && columns.step == columns.tapStep && rows.taps > 0 &&
+    columns.count >= <i32>PIXELS_A_PASS;
 }
 
 /** Whether neighbouring pixels' windows are neighbours, so that three of them can slide. */
