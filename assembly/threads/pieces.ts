@@ -33,8 +33,9 @@ if (TO_ARRAYS + 5 * PIECE_ARRAY_BYTES != PIECE_BLOCK_BYTES) ERROR("The block dif
 /**
  * One step of the method `M` of every segment of a chunk's table.
  *
- * Requires: every segment has a gradient, and is measured. Touches: of the arrays of the segments what the caller has not
- * taken by closing the control block; traps when it has. The block.
+ * Requires: every segment has a gradient, is measured, and names no array that the method does not write: results are
+ * copied back whole. Touches: of the arrays of the segments what the caller has not taken by closing the control block;
+ * traps when it has. The block.
  */
 // @ts-ignore: decorator
 @inline function pieces<M>(table: usize, segments: u32, block: usize, control: usize): void {

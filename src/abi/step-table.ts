@@ -12,7 +12,7 @@ export const SEGMENT_GRAD = 1;
 export const SEGMENT_COUNT = 2;
 /** Address of its group's block. */
 export const SEGMENT_GROUP = 3;
-/** Addresses of up to three state arrays, in the order of the update rule's; absent ones are 0. */
+/** Addresses of up to three state arrays, in the order of the update rule's; those that a step does not write are 0. */
 export const SEGMENT_STATE = 4;
 /** The moving average of the parameter, which every rule may have. */
 export const SEGMENT_AVERAGE = 7;

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it, vi } from "vitest";
 import { ACTIVATION } from "../../../src/backend/backend.js";
 import type { Core, CoreOptions } from "../../../src/core.js";
 import { createCore, createCoreSync } from "../../../src/entry/inline.js";
-import { matmul, NonFiniteError, RMSProp, type RMSPropOptions, SGD, type Tensor } from "../../../src/index.js";
+import { Adam, matmul, NonFiniteError, RMSProp, type RMSPropOptions, SGD, type Tensor } from "../../../src/index.js";
 import { dense, meanSquaredError, relu, Sequential, Trainer, tanh } from "../../../src/nn/index.js";
 import { expectSameBits } from "../../helpers/bits.js";
 import { snapshot } from "../../helpers/cores.js";
@@ -117,6 +117,28 @@ describe("a core on several threads", () => {
       },
     );
     fc.assert(check, { numRuns: 25, seed: 11 });
+  });
+
+  it.each([
+    ["SGD", SGD, { momentum: 0.9 }, { momentum: 0 }],
+    ["RMSProp", RMSProp, { momentum: 0.9, centered: true, emaDecay: 0.9 }, { momentum: 0, centered: false }],
+    ["Adam", Adam, { amsgrad: true }, { amsgrad: false }],
+  ] as const)("keeps the state of %s whose option is off", (name, Optimizer, on, off) => {
+    expectSame(name, (core) =>
+      withTensors(core, [[200_003], [200_003]], (w, g) => {
+        const optimizer = new Optimizer(core, w!, on);
+        for (const options of [on, off, on]) {
+          optimizer.setOptions(options);
+          for (let step = 0; step < 3; step++) optimizer.step(g!);
+        }
+        const arrays = Object.values(optimizer.state().parameters).flatMap((state) =>
+          Object.values(state).filter((value) => value instanceof Float32Array),
+        );
+        optimizer.dispose();
+        expect(arrays.length).toBeGreaterThan(0);
+        return concatenated([w!.data, ...arrays]);
+      }),
+    );
   });
 
   it("refuses a gradient before anything is written", () => {
