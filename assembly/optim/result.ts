@@ -1,9 +1,15 @@
 // Where a step's results go: in place, but in the binary of the threads' workers, for which asconfig.json sets `COPIES` to 1.
 // There they go into copies, and the inputs stay as they are (assembly/threads/pieces.ts).
 
-import { PIECE_ARRAY_BYTES, PIECE_SEGMENTS } from "../../src/abi/copies";
 import { SEGMENT_BYTES } from "../../src/abi/step-table";
 import { Segment } from "./step-table";
+
+/** Elements of a piece at most: its arrays and their copies stay in the first cache, or nearly. */
+export const PIECE_ELEMENTS = 2048;
+/** Segments of a piece at most. */
+export const PIECE_SEGMENTS = 32;
+/** Bytes from one array's results to the next's: no multiple of 4096, so that they are in different sets of a cache. */
+export const PIECE_ARRAY_BYTES = 4 * PIECE_ELEMENTS + 320;
 
 /** Bytes from a segment of a piece to the one that names its copies. */
 export const TO_COPY: usize = PIECE_SEGMENTS * SEGMENT_BYTES;

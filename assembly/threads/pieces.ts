@@ -2,13 +2,10 @@
 // pieces so small that the copies stay in the cache. Before it copies the results of a piece back the worker asks for
 // leave, in a word that the caller can take. docs/decisions/0020-lost-workers.md says why.
 
-import {
-  CONTROL_BLOCK, CONTROL_SEGMENTS, CONTROL_STATE, PIECE_ARRAY_BYTES, PIECE_BLOCK_BYTES, PIECE_ELEMENTS,
-  PIECE_SEGMENTS,
-} from "../../src/abi/copies";
+import { CONTROL_STATE, PIECE_BLOCK_BYTES } from "../../src/abi/copies";
 import { GROUP_BYTES, SEGMENT_AVERAGE, SEGMENT_BYTES, SEGMENT_PARAM, SEGMENT_STATE } from "../../src/abi/step-table";
 import { Adam } from "../optim/adam";
-import { TO_COPY, resultOf } from "../optim/result";
+import { PIECE_ARRAY_BYTES, PIECE_ELEMENTS, PIECE_SEGMENTS, TO_COPY, resultOf } from "../optim/result";
 import { RMSProp } from "../optim/rmsprop";
 import { SGD } from "../optim/sgd";
 import { segmentAt } from "../optim/step-table";
@@ -23,6 +20,10 @@ const TO_ARRAYS: usize = TO_GROUP + GROUP_BYTES;
 const MOST: usize = PIECE_ELEMENTS << 2;
 
 if (TO_ARRAYS + 5 * PIECE_ARRAY_BYTES != PIECE_BLOCK_BYTES) ERROR("The block differs from src/abi/copies.ts");
+
+/** Words of the control block: the address of the worker's block, and segments of the piece in it whose results are copied. */
+const CONTROL_BLOCK: usize = 1;
+const CONTROL_SEGMENTS: usize = 2;
 
 /** The word of the next array that a step writes. */
 // @ts-ignore: decorator

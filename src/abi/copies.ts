@@ -11,25 +11,16 @@ export const TABLE_ACCUMULATE = 2;
 
 // Pieces (assembly/threads/pieces.ts): a worker computes a chunk of a step piece by piece.
 
-/** Elements of a piece at most: its arrays and their copies stay in the first cache, or nearly. */
-export const PIECE_ELEMENTS = 2048;
-/** Segments of a piece at most. */
-export const PIECE_SEGMENTS = 32;
-/** Bytes from one array's results to the next's: no multiple of 4096, so that they are in different sets of a cache. */
-export const PIECE_ARRAY_BYTES = 8512;
 /** Bytes of a worker's block: two tables of segments, a group, five arrays. */
 export const PIECE_BLOCK_BYTES = 48_832;
 
-// A chunk's control block: 32-bit words of linear memory.
+// A chunk's control block: 32-bit words of linear memory, of which the caller knows the first.
 
 /**
  * Elements whose results are there << 1 | whether the worker copies the results of a piece. The worker moves from one to
  * the next by compare-and-exchange, so it can write nothing more once the caller has stored `CONTROL_CLOSED`.
  */
 export const CONTROL_STATE = 0;
-/** Address of the worker's block, and segments of the piece in it whose results are copied. */
-export const CONTROL_BLOCK = 1;
-export const CONTROL_SEGMENTS = 2;
 /** A cache line. */
 export const CONTROL_BYTES = 64;
 export const CONTROL_CLOSED = -1;
