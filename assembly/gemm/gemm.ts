@@ -144,7 +144,7 @@ export function gemm_scratch_bytes(m: usize, n: usize, k: usize, transposeA: boo
   return fixedScratchBytes(m, n, k) + (beta != 0 ? sumsBytes(m, n, k) : 0);
 }
 
-/** Sums beside C: of one row or column at a time, or of what waits for the next block of k. */
+/** Sums beside C: of one row or column, or of the rows that go in pairs, at a time, or of what waits for the next block of k. */
 // @ts-ignore: decorator
 @inline function sumsBytes(m: usize, n: usize, k: usize): usize {
   const pairs = min(m, PAIR_ROWS) * min(n, PAIR_COLUMNS);

@@ -80,7 +80,10 @@ function addRows<T>(y: usize, end: usize, x: usize, xStep: usize, b: usize, bSte
 
 // @ts-ignore: decorator
 @inline function addProduct<T>(sum: T, factor: T, b: usize): T {
-  return add<T>(sum, mul<T>(factor, loadLanes<T>(b)));
+  const line = loadLanes<T>(b);
+  // As in tiles and pairs, to which rows like these may be neighbors.
+  if (ASC_FEATURE_RELAXED_SIMD && isVector<T>()) return f32x4.relaxed_madd(factor, line, sum);
+  return add<T>(sum, mul<T>(factor, line));
 }
 
 /** A load that splats stays in front of a loop, where V8 moves a splat back in. */

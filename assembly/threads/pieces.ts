@@ -50,6 +50,8 @@ const CONTROL_SEGMENTS: usize = 2;
     if (segmentAt(from, 0).groupPtr != group) {
       group = segmentAt(from, 0).groupPtr;
       memory.copy(block + TO_GROUP, group, GROUP_BYTES);
+      // What says where results go was right if the chunk was still this worker's after it was read.
+      if (atomic.load<u32>(control, CONTROL_STATE << 2) != done << 1) unreachable();
     }
     let count: u32 = 0;
     let used: usize = 0; // bytes of each array's copies

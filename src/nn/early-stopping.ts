@@ -77,16 +77,14 @@ export class Stopper {
   #valueOf(epoch: Epoch): number {
     const numbers = numbersOf(epoch);
     for (const [name, value] of Object.entries(numbersOf(epoch.validation))) numbers[`validation.${name}`] = value;
-    const value = numbers[this.#monitor];
-    if (value !== undefined) return value;
+    if (Object.hasOwn(numbers, this.#monitor)) return numbers[this.#monitor]!;
     throw unexpected("earlyStopping.monitor", this.#monitor, `one of ${Object.keys(numbers).join(", ")}`);
   }
 }
 
 /** The numbers that a report has, by name. */
 function numbersOf(report: Partial<Evaluation> | undefined): Record<string, number> {
-  const values = { loss: report?.loss, accuracy: report?.accuracy, ...report?.metrics };
-  return Object.fromEntries(
-    Object.entries(values).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
-  );
+  const { loss, accuracy, metrics } = report ?? {};
+  const values = Object.entries({ ...metrics, ...(accuracy !== undefined && { accuracy }), loss });
+  return Object.fromEntries(values.filter((entry): entry is [string, number] => typeof entry[1] === "number"));
 }

@@ -185,8 +185,8 @@ async function* train(
       yield report;
     }
   } finally {
-    if (!isWhole) trainer.discard();
     trainer.end(fit);
+    if (!isWhole) trainer.discard();
   }
 }
 

@@ -86,14 +86,15 @@ function planNodes(
   for (const [node, { tensor, name, hasParameters, isRead }] of model.nodes.entries()) {
     const layer = tensor.layer!;
     const xs = tensor.inputs.map((x) => values.get(x)!);
-    const loss = losses?.[model.outputTensors.indexOf(tensor)];
+    const own = (losses ?? []).filter((_, i) => model.outputTensors[i] === tensor);
     const needsGradient = hasParameters || xs.some((x) => x.needsGradient);
     const last = layer.activation ?? layer;
     let y = xs[0]!;
     for (const part of new Set([layer, last])) {
-      if (part === last && absorbs(loss, last.activationName)) {
-        absorbed.set(tensor, y);
-        if (!isRead) break;
+      if (part === last) {
+        const kinds = own.map((loss) => absorbs(loss, last.activationName));
+        if (kinds.includes(true)) absorbed.set(tensor, y);
+        if (!isRead && kinds.length > 0 && !kinds.includes(false)) break;
       }
       const inputs = part === layer ? xs : [y];
       y = builder.layer(name, node, needsGradient, () => part.plan(builder, ...inputs));
@@ -101,7 +102,10 @@ function planNodes(
     }
     values.set(tensor, y);
   }
-  return model.outputTensors.map((tensor) => absorbed.get(tensor) ?? values.get(tensor)!);
+  return model.outputTensors.map((tensor, i) => {
+    const own = losses?.[i]?.absorbs === undefined ? undefined : absorbed.get(tensor);
+    return own ?? values.get(tensor)!;
+  });
 }
 
 /** Whether a loss computes this activation itself. Throws for one that it would take for logits. */

@@ -408,7 +408,11 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
 
   /** Drops gradients that are accumulated, unless there is nothing any more. @internal */
   discard(): void {
-    if (!this.#disposed && !this.model.core.disposed) this.optimizer.discardGradients?.();
+    try {
+      this.optimizer.discardGradients?.();
+    } catch (error) {
+      if (!(error instanceof DisposedError)) throw error;
+    }
   }
 
   /** The same batch with these weights of its rows. @internal */

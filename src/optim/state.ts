@@ -152,7 +152,7 @@ export class StateLayout {
  * A copy of `value`, so that what was checked is what is used, whatever its getters say next. Throws CheckpointError
  * unless it is an object with exactly these keys, and perhaps optional ones.
  */
-function readRecord(
+export function readRecord(
   path: string,
   value: unknown,
   keys: readonly string[],

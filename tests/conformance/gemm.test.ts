@@ -323,6 +323,27 @@ describeConformance("gemm_f32", () => {
     }
   });
 
+  it.each(relaxedNames)("%s gives equal rows equal bits, however many there are", (name) => {
+    for (const packed of [false, true]) {
+      for (const m of [2, 3, 5, 7, 9, 13]) {
+        for (const [n, k] of [
+          [32, 8],
+          [64, 3],
+          [512, 40],
+        ] as const) {
+          const row = randomValues(k, 5);
+          const fill = (length: number, seed: number) =>
+            Float32Array.from({ length }, (_, i) => (seed === 1 ? row[i % k]! : Math.sin(seed + i)));
+          const { before, call, scratchBytes } = prepare({ m, n, k, packed, fill });
+          const c = runKernel(name, before, call, scratchBytes).operands["c"] as Float32Array;
+          for (let i = 1; i < m; i++) {
+            expect(c.subarray(i * n, (i + 1) * n), `row ${i} of ${m} × ${n} × ${k}`).toEqual(c.subarray(0, n));
+          }
+        }
+      }
+    }
+  });
+
   it("gives a row the same bits whatever stands beside it", () => {
     const whole = run({ m: 100, n: 70, k: 300 });
     const a = whole.before["a"] as Float32Array;

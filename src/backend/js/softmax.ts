@@ -18,11 +18,11 @@ export function rowSum(columns: number, addend: (j: number) => number): number {
   return sum;
 }
 
-/** The largest of `count` elements that are `stride` apart, a NaN left out; −∞ if there is none. */
-export function maximum(f32: Float32Array, at: number, count: number, stride = 1): number {
+/** The largest of `count` elements, a NaN left out; −∞ if there is none. */
+export function maximum(f32: Float32Array, at: number, count: number): number {
   let max = Number.NEGATIVE_INFINITY;
   for (let j = 0; j < count; j++) {
-    const x = f32[at + j * stride]!;
+    const x = f32[at + j]!;
     if (x > max) max = x;
   }
   return max;

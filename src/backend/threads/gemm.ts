@@ -6,8 +6,11 @@ import { GAINS_ASLEEP, GAINS_AWAKE } from "./shared-call.js";
 
 /** Chunks of a batch for each thread. Of a single product there is one: each packs anew what it shares with others. */
 const BATCH_CHUNKS = 4;
-/** The least of a chunk, in rows and in columns: tiles have up to as many. */
-const ROWS = 12;
+/**
+ * The least of a chunk, in rows and in columns: a tile has no more. Twelve rows and fewer read packed panels from end to
+ * end, which takes more scratch than the whole product has (`depthOf` in assembly/gemm/gemm.ts).
+ */
+const ROWS = 16;
 const COLUMNS = 16;
 /** Where rows are cut: 12 would leave chunks too unequal, for 128 rows by a tenth. */
 const ROW_GRAIN = 4;

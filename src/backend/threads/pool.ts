@@ -59,13 +59,18 @@ const EAGER_MILLISECONDS = 1;
 /** Names a job and what some of its chunks compute: "a product: rows 0 to 63 of its result". */
 export type Describe = (chunks: readonly number[]) => string;
 
-/**
- * Completes a chunk that a worker computes in pieces, when the caller has taken the rest of it away. Returns whether a worker
- * that may still run stalls while it copies the results of a piece.
- *
- * @param haveEnded no worker is in the job any more
- */
-export type TakeOver = (chunk: number, haveEnded: boolean) => boolean;
+/** How the caller takes a chunk over that a worker computes in pieces. */
+export interface TakeOver {
+  /**
+   * Takes the rest of the chunk away from the worker, and completes it. Returns whether a worker that may still run stalls
+   * while it copies the results of a piece.
+   *
+   * @param haveEnded no worker is in the job any more
+   */
+  complete(chunk: number, haveEnded: boolean): boolean;
+  /** Takes the rest of the chunk away, and leaves it: a worker that still runs then stops before its next piece. */
+  close(chunk: number): void;
+}
 
 /** A block of linear memory that workers are told of; it grows. */
 export interface SharedBlock {
@@ -297,6 +302,7 @@ export class Pool {
       const isOver = this.#wait(chunks - withdrawn - own, start);
       const { missing } = this.#withdraw(chunks, generation);
       if (!isOver) this.#giveUp();
+      for (const chunk of missing) takeOver?.close(chunk);
       throw this.#lose(describe(missing), cause);
     }
     if (own === chunks) this.#undisturbed = UNDISTURBED_JOBS;
@@ -324,15 +330,18 @@ export class Pool {
     takeOver: TakeOver | undefined,
   ): void {
     const { words, rows } = this.queue;
-    const { missing, stuck } = this.#withdraw(chunks, generation);
+    const { missing, stuck: copying } = this.#withdraw(chunks, generation);
+    // What was computed in pieces is complete when a worker says that it copies.
+    const stuck = takeOver === undefined ? copying : [];
     this.#giveUp(isOver ? "its kernel failed" : undefined);
     for (const chunk of stuck) copyResults(this.queue, this.copy, chunk, Atomics.load(words, OWNER + chunk));
     while (missing.length > 0) {
       const chunk = missing.at(-1)!;
       try {
         if (takeOver === undefined) compute(kernel, rows, chunk * ROW);
-        else if (takeOver(chunk, isOver)) stuck.push(chunk);
+        else if (takeOver.complete(chunk, isOver)) stuck.push(chunk);
       } catch (cause) {
+        for (const other of missing) takeOver?.close(other);
         throw this.#lose(describe(missing), cause);
       }
       missing.pop();
@@ -347,10 +356,16 @@ export class Pool {
     return new WebAssembly.Instance(this.#pieces!, { env: { memory: this.#memory } }).exports as unknown as Pieces;
   }
 
-  /** Waits while the word has this bit, as long as anybody waits. */
-  watchBit(words: Int32Array, index: number, bit: number): void {
+  /**
+   * Replaces a word, and returns what it was: when its lowest bit is 0, or, after as long as anybody waits, whatever it is.
+   */
+  replaceEven(words: Int32Array, index: number, value: number): number {
     const end = performance.now() + this.#patience;
-    while (Atomics.load(words, index) & bit && performance.now() < end);
+    do {
+      const state = Atomics.load(words, index);
+      if (!(state & 1) && Atomics.compareExchange(words, index, state, value) === state) return state;
+    } while (performance.now() < end);
+    return Atomics.exchange(words, index, value);
   }
 
   /** What was lost or is in danger, once a job could not be completed: from then on every job is refused. */

@@ -87,7 +87,10 @@ export class StepSplitter {
     const isWhole = cut === "parameters";
     const kind = isInPieces ? IN_PIECES : factored ? TABLE_FACTORED : TABLE_STEP;
     const takeOver: TakeOver | undefined = isInPieces
-      ? (chunk, haveEnded) => this.#takeOver(one, chunk, haveEnded)
+      ? {
+          complete: (chunk, haveEnded) => this.#complete(one, chunk, haveEnded),
+          close: (chunk) => Atomics.store(this.#pool.words, this.#stateOf(chunk), CONTROL_CLOSED),
+        }
       : undefined;
     const describe: Describe = (chunks) => this.#describe("a step", "and their state", chunks);
     return (segmentsPtr, segmentCount, checkFinite, scratchPtr = 0) => {
@@ -255,18 +258,23 @@ export class StepSplitter {
     return pool.reserveOperands(operands.bytes);
   }
 
+  /** Where the word of linear memory is that says how much of a chunk is done. */
+  #stateOf(chunk: number): number {
+    return this.#pool.queue.rows[chunk * ROW + 4]! / 4 + CONTROL_STATE;
+  }
+
   /** Computes what a lost worker has left of its chunk; see `TakeOver`. */
-  #takeOver(one: StepKernel, chunk: number, haveEnded: boolean): boolean {
+  #complete(one: StepKernel, chunk: number, haveEnded: boolean): boolean {
     const pool = this.#pool;
     const { rows } = pool.queue;
     const at = chunk * ROW;
-    const control = rows[at + 4]!;
-    const index = control / 4 + CONTROL_STATE;
     const { words } = pool;
-    if (!haveEnded) pool.watchBit(words, index, 1);
-    const state = Atomics.exchange(words, index, CONTROL_CLOSED);
+    const index = this.#stateOf(chunk);
+    const state = haveEnded
+      ? Atomics.exchange(words, index, CONTROL_CLOSED)
+      : pool.replaceEven(words, index, CONTROL_CLOSED);
     const isWriting = (state & 1) === 1;
-    const done = (state >>> 1) + (isWriting ? pool.pieces().copy_piece(control) : 0);
+    const done = (state >>> 1) + (isWriting ? pool.pieces().copy_piece(rows[at + 4]!) : 0);
     pool.copy.begin_cut(rows[at]!, rows[at + 1]!, done);
     const segments = pool.copy.cut(ALL, 0, this.#rest);
     one(this.#rest, segments, MEASURED);

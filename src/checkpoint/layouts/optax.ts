@@ -1,3 +1,4 @@
+import { describe } from "../../checks.js";
 import { CheckpointError, OptionError } from "../../errors.js";
 import type { ParameterState } from "../../optim/state.js";
 import { checkRecord, parseJson, valuesFor } from "../json.js";
@@ -43,6 +44,7 @@ function unwrap(tensors: Safetensors["tensors"], first: string): { inner: Safete
     if (segment === "inner_opt_state") {
       around.accumulatedSteps = entries.count(`${level}mini_step`);
       around.iterations = entries.count(`${level}gradient_step`);
+      if (around.sums !== undefined) throw new CheckpointError(`"${level}mini_step" is of a second MultiSteps`);
       const sums = `${level}acc_grads/`;
       around.sums = new Map(below(sums).map((name) => [name.slice(sums.length), entries.take(name)]));
       for (const name of below(`${level}skip_state/`)) entries.drop(name);
@@ -101,9 +103,11 @@ export const optax: Layout = {
       own.config = JSON.stringify({ ...rest, ...around.hyperparams });
     }
     if (steps !== undefined && !(Number.isSafeInteger(steps) && (steps as number) > 0)) {
-      throw new CheckpointError(`config.every_k_schedule is ${String(steps)}, expected an integer > 0`);
+      throw new CheckpointError(`config.every_k_schedule is ${describe(steps)}, expected an integer > 0`);
     }
     const imported = optaxRMSProp.import({ tensors: inner, metadata: own }, parameters);
+    const unknown = [...(around.sums?.keys() ?? [])].find((name) => !named.has(name));
+    if (unknown !== undefined) throw new CheckpointError(`"acc_grads/${unknown}" is unknown`);
     const { iterations = imported.state.iterations, accumulatedSteps = 0, sums } = around;
     const states = Object.entries(imported.state.parameters).map(([name, state]): [string, ParameterState] => {
       const sum = accumulatedSteps > 0 && { gradientSum: sumOf(sums!, name, named) };

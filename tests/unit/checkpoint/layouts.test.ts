@@ -408,6 +408,18 @@ describe("optax", () => {
     expect(() => read({ ...counts, ...sums })).toThrow('"acc_grads/b" is missing');
     expect(() => read({ mini_step: number(0) })).toThrow('"gradient_step" is missing');
     expect(() => read(counts, config({ every_k_schedule: 1.5 }))).toThrow("config.every_k_schedule is 1.5, expected");
+    const hostile = config({ every_k_schedule: { toString: 1, valueOf: 1 } });
+    expect(() => read(counts, hostile)).toThrow("config.every_k_schedule is Object, expected");
+    const more = { ...sums, "acc_grads/b": array([2], 1), "acc_grads/c": array([2], 1) };
+    expect(() => read({ ...counts, ...more })).toThrow('"acc_grads/c" is unknown');
+    const both = Object.entries(counts).flatMap(([name, value]) => [
+      [name, value],
+      [`inner_opt_state/${name}`, value],
+    ]);
+    const twice = below("inner_opt_state/inner_opt_state/", Object.fromEntries(both));
+    expect(() => optax.import(edited(twice, {}), parameters)).toThrow(
+      '"inner_opt_state/mini_step" is of a second MultiSteps',
+    );
   });
 
   it("has a trace with momentum 0, and none without momentum", () => {

@@ -96,8 +96,10 @@ describe("fit", () => {
     await expect(bad).rejects.toThrow(/earlyStopping\.monitor is "validation\.loss", expected one of loss$/);
     const named = { validation, metrics: ["accuracy"], earlyStopping: { monitor: "val_loss" } } as const;
     await expect(classifier().fit(data, named)).rejects.toThrow(
-      /"val_loss", expected one of loss, accuracy, validation\.loss, validation\.accuracy$/,
+      /"val_loss", expected one of accuracy, loss, validation\.accuracy, validation\.loss$/,
     );
+    const inherited = classifier().fit(data, { earlyStopping: { monitor: "toString" } });
+    await expect(inherited).rejects.toThrow(/earlyStopping\.monitor is "toString", expected one of loss$/);
     const typo = classifier().fit(data, { earlyStopping: { patiance: 2 } as never });
     await expect(typo).rejects.toThrow(/earlyStopping\.patiance is not an option/);
   });
@@ -196,6 +198,14 @@ describe("fit", () => {
     const other = new Trainer(model, { loss: meanSquaredError(), optimizer });
     const dispose = { onBatch: () => other.dispose() };
     await expect(other.fit(data, { batchSize: 1, callbacks: [dispose] })).rejects.toThrow("trainer was used after");
+    const third = new Trainer(model, { loss: meanSquaredError(), optimizer });
+    const mine = new Error("mine");
+    const onProgress = (): void => {
+      third.optimizer.dispose();
+      throw mine;
+    };
+    await expect(third.fit(data, { batchSize: 1, onProgress })).rejects.toBe(mine);
+    await expect(third.fit(data, { batchSize: 1 })).rejects.toThrow("optimizer was used after");
   });
 
   it("refuses targets that make no sense", async () => {

@@ -116,6 +116,23 @@ describe.each(backends)("a graph on %s", (backend) => {
     expect(model.forward(xs)).toHaveLength(2);
   });
 
+  it("has several losses of one output, of which some take logits", () => {
+    const core = makeCore(backend);
+    const losses = [meanSquaredError(), softmaxCrossEntropy()];
+    const xs = randomValues(8 * 3, 1);
+    const ys = Float32Array.from({ length: 24 }, (_, i) => +(i % 3 === (i / 3) % 2));
+    const lossOf = (own: typeof losses): number => {
+      const x = input([3]);
+      const y = dense(3, { activation: "softmax" }).apply(x);
+      const model = new Model(core, { inputs: x, outputs: own.map(() => y), seed: 1 });
+      const trainer = new Trainer(model, { loss: own, optimizer: none });
+      return trainer.evaluate(xs, (own.length === 1 ? ys : own.map(() => ys)) as never).loss;
+    };
+    const sum = lossOf(losses.slice(0, 1)) + lossOf(losses.slice(1));
+    expect(lossOf(losses)).toBeCloseTo(sum, 6);
+    expect(lossOf(losses.toReversed())).toBeCloseTo(sum, 6);
+  });
+
   it("is what Sequential is short for", () => {
     const core = makeCore(backend);
     const layers = [reshape([2, 3]), dense(4), tanh(), flatten(), dropout(0.5), dense(2)];

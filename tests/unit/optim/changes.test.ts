@@ -196,6 +196,9 @@ describe.each(backends)("on %s", (backend) => {
     );
     expect(() => again.load(optimizer.state())).toThrow("state.options.learningRate is of a schedule, which is code");
     again.learningRate = options.learningRate;
+    for (const none of [undefined, null, 3]) {
+      expect(() => again.load(none as never)).toThrow(/^state is (undefined|null|3), expected an object$/);
+    }
     again.load(optimizer.state());
     expect(again.state()).toEqual(optimizer.state());
     expect(again.description()).toEqual(description);
