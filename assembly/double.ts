@@ -76,7 +76,7 @@
   return addD<T>(splatD<T>(c), mulD<T>(x, y));
 }
 
-/** 1.5·2⁵²: its neighbours are one apart, so adding it rounds to an integer, which is then in the low bits. */
+/** 1.5·2⁵²: its neighbors are one apart, so adding it rounds to an integer, which is then in the low bits. */
 const ROUND: f64 = 6755399441055744;
 const LOG2_E: f64 = 1.4426950408889634;
 /** ln 2 in two parts: n·LN2_HI is exact for every |n| < 2²¹. */

@@ -14,7 +14,7 @@ const LN2_LO: f32 = -0.00021219444170128554;
 /** ln 2 in one part: it happens to need 21 bits only, so n·LN2 is exact for every n < 8. */
 const LN2: f32 = 0.6931471824645996;
 const LOG2_E: f32 = 1.4426950216293335;
-/** 1.5·2²³: its neighbours are one apart, so adding it rounds to an integer, which then lies in the low bits. */
+/** 1.5·2²³: its neighbors are one apart, so adding it rounds to an integer, which then lies in the low bits. */
 const ROUND: f32 = 12582912;
 const SQRT_HALF_BITS: i32 = 0x3f3504f3;
 

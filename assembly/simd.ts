@@ -25,7 +25,7 @@
   else store<f32>(ptr, x);
 }
 
-/** The second of two neighbouring Ts. */
+/** The second of two neighboring Ts. */
 // @ts-ignore: decorator
 @inline export function loadSecond<T>(ptr: usize): T {
   if (isVector<T>()) return v128.load(ptr, 16);
@@ -187,7 +187,7 @@ export function is_relaxed(): bool {
 
 /**
  * A flag as a type argument, asked with `isInteger<Flag>()`: decided while compiling. A constant argument of an inlined
- * function is folded only by the optimizer, which may merge the specialised copies again before it does so.
+ * function is folded only by the optimizer, which may merge the specialized copies again before it does so.
  */
 export type On = i32;
 export type Off = f32;

@@ -7,7 +7,7 @@ import { check, HEAD_BYTES, Window, WINDOW_BYTES, windowAt } from "./window";
 
 /** Bytes of a row of the table of taps: from a pixel to its tap, and from the kernel's start to the tap's weights. */
 export const TAP_ROW: usize = 8;
-/** Neighbouring pixels that are computed together where windows have three columns. */
+/** Neighboring pixels that are computed together where windows have three columns. */
 export const PIXELS_A_PASS: usize = 4;
 
 @unmanaged
@@ -143,7 +143,7 @@ export function hasThreeColumns(d: Depthwise): bool {
     columns.count >= <i32>PIXELS_A_PASS;
 }
 
-/** Whether neighbouring pixels' windows are neighbours, so that three of them can slide. */
+/** Whether neighboring pixels' windows are neighbors, so that three of them can slide. */
 // @ts-ignore: decorator
 @inline export function slides(d: Depthwise): bool {
   const columns = d.patches.columns;

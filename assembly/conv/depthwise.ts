@@ -170,7 +170,7 @@ function singleTile(d: Depthwise, last: usize, row: usize, at: usize): void {
  * float32; where the window leaves x, the product of +0 and the weight.
  * Requires: y overlaps nothing else; `scratch` holds `depthwise_conv2d_scratch_bytes`.
  * Remainder: two vectors of channels, then one, then single ones.
- * Measured: 0.50 to 0.66 of the 128-bit peak where neighbouring windows overlap, 0.2 to 0.34 where they do not
+ * Measured: 0.50 to 0.66 of the 128-bit peak where neighboring windows overlap, 0.2 to 0.34 where they do not
  * (docs/decisions/0014-convolutions.md).
  */
 export function depthwise_conv2d_f32(

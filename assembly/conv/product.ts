@@ -243,7 +243,7 @@ function quads(
 
 /**
  * A tile over pixels where they are; `nv` is a constant. All rows start from the same zeros, but the compiler must not see
- * it: V8 would load them once, and could not pair neighbouring vectors (wide, 14 × 14 × 8 to 16: 0.73 of the 128-bit peak
+ * it: V8 would load them once, and could not pair neighboring vectors (wide, 14 × 14 × 8 to 16: 0.73 of the 128-bit peak
  * instead of 1.82).
  */
 // @ts-ignore: decorator

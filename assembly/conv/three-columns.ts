@@ -1,11 +1,11 @@
-// Rows of depthwise windows of three columns whose neighbours are one column on. A table says where each element of a row
+// Rows of depthwise windows of three columns whose neighbors are one column on. A table says where each element of a row
 // of windows is, in the source or, outside it, in a pixel of zeros: nothing is copied, and no loop tests for borders.
 
 import { add, lanes, loadLanes, loadSecond, mul, pmax, splat, storeLanes, storeSecond } from "../simd";
 import { Depthwise, PIXELS_A_PASS, TAP_ROW } from "./depthwise-plan";
 import { zero } from "./patches";
 
-/** Vectors of channels a pass: V8 makes one of two neighbours where it may. */
+/** Vectors of channels a pass: V8 makes one of two neighbors where it may. */
 const NV: usize = WIDE ? 2 : 1;
 
 /** Copies the kernel: all taps of the channels of a pass, then those of the next; and makes the pixel of zeros. */

@@ -146,7 +146,7 @@ function begin(q: Gradient, w: Window): void {
 function add(q: Gradient): void {
   const patches = q.patches;
   const pixels = <usize>patches.pixels;
-  // Pixels of dy are neighbours: those in the table begin at its first.
+  // Pixels of dy are neighbors: those in the table begin at its first.
   const dy = <usize>load<u32>(patches.table, 4);
   for (let g: usize = 0; g < q.groups; g++) {
     const firstColumn = g * q.columns;

@@ -1,4 +1,4 @@
-// Tile and blocks. `WIDE` is set by the target in asconfig.json: 1 where V8 may pair neighbouring vectors.
+// Tile and blocks. `WIDE` is set by the target in asconfig.json: 1 where V8 may pair neighboring vectors.
 // docs/decisions/0006-tiles-and-paths.md holds the measurements behind these numbers.
 
 // @ts-ignore: decorator

@@ -110,7 +110,7 @@ const FEW_STEPS: usize = WIDE ? 4 : 8;
     || (!(bStep & 2047) && (m < PACKED_ROWS || k <= 2 * FEW_STEPS));
 }
 
-/** A product of few rows or few steps. The last columns are computed again together with their neighbours to the left. */
+/** A product of few rows or few steps. The last columns are computed again together with their neighbors to the left. */
 function pairs(
   m: usize, n: usize, k: usize, alpha: f32, a: usize, aLine: usize, aStep: usize, b: usize, bStep: usize,
   beta: f32, c: usize, cRow: usize, bias: usize, activation: i32, sums: usize,

@@ -98,9 +98,9 @@ function addRows<T>(y: usize, end: usize, x: usize, xStep: usize, b: usize, bSte
  * transposed in registers.
  *
  * Registers: two sums, four steps of x, four lines and what they are shuffled into. Memory: line j of B at `b + j·bLine`,
- * in bytes; the steps of a line and of x are neighbours. Requires: n >= 8; y overlaps neither x nor B.
+ * in bytes; the steps of a line and of x are neighbors. Requires: n >= 8; y overlaps neither x nor B.
  * Touches: n·k elements of B, k of x, n of y.
- * Remainder: the last k mod 4 steps are gathered lane by lane; the last n mod 8 lines join their neighbours to the left
+ * Remainder: the last k mod 4 steps are gathered lane by lane; the last n mod 8 lines join their neighbors to the left
  * once more, which gives the same bits.
  * Tried (Zen 4): each step of x in all lanes, times the transposed block: 0.61 of this speed on Node 20, 0.97 on Node 26.
  * Twelve lines (Zen 5): 0.78 on Node 20, 0.91–1.02 on Node 24 and 26.
@@ -166,7 +166,7 @@ export function sumLines(n: usize, k: usize, x: usize, b: usize, bLine: usize, y
  * apart.
  *
  * Registers: eight sums, four loads of B, a splatted element of x, two or three products.
- * Memory: step p of a panel is NR neighbours at `b + 4·p·NR`, that of x at `x + p·xStep`. In bytes.
+ * Memory: step p of a panel is NR neighbors at `b + 4·p·NR`, that of x at `x + p·xStep`. In bytes.
  * Touches: 32·k elements of B, k of x, 32 of y.
  * Branch: `b2` is never 0. V8 11 and 12 would load everything first, and spill: 0.5 of the speed.
  */

@@ -1,4 +1,4 @@
-// Packing. An operand is a set of lines: rows of op(A), or columns of op(B). A panel is `width` neighbouring lines, laid
+// Packing. An operand is a set of lines: rows of op(A), or columns of op(B). A panel is `width` neighboring lines, laid
 // out in the order in which the micro-kernel reads them:
 //
 //   | p = 0: line 0 … width−1 | p = 1: line 0 … width−1 | … | p = k−1: line 0 … width−1 |

@@ -73,7 +73,7 @@ function nextFour(n: usize, x: usize, xRow: usize, xStep: usize, b: usize, bStep
  * Adds `steps` products to each of two rows of sums, which start at +0 if `First`.
  *
  * Registers: up to eight splatted elements of A, two sums (four in pairs), a load of B (two), two products (four).
- * Wide: every load stands before every store, so V8 can pair neighbouring vectors.
+ * Wide: every load stands before every store, so V8 can pair neighboring vectors.
  */
 // @ts-ignore: decorator
 @inline function pass<First>(

@@ -39,7 +39,7 @@ const CACHED_COUNT: usize = 65536;
 }
 
 /**
- * `width` neighbouring Ts of every row, `rowBytes` apart, and their sums unless `sums` is 0. `width` is a constant, 1 or
+ * `width` neighboring Ts of every row, `rowBytes` apart, and their sums unless `sums` is 0. `width` is a constant, 1 or
  * 4, so that the sums stay in registers; for T = f32 it is 1.
  */
 // @ts-ignore: decorator

@@ -59,7 +59,7 @@ import {
   return r;
 }
 
-/** Eight neighbouring columns, or four unless `pair`, which is a constant: their statistics, then their rows. */
+/** Eight neighboring columns, or four unless `pair`, which is a constant: their statistics, then their rows. */
 // @ts-ignore: decorator
 @inline function normalize4(
   pair: bool, rows: usize, stride: usize, eps: f64, kept: f32, taken: f32, factor: f64,

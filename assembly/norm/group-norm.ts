@@ -76,7 +76,7 @@ function sumOfSquares(spatial: usize, width: usize, stride: usize, x: usize, c: 
   return beta ? add<T>(x, loadLanes<T>(beta)) : x;
 }
 
-/** y = ((x − c)·r)·gamma + beta for `count` neighbours. */
+/** y = ((x − c)·r)·gamma + beta for `count` neighbors. */
 function normalizeRun(count: usize, c: f32, r: f32, x: usize, gamma: usize, beta: usize, y: usize): void {
   const cs = splat<v128>(c), rs = splat<v128>(r);
   const gammaStep: usize = gamma ? 16 : 0;
@@ -248,7 +248,7 @@ export function group_norm_backward_f32(
   }
 }
 
-/** Four neighbouring channels of one group, or eight if `pair`, a constant. Addresses are those of the first channel. */
+/** Four neighboring channels of one group, or eight if `pair`, a constant. Addresses are those of the first channel. */
 // @ts-ignore: decorator
 @inline function parameters4(
   pair: bool, batch: usize, spatial: usize, stride: usize, groupBytes: usize, x: usize, dy: usize, mean: usize,

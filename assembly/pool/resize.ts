@@ -4,7 +4,7 @@
 import { Window, windowAt } from "../conv/window";
 import { add, loadLanes, mul, splat, storeLanes, sub } from "../simd";
 
-/** How far the sources of neighbouring outputs are apart. */
+/** How far the sources of neighboring outputs are apart. */
 // @ts-ignore: decorator
 @inline function ratio(inSize: i32, outSize: i32, alignCorners: bool): f64 {
   const aligns = alignCorners && outSize > 1;

@@ -1,7 +1,7 @@
 // What the recurrent kernels have in common: the description of a sequence, and the walk over its steps and rows.
 //
 // x, y and the mask are [batch, steps, features], as users have them. What a layer keeps between forward and backward is
-// time-major, so that the rows of a step are neighbours: gates [steps, batch, n], states [steps + 1, batch, units], where
+// time-major, so that the rows of a step are neighbors: gates [steps, batch, n], states [steps + 1, batch, units], where
 // slot t is the state before step t and slot t + 1 the one after it. In reverse the walk begins at the last step, reads
 // slot t + 1 and writes slot t. "Step" in code counts steps in the order of computation, "time" in that of x.
 
@@ -120,7 +120,7 @@ export function addRow(count: usize, a: usize, b: usize, out: usize): void {
   for (; count; count--, a += 4, b += 4, out += 4) store<f32>(out, load<f32>(a) + load<f32>(b));
 }
 
-/** `count` ≤ 4 neighbours in the lanes of a vector, 0 in the others. */
+/** `count` ≤ 4 neighbors in the lanes of a vector, 0 in the others. */
 export function lanesAt(ptr: usize, count: usize): v128 {
   if (count == 4) return v128.load(ptr);
   let lanes = v128.load32_zero(ptr);

@@ -45,7 +45,7 @@ export function copy_rows_f32(
 }
 
 /**
- * y[b, j, i, c] = x[b, i, j, c] for x [batch, rows, columns, inner]: two neighbouring axes change places. A permutation
+ * y[b, j, i, c] = x[b, i, j, c] for x [batch, rows, columns, inner]: two neighboring axes change places. A permutation
  * of more axes is a few of these. Every bit pattern is kept.
  *
  * Requires: x and y do not overlap.

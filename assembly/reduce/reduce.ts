@@ -3,7 +3,7 @@
 import { max, splat } from "../simd";
 import { addHigh, addLow, joinPartialSums } from "../sums";
 
-/** Σ of `count` neighbouring elements in float64: 8 partial sums, then the rest one by one. */
+/** Σ of `count` neighboring elements in float64: 8 partial sums, then the rest one by one. */
 function sumOfRun(count: usize, x: usize): f64 {
   let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
   for (; count >= 8; count -= 8, x += 32) {
@@ -19,7 +19,7 @@ function sumOfRun(count: usize, x: usize): f64 {
   return sum;
 }
 
-/** Four neighbouring sums along the axis, divided and rounded. */
+/** Four neighboring sums along the axis, divided and rounded. */
 // @ts-ignore: decorator
 @inline function sumColumns4(axis: usize, stride: usize, divisor: f64, x: usize, y: usize): void {
   let low = f64x2.splat(0), high = low;

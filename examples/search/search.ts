@@ -22,7 +22,7 @@ export interface SearchSettings {
 /** Epochs that every trial is given, and trials that have to have come as far before one is stopped. */
 const [GRACE, FEWEST] = [1, 4];
 
-/** A trial is compared with those that began at least so many trials before it: at most so many threads are of use. */
+/** A trial is compared with those that began at least this number of trials before it: more threads than that are of no use. */
 const LAG = 8;
 
 /** A random choice: learning rate, decay and width on logarithmic scales. */

@@ -33,7 +33,12 @@ try {
   });
   model.compile({ optimizer: rmsprop(1e-3), loss: "sparseCategoricalCrossentropy", metrics: ["accuracy"] });
   const start = performance.now();
-  await model.fit(tf.tensor(...train.x), tf.tensor1d(train.y), { epochs: 2, batchSize: 32, shuffle: false, verbose: 0 });
+  await model.fit(tf.tensor(...train.x), tf.tensor1d(train.y), {
+    epochs: 2,
+    batchSize: 32,
+    shuffle: false,
+    verbose: 0,
+  });
   const milliseconds = (performance.now() - start) / 2;
   const [, accuracy] = model.evaluate(tf.tensor(...test.x), tf.tensor1d(test.y));
   parentPort.postMessage({

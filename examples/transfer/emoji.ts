@@ -18,7 +18,7 @@ const KINDS: readonly (readonly [kind: string, subcategories: RegExp])[] = [
 
 export const KIND_NAMES: readonly string[] = KINDS.map(([kind]) => kind);
 
-/** Pictures of many groups are cut to so many, so that none outweighs the others. */
+/** Each group is cut to this number of pictures, so none outweighs the others. */
 const MOST = 120;
 
 /** A picture [32, 32, 3] on white, with numbers from −1 to 1, and the index of its kind. */

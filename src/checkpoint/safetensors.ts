@@ -170,7 +170,7 @@ export function writeSafetensors(
   return bytes;
 }
 
-/** Throws OptionError if readers refuse a header of so many bytes; it may have more. */
+/** Throws OptionError if readers refuse a header of `bytes` bytes; it may have more. */
 function checkHeader(bytes: number): void {
   if (bytes <= HEADER_BYTES) return;
   throw new OptionError(
@@ -178,7 +178,7 @@ function checkHeader(bytes: number): void {
   );
 }
 
-/** Throws OptionError if so many tensors do not fit into a header, whatever their names are. */
+/** Throws OptionError if `count` tensors do not fit into a header, whatever their names are. */
 export function checkTensorCount(count: number): void {
   checkHeader(count * ENTRY_BYTES);
 }

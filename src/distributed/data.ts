@@ -113,7 +113,7 @@ export interface StoredRowsOptions {
 }
 
 /**
- * Rows of a file that are read when they are needed. Neighbouring rows are one read.
+ * Rows of a file that are read when they are needed. Neighboring rows are one read.
  *
  * @throws OptionError
  * @example

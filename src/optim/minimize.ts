@@ -40,7 +40,7 @@ export interface MinimizeResult {
 }
 
 /**
- * Minimises a function of a few variables, step by step: θ ← optimizer(θ, ∇f(θ)).
+ * Minimizes a function of a few variables, step by step: θ ← optimizer(θ, ∇f(θ)).
  *
  * | operand | type | |
  * |---|---|---|

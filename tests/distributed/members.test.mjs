@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Page, Worker } from "./helpers/bundles.mjs";
 import { localDigest, MemberProcess } from "./helpers/members.mjs";
@@ -125,7 +127,7 @@ describe("a Durable Object as the hub", () => {
 
   it("goes on after the hub was restarted in the middle", async () => {
     const { mkdtempSync, rmSync } = await import("node:fs");
-    const persist = mkdtempSync("/tmp/lanewise-hub-");
+    const persist = mkdtempSync(join(tmpdir(), "lanewise-hub-"));
     const page = await Page.open();
     let worker = await Worker.start({ persist });
     const { port } = worker.url;

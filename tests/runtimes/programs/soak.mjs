@@ -39,7 +39,7 @@ function trainOne(core, integer) {
   return bits;
 }
 
-/** Trains for so many steps; what memory was used after the first rounds and at the end, and a digest of all results. */
+/** Trains for `steps` steps; what memory was used after the first rounds and at the end, and a digest of all results. */
 export async function soak({ steps, seed }) {
   const start = performance.now();
   const core = await createCore();
