@@ -46,7 +46,7 @@ import { isStateful } from "./schedules/check.js";
 import { SegmentTable } from "./segment-table.js";
 import { separateRows } from "./separate-rows.js";
 import { bytesOf, checkLive, type Group, makeBlocks, Slot } from "./slots.js";
-import { type OptimizerState, type ParameterState, readRecord, StateLayout } from "./state.js";
+import { checkState, type OptimizerState, type ParameterState, StateLayout } from "./state.js";
 import { NEXT_MEMORY, type UpdateRule } from "./update-rule.js";
 
 /** A group that is being added: its parameters, and the structure in which their gradients will come. */
@@ -604,7 +604,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   load(state: OptimizerState): void {
     this.#assertLive();
     this.#assertNotAveraged("load");
-    const { options } = readRecord("state", state, ["iterations", "parameters"], "accumulatedSteps", "options");
+    const { options } = checkState(state);
     if (options === undefined && !this.#hasChanged()) {
       this.#loadState(state, this.#stepOptions.accumulationSteps);
       return;

@@ -148,19 +148,27 @@ export class StateLayout {
   }
 }
 
+/** Throws CheckpointError unless a state is an object; `StateLayout.load` checks the rest. */
+export function checkState(state: unknown): Partial<OptimizerState> {
+  if (typeof state !== "object" || state === null) throw notAnObject("state", state);
+  return state;
+}
+
+function notAnObject(path: string, value: unknown): CheckpointError {
+  return new CheckpointError(`${path} is ${describe(value)}, expected an object`);
+}
+
 /**
  * A copy of `value`, so that what was checked is what is used, whatever its getters say next. Throws CheckpointError
  * unless it is an object with exactly these keys, and perhaps optional ones.
  */
-export function readRecord(
+function readRecord(
   path: string,
   value: unknown,
   keys: readonly string[],
   ...optional: string[]
 ): Record<string, unknown> {
-  if (typeof value !== "object" || value === null) {
-    throw new CheckpointError(`${path} is ${describe(value)}, expected an object`);
-  }
+  if (typeof value !== "object" || value === null) throw notAnObject(path, value);
   const missing = keys.find((key) => !Object.hasOwn(value, key));
   if (missing !== undefined) throw new CheckpointError(`${path}.${missing} is missing`);
   const known = new Set(keys);
