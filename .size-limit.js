@@ -35,8 +35,8 @@ const entries = [
     modifyEsbuildConfig: (config) => ({ ...config, platform: "node" }),
     limit: "1.75 KiB",
   },
-  { name: "lanewise/tfjs, everything", ...entry("tfjs"), limit: "36.75 KiB" },
-  { name: "lanewise/tfjs, the kernels of accelerate(), on demand", ...entry("tfjs-kernels"), limit: "36.25 KiB" },
+  { name: "lanewise/tfjs, everything", ...entry("tfjs"), limit: "37 KiB" },
+  { name: "lanewise/tfjs, the kernels of accelerate(), on demand", ...entry("tfjs-kernels"), limit: "36.5 KiB" },
   {
     name: "lanewise/tfjs, the training step of accelerateModel(), on demand",
     ...entry("install"),
