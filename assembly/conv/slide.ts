@@ -55,10 +55,14 @@ import { add, loadLanes, loadSecond, mul, pmax, splat, storeLanes, storeSecond }
     if (nv > 1) b1 = loadSecond<T>(bias);
   }
   const low = splat<T>(floor);
-  storeLanes<T>(out, pmax<T>(add<T>(s00, b0), low));
-  if (nv > 1) storeSecond<T>(out, pmax<T>(add<T>(s01, b1), low));
-  storeLanes<T>(out + outStep, pmax<T>(add<T>(s10, b0), low));
-  if (nv > 1) storeSecond<T>(out + outStep, pmax<T>(add<T>(s11, b1), low));
-  storeLanes<T>(out + outStep * 2, pmax<T>(add<T>(s20, b0), low));
-  if (nv > 1) storeSecond<T>(out + outStep * 2, pmax<T>(add<T>(s21, b1), low));
+  storePixel<T>(nv, out, s00, s01, b0, b1, low);
+  storePixel<T>(nv, out + outStep, s10, s11, b0, b1, low);
+  storePixel<T>(nv, out + outStep * 2, s20, s21, b0, b1, low);
+}
+
+/** Stores max(sum + bias, low) of `nv` Ts of channels. */
+// @ts-ignore: decorator
+@inline export function storePixel<T>(nv: usize, out: usize, s0: T, s1: T, b0: T, b1: T, low: T): void {
+  storeLanes<T>(out, pmax<T>(add<T>(s0, b0), low));
+  if (nv > 1) storeSecond<T>(out, pmax<T>(add<T>(s1, b1), low));
 }

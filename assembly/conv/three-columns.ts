@@ -1,9 +1,10 @@
 // Rows of depthwise windows of three columns whose neighbors are one column on. A table says where each element of a row
 // of windows is, in the source or, outside it, in a pixel of zeros: nothing is copied, and no loop tests for borders.
 
-import { add, lanes, loadLanes, loadSecond, mul, pmax, splat, storeLanes, storeSecond } from "../simd";
+import { add, lanes, loadLanes, loadSecond, mul, splat } from "../simd";
 import { Depthwise, PIXELS_A_PASS, TAP_ROW } from "./depthwise-plan";
 import { zero } from "./patches";
+import { storePixel } from "./slide";
 
 /** Vectors of channels a pass: V8 makes one of two neighbors where it may. */
 const NV: usize = WIDE ? 2 : 1;
@@ -139,13 +140,9 @@ function allChannels(d: Depthwise, table: usize, tableRow: usize, y: usize): voi
     if (nv > 1) b1 = loadSecond<T>(bias);
   }
   const low = splat<T>(floor);
-  storeLanes<T>(y, pmax<T>(add<T>(s00, b0), low));
-  if (nv > 1) storeSecond<T>(y, pmax<T>(add<T>(s01, b1), low));
-  storeLanes<T>(y + yStep, pmax<T>(add<T>(s10, b0), low));
-  if (nv > 1) storeSecond<T>(y + yStep, pmax<T>(add<T>(s11, b1), low));
-  storeLanes<T>(y + 2 * yStep, pmax<T>(add<T>(s20, b0), low));
-  if (nv > 1) storeSecond<T>(y + 2 * yStep, pmax<T>(add<T>(s21, b1), low));
-  storeLanes<T>(y + 3 * yStep, pmax<T>(add<T>(s30, b0), low));
-  if (nv > 1) storeSecond<T>(y + 3 * yStep, pmax<T>(add<T>(s31, b1), low));
+  storePixel<T>(nv, y, s00, s01, b0, b1, low);
+  storePixel<T>(nv, y + yStep, s10, s11, b0, b1, low);
+  storePixel<T>(nv, y + 2 * yStep, s20, s21, b0, b1, low);
+  storePixel<T>(nv, y + 3 * yStep, s30, s31, b0, b1, low);
   return w;
 }

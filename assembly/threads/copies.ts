@@ -1,12 +1,12 @@
 // What a worker needs to compute a chunk in a block of its own: copies of what the chunk writes, before and after the
 // kernel. docs/decisions/0020-lost-workers.md says why.
 
-import { TABLE_ACCUMULATE, TABLE_FACTORED } from "../../src/abi/copies";
+import { LINE_ELEMENTS, TABLE_ACCUMULATE, TABLE_FACTORED } from "../../src/abi/copies";
 import {
   GROUP_BYTES, SEGMENT_ACCUMULATOR, SEGMENT_AVERAGE, SEGMENT_BYTES, SEGMENT_GRAD, SEGMENT_PARAM, SEGMENT_STATE,
 } from "../../src/abi/step-table";
 import { Segment, segmentAt } from "../optim/step-table";
-import { copyArray, copySegment } from "./copy";
+import { arrayAfter, copyArray, copySegment } from "./copy";
 
 /** Each array begins on a cache line. */
 const LINE: usize = 64;
@@ -37,12 +37,6 @@ export function copy_blocks(
 // @ts-ignore: decorator
 @inline function firstArray(kind: u32): u32 {
   return kind == TABLE_ACCUMULATE ? SEGMENT_ACCUMULATOR : SEGMENT_PARAM;
-}
-
-/** The next one: the parameter, the state arrays, the average; 0 after the last. */
-// @ts-ignore: decorator
-@inline function arrayAfter(word: u32): u32 {
-  return word == SEGMENT_PARAM ? SEGMENT_STATE : word == SEGMENT_AVERAGE || word == SEGMENT_ACCUMULATOR ? 0 : word + 1;
 }
 
 /** Bytes of an array of a segment; Adafactor's first two state arrays have a number for each row and each column. */
@@ -131,7 +125,7 @@ export function cut(elements: i32, isWhole: bool, to: usize): u32 {
       continue;
     }
     const rest = count - taken;
-    const part = isWhole ? rest : min(rest, (elements + 15) & ~15);
+    const part = isWhole ? rest : min(rest, (elements + LINE_ELEMENTS - 1) & -LINE_ELEMENTS);
     const piece = to + segments++ * SEGMENT_BYTES;
     copySegment(piece, next);
     segmentAt(piece, 0).count = part;

@@ -1,4 +1,12 @@
-// Copies within linear memory.
+// What both binaries of the threads copy, and in which order.
+
+import { SEGMENT_ACCUMULATOR, SEGMENT_AVERAGE, SEGMENT_PARAM, SEGMENT_STATE } from "../../src/abi/step-table";
+
+/** The word of the next array that a table names: after the parameter the state arrays, then the average; 0 after the last. */
+// @ts-ignore: decorator
+@inline export function arrayAfter(word: u32): u32 {
+  return word == SEGMENT_PARAM ? SEGMENT_STATE : word == SEGMENT_AVERAGE || word == SEGMENT_ACCUMULATOR ? 0 : word + 1;
+}
 
 /** Copies a few bytes here, where a call into the engine takes longer. */
 export function copyArray(to: usize, from: usize, bytes: usize): void {

@@ -10,7 +10,7 @@ import { RMSProp } from "../optim/rmsprop";
 import { SGD } from "../optim/sgd";
 import { segmentAt } from "../optim/step-table";
 import { walk } from "../optim/walk";
-import { copyArray, copySegment } from "./copy";
+import { arrayAfter, copyArray, copySegment } from "./copy";
 
 // A worker's block: | segments of the piece | the same, naming the copies | group | copies: array after array |
 
@@ -24,12 +24,6 @@ if (TO_ARRAYS + 5 * PIECE_ARRAY_BYTES != PIECE_BLOCK_BYTES) ERROR("The block dif
 /** Words of the control block: the address of the worker's block, and segments of the piece in it whose results are copied. */
 const CONTROL_BLOCK: usize = 1;
 const CONTROL_SEGMENTS: usize = 2;
-
-/** The word of the next array that a step writes. */
-// @ts-ignore: decorator
-@inline function arrayAfter(word: u32): u32 {
-  return word == SEGMENT_PARAM ? SEGMENT_STATE : word + 1;
-}
 
 /**
  * One step of the method `M` of every segment of a chunk's table.
@@ -68,7 +62,8 @@ const CONTROL_SEGMENTS: usize = 2;
       segment.groupPtr = <u32>(block + TO_GROUP);
       copySegment(changetype<usize>(copy), changetype<usize>(segment));
       let to = block + TO_ARRAYS + used;
-      for (let word: u32 = SEGMENT_PARAM; word <= <u32>SEGMENT_AVERAGE; word = arrayAfter(word)) {
+      let word: u32 = SEGMENT_PARAM;
+      do {
         const place = changetype<usize>(segment) + (word << 2);
         const array = <usize>load<u32>(place);
         if (array) {
@@ -78,7 +73,8 @@ const CONTROL_SEGMENTS: usize = 2;
           copyArray(to + skipped, array + offset + skipped, bytes - skipped);
         }
         to += PIECE_ARRAY_BYTES;
-      }
+        word = arrayAfter(word);
+      } while (word);
       used += (bytes + 63) & ~63;
       if (taken == left) {
         from += SEGMENT_BYTES;
@@ -106,11 +102,13 @@ export function copy_piece(control: usize): u32 {
   for (let i: u32 = 0; i < load<u32>(control, CONTROL_SEGMENTS << 2); i++) {
     const segment = segmentAt(block, i);
     elements += segment.count;
-    for (let word: u32 = SEGMENT_PARAM; word <= <u32>SEGMENT_AVERAGE; word = arrayAfter(word)) {
+    let word: u32 = SEGMENT_PARAM;
+    do {
       const place = changetype<usize>(segment) + (word << 2);
       const array = <usize>load<u32>(place);
       if (array) copyArray(array, load<u32>(place, TO_COPY), segment.count << 2);
-    }
+      word = arrayAfter(word);
+    } while (word);
   }
   return elements;
 }

@@ -9,6 +9,9 @@ export const TABLE_FACTORED = 1;
 /** An accumulation: the sum of the gradients. */
 export const TABLE_ACCUMULATE = 2;
 
+/** Elements of a cache line: what a chunk of a step has at least, and where cuts between chunks fall. */
+export const LINE_ELEMENTS = 16;
+
 // Pieces (assembly/threads/pieces.ts): a worker computes a chunk of a step piece by piece.
 
 /** Bytes of a worker's block: two tables of segments, a group, five arrays. */

@@ -109,8 +109,8 @@ function planNodes(
 }
 
 /** Whether a loss computes this activation itself. Throws for one that it would take for logits. */
-function absorbs(loss: Loss | undefined, activation: string | undefined): boolean {
-  if (loss?.absorbs === undefined || activation === loss.absorbs) return loss?.absorbs !== undefined;
+function absorbs(loss: Loss, activation: string | undefined): boolean {
+  if (loss.absorbs === undefined || activation === loss.absorbs) return loss.absorbs !== undefined;
   if (activation !== "softmax" && activation !== "sigmoid") return false;
   throw new OptionError(`the model ends in ${activation}, expected ${loss.absorbs} or none for ${loss.name}`);
 }

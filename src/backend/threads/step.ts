@@ -2,6 +2,7 @@ import {
   CONTROL_BYTES,
   CONTROL_CLOSED,
   CONTROL_STATE,
+  LINE_ELEMENTS,
   PIECE_BLOCK_BYTES,
   TABLE_ACCUMULATE,
   TABLE_FACTORED,
@@ -34,8 +35,6 @@ const CHUNK_ELEMENTS = 8192;
 const CHUNKS_PER_THREAD = 2;
 /** Elements of a chunk at most, where there are chunks enough: their copies stay in the cache. */
 const CACHED_ELEMENTS = 65536;
-/** Elements of a chunk at least in an eager pool: a cache line. */
-const LINE_ELEMENTS = 16;
 const ALL = 0x7fff_ffff;
 
 const WORDS = SEGMENT_BYTES / 4;
@@ -61,7 +60,7 @@ export class StepSplitter {
   readonly #table: SharedBlock = { ptr: 0, bytes: 0 };
   /** The table that was cut last. */
   readonly #cutTable = { ptr: 0, segments: 0 };
-  /** Elements of its chunks. */
+  /** Elements of its chunks, from the last to the first. */
   readonly #sizes = new Uint32Array(MAX_CHUNKS);
   /** Where the rest of a chunk is written that a lost worker leaves. */
   #rest = 0;
@@ -166,11 +165,10 @@ export class StepSplitter {
   #chunksFor(segmentCount: number, elements: number, isWhole: boolean): number {
     const pool = this.#pool;
     const { threads } = pool;
-    if (isWhole) {
-      const chunks = Math.min(threads, segmentCount, MAX_CHUNKS);
-      return chunks > 1 && pool.isWorthwhile(elements, GAINS_AWAKE, GAINS_ASLEEP) ? chunks : 0;
-    }
     const least = Math.max(pool.eager ? LINE_ELEMENTS : CHUNK_ELEMENTS, Math.ceil((2 * elements) / MAX_CHUNKS));
+    if (isWhole ? segmentCount < 2 : elements <= least) return 0;
+    if (!pool.isWorthwhile(elements, GAINS_AWAKE, GAINS_ASLEEP)) return 0;
+    if (isWhole) return Math.min(threads, segmentCount, MAX_CHUNKS);
     let chunks = 0;
     for (let left = elements; left > 0; chunks++) {
       const share = Math.min(CACHED_ELEMENTS, Math.ceil(left / (threads * CHUNKS_PER_THREAD)));
@@ -178,8 +176,7 @@ export class StepSplitter {
       this.#sizes[chunks] = size;
       left -= size;
     }
-    this.#sizes.subarray(0, chunks).reverse();
-    return chunks > 1 && pool.isWorthwhile(elements, GAINS_AWAKE, GAINS_ASLEEP) ? chunks : 0;
+    return chunks;
   }
 
   /** Elements of all segments that have a gradient. */
@@ -231,7 +228,8 @@ export class StepSplitter {
     let table = this.#rest + segmentCount * SEGMENT_BYTES;
     let left = elements;
     for (let chunk = 0; chunk < chunks; chunk++) {
-      const wanted = chunk + 1 === chunks ? ALL : isWhole ? Math.ceil(left / (chunks - chunk)) : this.#sizes[chunk]!;
+      const wanted =
+        chunk + 1 === chunks ? ALL : isWhole ? Math.ceil(left / (chunks - chunk)) : this.#sizes[chunks - 1 - chunk]!;
       const segments = copy.cut(wanted, Number(isWhole), table);
       const at = chunk * ROW;
       rows[at] = table;

@@ -64,7 +64,7 @@ function checked(binary: Instantiated, variant: WasmVariant): Instantiated {
   if (variant !== "simd" && variant !== "relaxed") throw new Error("lanewise/slim has no wide mode");
   const { is_relaxed } = binary.kernels as { is_relaxed?: () => number };
   if (is_relaxed?.() !== +(variant === "relaxed")) throw new Error(`the given Wasm is not ${variant}.wasm`);
-  return { ...binary, note: undefined };
+  return { ...binary, note: undefined }; // the caller's bytes are taken as they are, but for a shared memory
 }
 
 /** `instanceof` for any realm. */

@@ -192,6 +192,11 @@ export function readSource<F extends Form>(
   return { form, description, state, named };
 }
 
+/** A count, as frameworks save it: an int32 of rank 0. */
+export function countOf(value: number): StoredTensor {
+  return { shape: [], data: Int32Array.of(value) };
+}
+
 /** Throws CheckpointError unless it has the form of what `readSafetensors` returns. */
 export function checkFile(file: Safetensors): Safetensors {
   const { tensors, metadata } = checkRecord("file", file);

@@ -1,10 +1,11 @@
 import { describe } from "../../checks.js";
 import { CheckpointError, OptionError } from "../../errors.js";
 import type { ParameterState } from "../../optim/state.js";
+import { sizeOf } from "../../tensor.js";
 import { checkRecord, parseJson, valuesFor } from "../json.js";
 import { checkFits, namedParameters, shapeOf } from "../parameters.js";
 import type { Safetensors, StoredTensor } from "../safetensors.js";
-import { checkFile, Entries, type Layout } from "./layout.js";
+import { checkFile, countOf, Entries, type Layout } from "./layout.js";
 import { optaxRMSProp } from "./uniform.js";
 
 /** Hyper-parameters that are numbers, in Lanewise's words. */
@@ -42,9 +43,9 @@ function unwrap(tensors: Safetensors["tensors"], first: string): { inner: Safete
   let level = "";
   for (const segment of path.split("/").slice(0, -1)) {
     if (segment === "inner_opt_state") {
+      if (around.sums !== undefined) throw new CheckpointError(`"${level}mini_step" is of a second MultiSteps`);
       around.accumulatedSteps = entries.count(`${level}mini_step`);
       around.iterations = entries.count(`${level}gradient_step`);
-      if (around.sums !== undefined) throw new CheckpointError(`"${level}mini_step" is of a second MultiSteps`);
       const sums = `${level}acc_grads/`;
       around.sums = new Map(below(sums).map((name) => [name.slice(sums.length), entries.take(name)]));
       for (const name of below(`${level}skip_state/`)) entries.drop(name);
@@ -146,16 +147,14 @@ export const optax: Layout = {
     const plain = { ...optimizer, description: () => description!, state: () => inner };
     const { tensors, metadata } = optaxRMSProp.export({ parameters, optimizer: plain });
     const named = namedParameters(parameters);
-    const count = (value: number): StoredTensor => ({ shape: [], data: Int32Array.of(value) });
     const wrapped = new Map<string, StoredTensor>([
-      ["mini_step", count(accumulatedSteps)],
-      ["gradient_step", count(state.iterations)],
+      ["mini_step", countOf(accumulatedSteps)],
+      ["gradient_step", countOf(state.iterations)],
     ]);
     for (const [name, tensor] of tensors) wrapped.set(`inner_opt_state/${name}`, tensor);
     for (const [name, sum] of sums) {
       const shape = shapeOf(named.get(name)!);
-      const size = shape.reduce((product, each) => product * each, 1);
-      wrapped.set(`acc_grads/${name}`, { shape, data: sum ?? new Float32Array(size) });
+      wrapped.set(`acc_grads/${name}`, { shape, data: sum ?? new Float32Array(sizeOf(shape)) });
     }
     const config = { ...JSON.parse(metadata.config!), every_k_schedule: steps };
     return { tensors: wrapped, metadata: { config: JSON.stringify(config) } };

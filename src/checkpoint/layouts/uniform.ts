@@ -6,6 +6,7 @@ import type { StoredTensor } from "../safetensors.js";
 import {
   type Column,
   checkFile,
+  countOf,
   Entries,
   exportOptions,
   type Form,
@@ -189,8 +190,7 @@ export const optaxRMSProp: Layout = /* @__PURE__ */ layoutOf({
     const steps = options.biasCorrection ? entries.count("0/count") : 0;
     return entries.has("1/count") ? entries.count("1/count") : steps;
   },
-  exportNumbers: (iterations, config) =>
-    config.bias_correction ? [["0/count", { shape: [], data: Int32Array.of(iterations) }]] : [],
+  exportNumbers: (iterations, config) => (config.bias_correction ? [["0/count", countOf(iterations)]] : []),
 });
 
 /**
@@ -222,5 +222,5 @@ export const tfjs: Layout = /* @__PURE__ */ layoutOf({
   ],
   entry: (key, name) => `${name}/${key}`,
   importNumbers: (entries) => entries.count("iter"),
-  exportNumbers: (iterations) => [["iter", { shape: [], data: Int32Array.of(iterations) }]],
+  exportNumbers: (iterations) => [["iter", countOf(iterations)]],
 });

@@ -1,5 +1,6 @@
 import { ACTIVATION } from "../../backend/backend.js";
 import { nnFamily } from "../../backend/families/nn.js";
+import type { KernelFamily } from "../../backend/family.js";
 import { checkKeys, unexpected } from "../../checks.js";
 import type { Shape } from "../../tensor.js";
 import { Layer, layerConfig } from "../layer.js";
@@ -46,17 +47,8 @@ export class ActivationLayer extends Layer {
   }
 
   override plan(builder: PlanBuilder, x: Value): Value {
+    if (this.function === "softmax") return planRows(builder, x, nnFamily, "softmax_f32", "softmax_backward_f32");
     const y = builder.value(x.shape);
-    if (this.function === "softmax") {
-      const columns = x.shape.at(-1)!;
-      const rows = x.size / columns;
-      builder.call(nnFamily, "softmax_f32", [rows, columns, x, y], [x, y]);
-      builder.backward(y, (dy) => {
-        const dx = builder.gradient(x);
-        if (dx) builder.call(nnFamily, "softmax_backward_f32", [rows, columns, y, dy, dx], [dy, dx]);
-      });
-      return y;
-    }
     const id = ACTIVATION[this.function];
     builder.call(nnFamily, "activation_f32", [id, x.size, x, y], [x, y]);
     builder.backward(y, (dy) => {
@@ -87,6 +79,25 @@ export function sigmoid(options: ActivationOptions = {}): ActivationLayer {
 /** eˣ / Σ eˣ along the last axis. `softmaxCrossEntropy` computes it together with itself. */
 export function softmax(options: ActivationOptions = {}): ActivationLayer {
   return plain("softmax", options);
+}
+
+/** Plans a function of the rows of x, whose gradient is computed from its result. */
+export function planRows<K>(
+  builder: PlanBuilder,
+  x: Value,
+  family: KernelFamily<K>,
+  forward: keyof K & string,
+  backward: keyof K & string,
+): Value {
+  const columns = x.shape.at(-1)!;
+  const rows = x.size / columns;
+  const y = builder.value(x.shape);
+  builder.call(family, forward, [rows, columns, x, y], [x, y]);
+  builder.backward(y, (dy) => {
+    const dx = builder.gradient(x);
+    if (dx) builder.call(family, backward, [rows, columns, y, dy, dx], [dy, dx]);
+  });
+  return y;
 }
 
 function plain(name: ActivationName, options: ActivationOptions): ActivationLayer {

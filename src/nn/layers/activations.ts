@@ -6,7 +6,13 @@ import type { Shape } from "../../tensor.js";
 import { Layer, type ParameterSpec } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
 import type { Value } from "../value.js";
-import { ACTIVATION_NAMES, ActivationLayer, type ActivationName, type ActivationOptions } from "./activation.js";
+import {
+  ACTIVATION_NAMES,
+  ActivationLayer,
+  type ActivationName,
+  type ActivationOptions,
+  planRows,
+} from "./activation.js";
 import { lastAxis } from "./norm-options.js";
 import { checkName, optionList } from "./options.js";
 
@@ -72,15 +78,7 @@ export class LogSoftmaxLayer extends Layer {
   }
 
   override plan(builder: PlanBuilder, x: Value): Value {
-    const columns = lastAxis(this.kind, x.shape);
-    const rows = x.size / columns;
-    const y = builder.value(x.shape);
-    builder.call(activationFamily, "log_softmax_f32", [rows, columns, x, y], [x, y]);
-    builder.backward(y, (dy) => {
-      const dx = builder.gradient(x);
-      if (dx) builder.call(activationFamily, "log_softmax_backward_f32", [rows, columns, y, dy, dx], [dy, dx]);
-    });
-    return y;
+    return planRows(builder, x, activationFamily, "log_softmax_f32", "log_softmax_backward_f32");
   }
 }
 
