@@ -5,6 +5,12 @@ import type { LinearMemory } from "./backend.js";
 /** Blocks start on a cache line, which is also the widest vector. */
 const ALIGNMENT = 64;
 
+/** Addresses that differ by a multiple of it are in the same set of a first-level cache. */
+const SET_STRIDE = 4096;
+
+/** What a block whose size is a multiple of that gets besides, so that the next one starts in another set. */
+const SHIFT = 320;
+
 /** Hands out blocks of linear memory and keeps account of them: the arena, or another library's heap. */
 export abstract class Allocator {
   readonly #sizes = new Map<number, number>();
@@ -71,7 +77,8 @@ export class Arena extends Allocator {
   }
 
   protected override sizeOf(bytes: number): number {
-    return Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+    return size % SET_STRIDE === 0 ? size + SHIFT : size;
   }
 
   protected override take(size: number): number {
