@@ -255,15 +255,21 @@ export class PlanBuilder {
   /** Emits the backward pass; returns the gradient of each of these inputs. @internal */
   emitBackward(inputs: readonly Value[]): (Value | undefined)[] {
     this.#emitting = this.calls.backward;
+    this.#addGradients(); // of outputs that are one value
     for (let i = this.#backward.length - 1; i >= 0; i--) {
       const { y, layer, rows, emit } = this.#backward[i]!;
       const dy = this.#gradients.get(y);
       if (dy === undefined) continue;
       this.#layer = layer;
       this.within("", rows, () => emit(dy));
-      for (const add of this.#after.splice(0)) add();
+      this.#addGradients();
     }
     return inputs.map((x) => this.#gradients.get(x));
+  }
+
+  /** Emits the sums of gradients whose terms were written by the calls so far. */
+  #addGradients(): void {
+    for (const add of this.#after.splice(0)) add();
   }
 
   /** Whether somebody said how the gradient of `y` goes back, or nobody will ask. @internal */

@@ -4,12 +4,14 @@ import { DisposedError, OptionError, RMSProp, type Shape, ShapeError, type Tenso
 import {
   activation,
   add,
+  binaryCrossEntropy,
   concat,
   dense,
   dropout,
   flatten,
   input,
   Layer,
+  type Loss,
   Model,
   meanSquaredError,
   type PlanBuilder,
@@ -24,7 +26,7 @@ import {
 } from "../../../src/nn/index.js";
 import { expectSameBits } from "../../helpers/bits.js";
 import { backends, makeCore } from "../../helpers/cores.js";
-import { randomValues } from "../../helpers/random.js";
+import { randomValues, smallIntegers } from "../../helpers/random.js";
 
 const none = () => ({ step() {}, dispose() {} });
 
@@ -131,6 +133,40 @@ describe.each(backends)("a graph on %s", (backend) => {
     const sum = lossOf(losses.slice(0, 1)) + lossOf(losses.slice(1));
     expect(lossOf(losses)).toBeCloseTo(sum, 6);
     expect(lossOf(losses.toReversed())).toBeCloseTo(sum, 6);
+  });
+
+  it("adds the gradients of an output that is one twice", () => {
+    const core = makeCore(backend);
+    const rows = 5;
+    const [xs, indices] = [randomValues(rows * 3, 1), Uint8Array.from({ length: rows }, (_, i) => i % 4)];
+    const targets = randomValues(rows * 4, 2).map(Math.abs);
+    const make = (count: number) => {
+      const x = input([3]);
+      const y = dense(4).apply(dense(3, { activation: "tanh" }).apply(x));
+      return new Model(core, { inputs: x, outputs: new Array(count).fill(y), seed: 1 });
+    };
+    const gradientsOf = (losses: Loss[], ys: ArrayLike<number>[]) => {
+      const trainer = new Trainer(make(losses.length), { loss: losses, optimizer: none });
+      trainer.backward(xs, (losses.length === 1 ? ys[0] : ys) as never);
+      return Object.values(trainer.gradients).flatMap(({ data }) => [...data]);
+    };
+    const losses = [meanSquaredError(), softmaxCrossEntropy(), binaryCrossEntropy()];
+    const ys = [targets, indices, targets];
+    const alone = losses.map((loss, i) => gradientsOf([loss], [ys[i]!]));
+    const both = gradientsOf(losses, ys);
+    for (const [i, gradient] of both.entries()) {
+      expect(gradient, `${i}`).toBeCloseTo(alone[0]![i]! + alone[1]![i]! + alone[2]![i]!, 6);
+    }
+
+    // The same without a loss: gradients of outputs that the caller gives.
+    const [one, two] = [make(1), make(2)];
+    const [dy, more] = [smallIntegers(rows * 4, 3), smallIntegers(rows * 4, 4)];
+    one.forward(xs, { training: true });
+    one.backward(dy.map((value, i) => value + more[i]!));
+    two.forward(xs, { training: true });
+    two.backward([dy, more] as never);
+    const all = (model: Model) => Object.values(model.gradients).flatMap(({ data }) => [...data]);
+    expect(all(two)).toEqual(all(one));
   });
 
   it("is what Sequential is short for", () => {
