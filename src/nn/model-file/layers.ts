@@ -37,6 +37,8 @@ export function isConfig(value: unknown): value is LayerConfig {
 export function makeLayer({ kind, args }: LayerConfig, functions: LayerFunctions): Layer {
   const layer = makerOf(kind, functions)!(...args.map((value) => revive(value, functions)));
   if (layer instanceof Layer && layer.kind === kind) return layer;
+  // With all of `nn` a file can name a function that returns a promise, whose rejection would be nobody's.
+  Promise.resolve(layer).catch(() => {});
   throw new TypeError(`options.layers.${kind} returned something else than a layer of that kind`);
 }
 

@@ -343,6 +343,13 @@ describe("a model file of unknown origin", () => {
       /^model\.layers\[0\] \(Trainer\): /,
     ],
     [
+      "a function that rejects", // nor is there an unhandled rejection
+      ({ model }) => {
+        model.layers[0].kind = "findLearningRate";
+      },
+      /^model\.layers\[0\] \(findLearningRate\): options\.layers\.findLearningRate returned something else/,
+    ],
+    [
       "an initializer",
       ({ model }) => Object.assign(model.layers[0], { kind: "heNormal", args: [] }),
       /returned something else than a layer/,
