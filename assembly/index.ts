@@ -3,8 +3,6 @@
 export { gemm_f32, gemm_scratch_bytes } from "./gemm/gemm";
 export { pack_f32 } from "./gemm/pack";
 export { accumulate_f32 } from "./optim/accumulate";
-export { adam_f32 } from "./optim/adam";
 export { measure_f32 } from "./optim/transform";
 export { rmsprop_f32 } from "./optim/rmsprop";
-export { sgd_f32 } from "./optim/sgd";
 export { is_relaxed } from "./simd";

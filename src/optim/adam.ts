@@ -7,7 +7,7 @@ import {
   GROUP_MEAN_DECAY_COMPLEMENT,
   MODE_DECAY_FACTOR,
 } from "../abi/step-table.js";
-import { coreFamily } from "../backend/families/core.js";
+import { adamFamily } from "../backend/families/adam.js";
 import { checkBoolean, checkFinite } from "../checks.js";
 import type { Core } from "../core.js";
 import { checkBelowOne, complementOfPower, factorsOf } from "./bias-correction.js";
@@ -69,7 +69,7 @@ export class Adam extends Optimizer<AdamGroupOptions> {
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options
    * }`
    * @param options see `AdamOptions`; learningRate default 1e-3
-   * @throws OptionError, DisposedError, OutOfMemoryError; nothing is then allocated
+   * @throws OptionError, DisposedError, OutOfMemoryError, BackendError; nothing is then allocated
    */
   constructor(core: Core, params: ParametersOf<AdamGroupOptions>, options: AdamOptions = {}) {
     super(core, params, options, RULE);
@@ -92,7 +92,7 @@ export class AdamW extends Optimizer<AdamGroupOptions> {
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options
    * }`
    * @param options see `AdamOptions`; learningRate default 1e-3, weightDecay default 0.01
-   * @throws OptionError, DisposedError, OutOfMemoryError; nothing is then allocated
+   * @throws OptionError, DisposedError, OutOfMemoryError, BackendError; nothing is then allocated
    */
   constructor(core: Core, params: ParametersOf<AdamGroupOptions>, options: AdamOptions = {}) {
     super(core, params, options, RULE_W);
@@ -101,7 +101,7 @@ export class AdamW extends Optimizer<AdamGroupOptions> {
 
 const RULE: UpdateRule<AdamGroupOptions> = {
   name: "Adam",
-  family: coreFamily,
+  family: adamFamily,
   kernel: "adam_f32",
   learningRate: 1e-3,
   optionKeys: ["beta1", "beta2", "eps", "amsgrad"],

@@ -1,5 +1,5 @@
 import { FORM_MOMENTUM, FORM_NESTEROV, GROUP_MOMENTUM } from "../abi/step-table.js";
-import { coreFamily } from "../backend/families/core.js";
+import { sgdFamily } from "../backend/families/sgd.js";
 import { checkBoolean, checkFinite, checkNumber } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError } from "../errors.js";
@@ -54,7 +54,7 @@ export class SGD extends Optimizer<SGDGroupOptions> {
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options
    * }`
    * @param options see `SGDOptions`; learningRate default 1e-3
-   * @throws OptionError, DisposedError, OutOfMemoryError; nothing is then allocated
+   * @throws OptionError, DisposedError, OutOfMemoryError, BackendError; nothing is then allocated
    */
   constructor(core: Core, params: ParametersOf<SGDGroupOptions>, options: SGDOptions = {}) {
     super(core, params, options, RULE);
@@ -63,7 +63,7 @@ export class SGD extends Optimizer<SGDGroupOptions> {
 
 const RULE: UpdateRule<SGDGroupOptions> = {
   name: "SGD",
-  family: coreFamily,
+  family: sgdFamily,
   kernel: "sgd_f32",
   learningRate: 1e-3,
   optionKeys: ["momentum", "dampening", "nesterov"],

@@ -105,12 +105,12 @@ export function coreWithSpoiltWorker(
 ): Promise<Core> {
   return eagerCoreWith((message) => {
     const spoiled = message.kernels.filter(spoils);
-    if (spoiled.length === 0) return message;
-    const module = spoiltModule(message.kernels, spoiled, spoilt, claim);
+    const module = spoiled.length === 0 ? message.module : spoiltModule(message.kernels, spoiled, spoilt, claim);
     const { greeting } = message;
-    return greeting?.pieces === undefined
-      ? { ...message, module }
-      : { ...message, module, greeting: { ...greeting, pieces: spoiltPieces(spoilt, claim) } };
+    const pieces = greeting?.pieces;
+    return pieces && WebAssembly.Module.exports(pieces).some(({ name }) => spoils(name))
+      ? { ...message, module, greeting: { ...greeting, pieces: spoiltPieces(spoilt, claim) } }
+      : { ...message, module };
   }, options);
 }
 

@@ -28,10 +28,4 @@ export const CORE_STEPS = {
       { form: FORM_RECIPROCAL | FORM_CENTERED | FORM_MOMENTUM | FORM_BIAS_CORRECTION },
     ],
   },
-  adam_f32: { cut: "elements", variants: [{ states: 2 }, { states: 3 }, { states: 2, mode: MODE_RESCALE }] },
-  sgd_f32: {
-    cut: "elements",
-    variants: [{}, { mode: MODE_RESCALE }, { form: FORM_MOMENTUM }, { form: FORM_MOMENTUM | FORM_NESTEROV }],
-    signedState: true,
-  },
 } as const satisfies Readonly<Record<string, StepKernelInfo>>;

@@ -1,9 +1,7 @@
 import type { KernelFamily, StepKernel } from "../family.js";
 import { gemmKernels } from "../js/gemm/gemm.js";
 import { accumulateKernels } from "../js/optim/accumulate.js";
-import { adamKernels } from "../js/optim/adam.js";
 import { rmspropKernels } from "../js/optim/rmsprop.js";
-import { sgdKernels } from "../js/optim/sgd.js";
 import { measureKernels } from "../js/optim/transform.js";
 import { CORE_STEPS } from "./core-steps.js";
 
@@ -65,7 +63,5 @@ export const coreFamily: KernelFamily<CoreKernels> = {
     ...accumulateKernels(views),
     ...measureKernels(views),
     ...rmspropKernels(views),
-    ...adamKernels(views),
-    ...sgdKernels(views),
   }),
 };

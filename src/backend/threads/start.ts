@@ -77,7 +77,7 @@ export async function startThreads(
   };
   return {
     kernels,
-    share: (family, own, other) => shareFamily(pool, steps, family, own, other),
+    share: (family, own, other) => shareFamily(pool, steps, namesInPieces, family, own, other),
     get reason() {
       return pool.reason;
     },
@@ -91,6 +91,7 @@ export async function startThreads(
 function shareFamily<K>(
   pool: Pool,
   splitter: StepSplitter,
+  namesInPieces: readonly string[],
   family: KernelFamily<K>,
   one: K,
   module: WebAssembly.Module,
@@ -102,13 +103,15 @@ function shareFamily<K>(
   if (names.length > 0) {
     const binary = pool.learn(module, own as unknown as WebAssembly.Exports, names);
     for (const [index, name] of names.entries()) {
-      const run = (chunks: number, describe: Describe) => pool.run(binary, index, chunks, describe);
+      const run = (chunks: number, describe: Describe, takeOver?: TakeOver) =>
+        pool.run(binary, index, chunks, describe, takeOver);
       const cut = shared[name];
       if (cut !== undefined) kernels[name] = sharedCall(pool, name, cut, own[name]!, run);
       else {
-        const { scratch } = steps[name]!;
+        const { scratch, ...step } = steps[name]!;
         const bytes = scratch === undefined ? undefined : (own[scratch] as ScratchBytes);
-        kernels[name] = splitter.threaded(own[name] as StepKernel, steps[name]!, run, bytes) as Kernel;
+        const isInPieces = namesInPieces.includes(name);
+        kernels[name] = splitter.threaded(own[name] as StepKernel, { ...step, isInPieces }, run, bytes) as Kernel;
       }
     }
   }

@@ -38,6 +38,8 @@ let queue: JobQueue;
 let memory: WebAssembly.Memory;
 let thread = 0;
 let copies: Copies;
+/** The kernels that are computed in pieces, whichever binary has the others. */
+let pieces: WebAssembly.Exports = {};
 let messages = 0;
 const args = new Float64Array(ARGUMENTS);
 /**
@@ -51,7 +53,6 @@ function read(message: WorkerMessage): void {
   let answer = "";
   try {
     const { greeting } = message;
-    let pieces: WebAssembly.Exports = {};
     if (greeting) {
       ({ memory, thread } = greeting);
       queue = jobQueueOver(greeting.queue);

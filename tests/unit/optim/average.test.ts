@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { coreFamily } from "../../../src/backend/families/core.js";
+import { sgdFamily } from "../../../src/backend/families/sgd.js";
 import type { Core } from "../../../src/core.js";
 import { type GroupOptions, NonFiniteError, OptionError, RMSProp, SGD } from "../../../src/index.js";
 import { Optimizer } from "../../../src/optim/optimizer.js";
@@ -112,7 +112,7 @@ describe.each(backends)("emaDecay on %s", (backend) => {
       constructor(core: Core, params: Record<string, Float32Array>, average: Formula["average"], emaDecay: number) {
         const rule: UpdateRule<GroupOptions> = {
           name: "Still",
-          family: coreFamily,
+          family: sgdFamily,
           kernel: "sgd_f32",
           learningRate: 0,
           optionKeys: [],

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { coreFamily } from "../../../src/backend/families/core.js";
+import { sgdFamily } from "../../../src/backend/families/sgd.js";
 import type { Core } from "../../../src/core.js";
 import { createCoreSync } from "../../../src/entry/inline.js";
 import {
@@ -25,7 +26,11 @@ const gradient = (...values: number[]) => new Float32Array(values);
 /** Replaces a core's kernels by ones that note their calls. */
 function noteCalls(core: Core): string[] {
   const calls: string[] = [];
-  const noting = Object.entries(core.kernels(coreFamily)).map(([name, kernel]) => [
+  const kernels: Record<string, (...args: number[]) => unknown> = {
+    ...core.kernels(coreFamily),
+    ...core.kernels(sgdFamily),
+  };
+  const noting = Object.entries(kernels).map(([name, kernel]) => [
     name,
     (...args: number[]) => {
       calls.push(name);

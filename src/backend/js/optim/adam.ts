@@ -8,7 +8,7 @@ import {
   SEGMENT_SCALAR,
   SEGMENT_STATE,
 } from "../../../abi/step-table.js";
-import type { CoreKernels } from "../../families/core.js";
+import type { AdamKernels } from "../../families/adam.js";
 import type { Views } from "../views.js";
 import { averageGradients, averageSquares } from "./rmsprop.js";
 import { CHUNK, indexOf, walker } from "./transform.js";
@@ -42,7 +42,7 @@ function descend(
 }
 
 /** The JavaScript implementation of assembly/optim/adam.ts. */
-export function adamKernels(views: Views): Pick<CoreKernels, "adam_f32"> {
+export function adamKernels(views: Views): AdamKernels {
   const s = new Float32Array(CHUNK);
   const mean = new Float32Array(CHUNK);
   return {

@@ -8,7 +8,7 @@ import {
   SEGMENT_SCALAR,
   SEGMENT_STATE,
 } from "../../../abi/step-table.js";
-import type { CoreKernels } from "../../families/core.js";
+import type { SGDKernels } from "../../families/sgd.js";
 import type { Views } from "../views.js";
 import { CHUNK, indexOf, walker } from "./transform.js";
 
@@ -42,7 +42,7 @@ function descend(f32: Float32Array, p: number, d: Float32Array, at: number, coun
 }
 
 /** The JavaScript implementation of assembly/optim/sgd.ts. */
-export function sgdKernels(views: Views): Pick<CoreKernels, "sgd_f32"> {
+export function sgdKernels(views: Views): SGDKernels {
   const d = new Float32Array(CHUNK);
   return {
     sgd_f32: walker(views, (f32, i32, segment, group, start, count, g, at) => {

@@ -1,0 +1,3 @@
+// The ABI of the adam binary.
+
+export { adam_f32 } from "../optim/adam";
