@@ -8,8 +8,8 @@ const ALIGNMENT = 64;
 /** Addresses that differ by a multiple of it are in the same set of a first-level cache. */
 const SET_STRIDE = 4096;
 
-/** What a block whose size is a multiple of that gets besides, so that the next one starts in another set. */
-const SHIFT = 320;
+/** What a block whose size is a multiple of that gets besides: the next one starts in another set. */
+const SHIFT = 832;
 
 /** Hands out blocks of linear memory and keeps account of them: the arena, or another library's heap. */
 export abstract class Allocator {

@@ -33,6 +33,14 @@ describe("Arena", () => {
     );
   });
 
+  it("starts blocks of whole pages in different sets of a cache", () => {
+    for (const pages of [1, 16, 64]) {
+      const arena = new Arena(new JsMemory(0, 2 ** 24));
+      const sets = Array.from({ length: 8 }, () => arena.allocate(pages * 4096) % 4096);
+      expect(new Set(sets).size).toBe(8);
+    }
+  });
+
   it("reuses what was freed before it grows", () => {
     const memory = new JsMemory(65536, 65536);
     const arena = new Arena(memory);
@@ -57,10 +65,10 @@ describe("Arena", () => {
 
   it("throws OutOfMemoryError past the maximum, and is as it was before", () => {
     const arena = new Arena(new JsMemory(0, 65536));
-    const address = arena.allocate(32768);
+    const address = arena.allocate(32000);
     expect(() => arena.allocate(65536)).toThrow(OutOfMemoryError);
     expect(() => arena.allocate(1e15)).toThrow(/cannot grow/);
-    expect(arena.bytesInUse).toBe(32768);
+    expect(arena.bytesInUse).toBe(32000);
     arena.free(address);
     expect(arena.allocate(60_000)).toBe(address);
   });
