@@ -5,7 +5,7 @@ import { SEGMENT_BYTES } from "../../src/abi/step-table";
 import { Segment } from "./step-table";
 
 /** Elements of a piece at most: its arrays and their copies stay in the first cache, or nearly. */
-export const PIECE_ELEMENTS = 2048;
+export const PIECE_ELEMENTS = 512;
 /** Segments of a piece at most. */
 export const PIECE_SEGMENTS = 32;
 /** Bytes from one array's results to the next's: no multiple of 4096, so that they are in different sets of a cache. */
