@@ -1,3 +1,3 @@
 // The ABI of the loss binary: the losses that fewer networks need.
 
-export { hinge_f32, kl_divergence_f32, mean_absolute_error_f32 } from "./loss";
+export { hinge_f32, kl_divergence_f32 } from "./loss";

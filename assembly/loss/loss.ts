@@ -1,17 +1,4 @@
-import { Loss, meanLoss } from "../nn/mean-loss";
-
-/**
- * Mean of |y − t| over rows·columns elements; gradient: the sign of y − t, 0 where they are equal, times fl(1/count).
- * `weightsPtr`, one weight for each row, may be 0: absent; see nn/mean-loss.ts.
- *
- * Requires (as those below): `gradPtr` is 0, equals `yPtr` or `targetsPtr`, or overlaps neither.
- */
-export function mean_absolute_error_f32(
-  rows: usize, columns: usize, yPtr: usize, targetsPtr: usize, weightsPtr: usize, gradPtr: usize,
-): f32 {
-  const count = <f64>(rows * columns);
-  return meanLoss(Loss.MeanAbsoluteError, rows, columns, count, yPtr, targetsPtr, weightsPtr, gradPtr, 0);
-}
+import { Loss, meanLoss } from "../mean-loss";
 
 /** Whether each of `count` labels is 0 or 1. */
 function areBinary(count: usize, targets: usize): bool {

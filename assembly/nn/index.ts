@@ -2,9 +2,6 @@
 
 export { add_f32, scale_f32 } from "../reduce/binary";
 export { activation_f32, activation_backward_f32 } from "./activation";
-export { dropout_f32 } from "./dropout";
-export {
-  binary_cross_entropy_f32, count_correct_f32, huber_f32, mean_squared_error_f32, softmax_cross_entropy_f32,
-} from "./loss";
+export { count_correct_f32, softmax_cross_entropy_f32 } from "./loss";
 export { softmax_backward_f32, softmax_f32 } from "./softmax";
-export { class_weights_f32, positive_weights_f32, smooth_labels_f32 } from "./targets";
+export { class_weights_f32, smooth_labels_f32 } from "./targets";

@@ -1,46 +1,8 @@
-// Losses: the mean, and the gradient of the mean, in one pass over the data; and the count of correct predictions.
+// The cross-entropy of classes: the mean, and the gradient of the mean, in one pass over the data; and the count of
+// correct predictions.
 
-import { exp, log } from "../math";
+import { log } from "../math";
 import { maximum, sumOfExponentials, sumOfLanes } from "../softmax";
-import { Loss, meanLoss } from "./mean-loss";
-
-/**
- * Mean of (y − t)² over count = rows·columns elements, and 2·(y − t)/count as (y − t)·fl(2/count). `weightsPtr`, one
- * weight for each row, may be 0: absent; see mean-loss.ts.
- *
- * Requires (as the two below): `gradPtr` is 0, equals `yPtr` or `targetsPtr`, or overlaps neither.
- */
-export function mean_squared_error_f32(
-  rows: usize, columns: usize, yPtr: usize, targetsPtr: usize, weightsPtr: usize, gradPtr: usize,
-): f32 {
-  const count = <f64>(rows * columns);
-  return meanLoss(Loss.MeanSquaredError, rows, columns, count, yPtr, targetsPtr, weightsPtr, gradPtr, 0);
-}
-
-/**
- * Mean of (max(z, 0) − z·t) + log(1 + e^−|z|) for logits z, and (σ(z) − t)/count, each times fl(1/count).
- *
- * Numerics: the logarithm keeps its relative accuracy (math.ts: log1p), so a confident and right logit has a tiny loss,
- * not 0. The gradient is formed from p = σ(−|z|) as p − t where z < 0, else (1 − t) − p, for the same reason.
- */
-export function binary_cross_entropy_f32(
-  rows: usize, columns: usize, logitsPtr: usize, targetsPtr: usize, weightsPtr: usize, gradPtr: usize,
-): f32 {
-  const count = <f64>(rows * columns);
-  return meanLoss(Loss.BinaryCrossEntropy, rows, columns, count, logitsPtr, targetsPtr, weightsPtr, gradPtr, 0);
-}
-
-/**
- * Mean of ½·d² where |d| < delta, else delta·(|d| − ½·delta), d = y − t; gradient: d, no further from 0 than delta,
- * times fl(1/count).
- *
- * Source: PyTorch's HuberLoss.
- */
-export function huber_f32(
-  rows: usize, columns: usize, yPtr: usize, targetsPtr: usize, weightsPtr: usize, gradPtr: usize, delta: f32,
-): f32 {
-  return meanLoss(Loss.Huber, rows, columns, <f64>(rows * columns), yPtr, targetsPtr, weightsPtr, gradPtr, delta);
-}
 
 /** Turns the exponentials e of a row into its gradient (e / sum · mass − t) · weight; t = 0 where `target` is 0. */
 export function rowGradient(e: usize, columns: usize, sum: f32, target: usize, mass: f32, weight: f32): void {

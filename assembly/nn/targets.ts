@@ -46,25 +46,3 @@ export function class_weights_f32(
     store<f32>(outPtr, weight);
   }
 }
-
-/**
- * What makes a binary cross-entropy count its positive examples `factor` = p times: for each target t the weight
- * w = 1 + (p − 1)·t and the target p·t / w. With t = 0 or 1 the target stays as it is. Element i's weight is also
- * multiplied by weights[⌊i / repeat⌋], unless `weightsPtr` is 0.
- *
- * Source: w·((1 − p·t/w)·z + log(1 + e^−z)) = (1 − t)·z + w·log(1 + e^−z), which is PyTorch's pos_weight.
- * Requires: `outPtr` equals `targetsPtr`, or the two do not overlap; `outWeightsPtr` equals `weightsPtr` with a
- * `repeat` of 1, or overlaps nothing.
- */
-export function positive_weights_f32(
-  count: usize, targetsPtr: usize, factor: f32, weightsPtr: usize, repeat: usize, outPtr: usize, outWeightsPtr: usize,
-): void {
-  assert(!((targetsPtr | weightsPtr | outPtr | outWeightsPtr) & 3), "operands are 4-byte aligned");
-  for (let i: usize = 0; i < count; i++, targetsPtr += 4, outPtr += 4, outWeightsPtr += 4) {
-    const target = load<f32>(targetsPtr);
-    const weight: f32 = <f32>1 + (factor - 1) * target;
-    const share: f32 = weightsPtr ? load<f32>(weightsPtr + ((i / repeat) << 2)) : 1;
-    store<f32>(outPtr, factor * target / weight);
-    store<f32>(outWeightsPtr, weight * share);
-  }
-}

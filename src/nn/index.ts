@@ -1,4 +1,5 @@
 export { type NetworkKernels, nnFamily } from "../backend/families/nn.js";
+export { type RegressionKernels, regressionFamily } from "../backend/families/regression.js";
 export type { KernelFamily } from "../backend/family.js";
 export { Random } from "../random.js";
 export type { Batch, Rows } from "./data.js";

@@ -6,8 +6,10 @@ import { Arena } from "../../src/backend/arena.js";
 import type { LinearMemory } from "../../src/backend/backend.js";
 import type { ActivationKernels } from "../../src/backend/families/activation.js";
 import type { AttentionKernels } from "../../src/backend/families/attention.js";
+import type { BinaryCrossEntropyKernels } from "../../src/backend/families/binary-cross-entropy.js";
 import type { ConvKernels } from "../../src/backend/families/conv.js";
 import { type CoreKernels, coreFamily } from "../../src/backend/families/core.js";
+import type { DropoutKernels } from "../../src/backend/families/dropout.js";
 import type { EmbeddingKernels } from "../../src/backend/families/embedding.js";
 import type { LossKernels } from "../../src/backend/families/loss.js";
 import type { NetworkKernels } from "../../src/backend/families/nn.js";
@@ -15,6 +17,7 @@ import type { NormKernels } from "../../src/backend/families/norm.js";
 import type { PoolKernels } from "../../src/backend/families/pool.js";
 import type { RecurrentKernels } from "../../src/backend/families/recurrent.js";
 import type { ReduceKernels } from "../../src/backend/families/reduce.js";
+import type { RegressionKernels } from "../../src/backend/families/regression.js";
 import type { TreeKernels } from "../../src/backend/families/tree.js";
 import type { KernelFamily } from "../../src/backend/family.js";
 import { exp, log } from "../../src/backend/js/math.js";
@@ -45,13 +48,16 @@ export type AllKernels = CoreKernels &
   NetworkKernels &
   ActivationKernels &
   AttentionKernels &
+  BinaryCrossEntropyKernels &
   ConvKernels &
+  DropoutKernels &
   EmbeddingKernels &
   LossKernels &
   NormKernels &
   PoolKernels &
   RecurrentKernels &
   ReduceKernels &
+  RegressionKernels &
   TreeKernels & {
     exp_f32(count: number, xPtr: number, yPtr: number): void;
     log_f32(count: number, xPtr: number, yPtr: number): void;

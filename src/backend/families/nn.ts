@@ -1,24 +1,13 @@
 import { ACTIVATION } from "../backend.js";
 import type { KernelFamily } from "../family.js";
 import { activationKernels } from "../js/nn/activation.js";
-import { dropoutKernels } from "../js/nn/dropout.js";
-import { lossKernels } from "../js/nn/loss.js";
+import { crossEntropyKernels } from "../js/nn/loss.js";
 import { softmaxKernels } from "../js/nn/softmax.js";
 import { sumKernels } from "../js/nn/sum.js";
 import { targetKernels } from "../js/nn/targets.js";
 import { binary } from "../wasm/binaries/nn.js";
 
-/** A loss of elements; `weightsPtr` has one weight for each row, or is 0. */
-export type ElementLossKernel = (
-  rows: number,
-  columns: number,
-  yPtr: number,
-  targetsPtr: number,
-  weightsPtr: number,
-  gradPtr: number,
-) => number;
-
-/** Activations, dropout and losses of dense networks. */
+/** Activations, sums and the cross-entropy of dense networks. */
 export interface NetworkKernels {
   /** y = a + b, element by element. `yPtr` may equal `aPtr` or `bPtr`. */
   add_f32(count: number, aPtr: number, bPtr: number, yPtr: number): void;
@@ -43,9 +32,6 @@ export interface NetworkKernels {
   softmax_f32(rows: number, columns: number, xPtr: number, yPtr: number): void;
   /** dx = y·(dy − Σ dy·y) for each row, from y = softmax(x). `dxPtr` may equal `dyPtr` or `yPtr`. */
   softmax_backward_f32(rows: number, columns: number, yPtr: number, dyPtr: number, dxPtr: number): void;
-  /** y = x · mask / (1 − rate); the mask is a function of seed and element index alone. */
-  dropout_f32(count: number, xPtr: number, yPtr: number, seed: number, threshold: number, scale: number): void;
-
   /** Mean loss over the rows, `repeat` of which share a weight; writes the gradient of the mean unless `gradPtr` is 0. */
   softmax_cross_entropy_f32(
     rows: number,
@@ -56,18 +42,6 @@ export interface NetworkKernels {
     weightsPtr: number,
     repeat: number,
     gradPtr: number,
-  ): number;
-  /** Mean loss over the elements; writes the gradient of the mean unless `gradPtr` is 0. */
-  mean_squared_error_f32: ElementLossKernel;
-  binary_cross_entropy_f32: ElementLossKernel;
-  huber_f32(
-    rows: number,
-    columns: number,
-    yPtr: number,
-    targetsPtr: number,
-    weightsPtr: number,
-    gradPtr: number,
-    delta: number,
   ): number;
   /** out = t·kept + share, for rows of targets or, from indices, rows that are 1 there and 0 elsewhere. */
   smooth_labels_f32(
@@ -91,16 +65,6 @@ export interface NetworkKernels {
     repeat: number,
     outPtr: number,
   ): void;
-  /** What makes a binary cross-entropy count positive examples `factor` times: targets and weights of elements. */
-  positive_weights_f32(
-    count: number,
-    targetsPtr: number,
-    factor: number,
-    weightsPtr: number,
-    repeat: number,
-    outPtr: number,
-    outWeightsPtr: number,
-  ): void;
   /** Rows whose arg max (or, for one column, whose sign) agrees with the target. */
   count_correct_f32(
     rows: number,
@@ -117,8 +81,7 @@ export const nnFamily: KernelFamily<NetworkKernels> = {
   binary,
   js: (views) => ({
     ...activationKernels(views),
-    ...dropoutKernels(views),
-    ...lossKernels(views),
+    ...crossEntropyKernels(views),
     ...targetKernels(views),
     ...softmaxKernels(views),
     ...sumKernels(views),
@@ -134,11 +97,7 @@ export const nnFamily: KernelFamily<NetworkKernels> = {
     kernels.scale_f32(count, 2, x, z);
     kernels.softmax_f32(rows, columns, x, z);
     kernels.softmax_backward_f32(rows, columns, x, y, z);
-    kernels.dropout_f32(count, x, z, 1, 1 << 30, 2);
     kernels.softmax_cross_entropy_f32(rows, columns, x, y, 0, 0, 1, z);
-    kernels.mean_squared_error_f32(rows, columns, x, y, 0, z);
-    kernels.binary_cross_entropy_f32(rows, columns, x, y, 0, z);
-    kernels.huber_f32(rows, columns, x, y, 0, z, 1);
     kernels.count_correct_f32(rows, columns, x, y, 0, 0);
   },
   shared: {

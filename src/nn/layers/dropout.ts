@@ -1,4 +1,4 @@
-import { nnFamily } from "../../backend/families/nn.js";
+import { dropoutFamily } from "../../backend/families/dropout.js";
 import { checkNumber } from "../../checks.js";
 import type { Shape } from "../../tensor.js";
 import { Layer } from "../layer.js";
@@ -30,10 +30,10 @@ export class DropoutLayer extends Layer {
     const scale = 1 / (1 - this.rate);
     const seed = builder.seed();
     const y = builder.value(x.shape);
-    builder.call(nnFamily, "dropout_f32", [x.size, x, y, seed, threshold, scale], [x, y]);
+    builder.call(dropoutFamily, "dropout_f32", [x.size, x, y, seed, threshold, scale], [x, y]);
     builder.backward(y, (dy) => {
       const dx = builder.gradient(x);
-      if (dx) builder.call(nnFamily, "dropout_f32", [x.size, dy, dx, seed, threshold, scale], [dy, dx]);
+      if (dx) builder.call(dropoutFamily, "dropout_f32", [x.size, dy, dx, seed, threshold, scale], [dy, dx]);
     });
     return y;
   }

@@ -1,3 +1,4 @@
+import { binaryCrossEntropyFamily } from "../../backend/families/binary-cross-entropy.js";
 import { nnFamily } from "../../backend/families/nn.js";
 import { checkFinite, checkKeys } from "../../checks.js";
 import type { Value } from "../value.js";
@@ -46,12 +47,13 @@ export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Los
       if (positiveWeight !== 1) {
         const [moved, weighed] = [builder.block(y.size), builder.block(y.size)];
         const args = [y.size, value, positiveWeight, weights, repeat, moved, weighed];
-        builder.call(nnFamily, "positive_weights_f32", args);
+        builder.call(binaryCrossEntropyFamily, "positive_weights_f32", args);
         value = moved;
         weights = weighed;
         repeat = 1;
       }
-      builder.result(nnFamily, "binary_cross_entropy_f32", [y.size / repeat, repeat, y, value, weights, grad]);
+      const args = [y.size / repeat, repeat, y, value, weights, grad];
+      builder.result(binaryCrossEntropyFamily, "binary_cross_entropy_f32", args);
     },
   };
 }

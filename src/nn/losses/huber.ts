@@ -1,4 +1,4 @@
-import { nnFamily } from "../../backend/families/nn.js";
+import { regressionFamily } from "../../backend/families/regression.js";
 import { checkFinite } from "../../checks.js";
 import { OptionError } from "../../errors.js";
 import { elementwiseLoss, type Loss } from "./loss.js";
@@ -13,5 +13,5 @@ import { elementwiseLoss, type Loss } from "./loss.js";
 export function huber(delta = 1): Loss {
   checkFinite("delta", delta, 0);
   if (delta === 0) throw new OptionError("delta is 0, expected a number above 0");
-  return elementwiseLoss(nnFamily, "huber_f32", { name: "huber" }, delta);
+  return elementwiseLoss(regressionFamily, "huber_f32", { name: "huber" }, delta);
 }

@@ -1,9 +1,9 @@
 import type { LossKernels } from "../../families/loss.js";
-import { hinge, klDivergence, meanAbsoluteError, meanLoss } from "../nn/mean-loss.js";
+import { hinge, klDivergence, meanLoss } from "../mean-loss.js";
 import type { Views } from "../views.js";
 
 /** The JavaScript implementation of assembly/loss/loss.ts. */
-export function moreLossKernels(views: Views): LossKernels {
+export function lossKernels(views: Views): LossKernels {
   function areBinary(count: number, targets: number): boolean {
     const { f32 } = views;
     for (let i = 0; i < count; i++) if (f32[targets + i] !== 0 && f32[targets + i] !== 1) return false;
@@ -11,8 +11,6 @@ export function moreLossKernels(views: Views): LossKernels {
   }
 
   return {
-    mean_absolute_error_f32: (rows, columns, y, targets, weights, grad) =>
-      meanLoss(views, meanAbsoluteError, rows, columns, rows * columns, y, targets, weights, grad),
     hinge_f32(rows, columns, y, targets, weights, grad) {
       const count = rows * columns;
       const binary = Number(areBinary(count, targets >>> 2));

@@ -2,7 +2,6 @@ import type { NetworkKernels } from "../../families/nn.js";
 import { exp, log } from "../math.js";
 import { maximum, rowSum } from "../softmax.js";
 import type { Views } from "../views.js";
-import { binaryCrossEntropy, huber, meanLoss, meanSquaredError } from "./mean-loss.js";
 
 const f = Math.fround;
 
@@ -23,16 +22,9 @@ export function indexOf(target: number, columns: number): number {
 }
 
 /** The JavaScript implementation of assembly/nn/loss.ts. */
-export function lossKernels(
+export function crossEntropyKernels(
   views: Views,
-): Pick<
-  NetworkKernels,
-  | "softmax_cross_entropy_f32"
-  | "mean_squared_error_f32"
-  | "binary_cross_entropy_f32"
-  | "huber_f32"
-  | "count_correct_f32"
-> {
+): Pick<NetworkKernels, "softmax_cross_entropy_f32" | "count_correct_f32"> {
   return {
     softmax_cross_entropy_f32(rows, columns, logitsPtr, targetsPtr, targetsAreIndices, weightsPtr, repeat, gradPtr) {
       const { f32 } = views;
@@ -80,12 +72,6 @@ export function lossKernels(
       }
       return f(total / rows);
     },
-    mean_squared_error_f32: (rows, columns, y, targets, weights, grad) =>
-      meanLoss(views, meanSquaredError, rows, columns, rows * columns, y, targets, weights, grad),
-    binary_cross_entropy_f32: (rows, columns, y, targets, weights, grad) =>
-      meanLoss(views, binaryCrossEntropy, rows, columns, rows * columns, y, targets, weights, grad),
-    huber_f32: (rows, columns, y, targets, weights, grad, delta) =>
-      meanLoss(views, huber, rows, columns, rows * columns, y, targets, weights, grad, f(delta)),
     count_correct_f32(rows, columns, yPtr, targetsPtr, targetsAreIndices, threshold) {
       const { f32 } = views;
       const limit = f(threshold);

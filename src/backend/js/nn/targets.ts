@@ -5,9 +5,7 @@ import { argMax, indexOf } from "./loss.js";
 const f = Math.fround;
 
 /** The JavaScript implementation of assembly/nn/targets.ts. */
-export function targetKernels(
-  views: Views,
-): Pick<NetworkKernels, "smooth_labels_f32" | "class_weights_f32" | "positive_weights_f32"> {
+export function targetKernels(views: Views): Pick<NetworkKernels, "smooth_labels_f32" | "class_weights_f32"> {
   return {
     smooth_labels_f32(rows, columns, targetsPtr, targetsAreIndices, kept, share, outPtr) {
       const { f32 } = views;
@@ -42,17 +40,6 @@ export function targetKernels(
         const weight = index < 0 || index >= classes ? Number.NaN : f32[(classWeightsPtr >>> 2) + index]!;
         const share = weightsPtr === 0 ? 1 : f32[(weightsPtr >>> 2) + Math.floor(i / repeat)]!;
         f32[(outPtr >>> 2) + i] = weight * share;
-      }
-    },
-    positive_weights_f32(count, targetsPtr, factor, weightsPtr, repeat, outPtr, outWeightsPtr) {
-      const { f32 } = views;
-      const rounded = f(factor);
-      for (let i = 0; i < count; i++) {
-        const target = f32[(targetsPtr >>> 2) + i]!;
-        const weight = f(1 + f(f(rounded - 1) * target));
-        f32[(outPtr >>> 2) + i] = f(rounded * target) / weight;
-        const share = weightsPtr === 0 ? 1 : f32[(weightsPtr >>> 2) + Math.floor(i / repeat)]!;
-        f32[(outWeightsPtr >>> 2) + i] = weight * share;
       }
     },
   };

@@ -1,6 +1,6 @@
-import { exp, log, log1p } from "../math.js";
-import { sumOfRun } from "../sums.js";
-import type { Views } from "../views.js";
+import { exp, log, log1p } from "./math.js";
+import { sumOfRun } from "./sums.js";
+import type { Views } from "./views.js";
 
 const f = Math.fround;
 
@@ -63,7 +63,7 @@ export const klDivergence: ElementLoss = {
   slope: (y, _t, quotient) => (y < LEAST || y > 1 ? 0 : -quotient),
 };
 
-/** The JavaScript implementation of `meanLoss` in assembly/nn/mean-loss.ts. */
+/** The JavaScript implementation of `meanLoss` in assembly/mean-loss.ts. */
 export function meanLoss(
   { f32 }: Views,
   loss: ElementLoss,

@@ -1,8 +1,8 @@
 // The losses that are a sum over elements: term by term, with their slopes, in one loop that all of them share.
 
-import { exp, log, log1p } from "../math";
-import { abs, add, div, mul, neg, pmax, pmin, splat, sub, whereLess } from "../simd";
-import { addHigh, addLow, joinPartialSums } from "../sums";
+import { exp, log, log1p } from "./math";
+import { abs, add, div, mul, neg, pmax, pmin, splat, sub, whereLess } from "./simd";
+import { addHigh, addLow, joinPartialSums } from "./sums";
 
 export const enum Loss {
   MeanSquaredError,

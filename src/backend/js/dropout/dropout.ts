@@ -1,4 +1,4 @@
-import type { NetworkKernels } from "../../families/nn.js";
+import type { DropoutKernels } from "../../families/dropout.js";
 import type { Views } from "../views.js";
 
 function mix(x: number, key: number): number {
@@ -9,8 +9,8 @@ function mix(x: number, key: number): number {
   return bits ^ (bits >>> 14);
 }
 
-/** The JavaScript implementation of assembly/nn/dropout.ts. */
-export function dropoutKernels(views: Views): Pick<NetworkKernels, "dropout_f32"> {
+/** The JavaScript implementation of assembly/dropout/dropout.ts. */
+export function dropoutKernels(views: Views): DropoutKernels {
   return {
     dropout_f32(count, xPtr, yPtr, seed, threshold, scale) {
       const { f32 } = views;

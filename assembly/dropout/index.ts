@@ -1,0 +1,3 @@
+// The ABI of the dropout binary.
+
+export { dropout_f32 } from "./dropout";
