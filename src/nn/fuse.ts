@@ -1,6 +1,6 @@
 import { ACTIVATION } from "../backend/backend.js";
 import type { EmittedCall, EmittedCalls } from "./plan-builder.js";
-import { type Value, valueIn } from "./value.js";
+import { type Argument, rootOf, Value, valueIn } from "./value.js";
 
 /** Kernels that can apply relu to what they write: which argument says so, and which one is the output. */
 const APPLIES_RELU: Readonly<Record<string, { activation: number; output: number }>> = {
@@ -18,11 +18,13 @@ const APPLIES_RELU: Readonly<Record<string, { activation: number; output: number
  */
 export function fuse(calls: EmittedCalls, kept: ReadonlySet<Value>): void {
   const uses = countUses(calls);
+  const read = new Set([...kept].map(rootOf));
   mergeNeighbors(calls.forward, (first, second) => {
     const output = APPLIES_RELU[first.kernel];
     if (output === undefined || second.kernel !== "activation_f32") return undefined;
     const [activation, , x, y] = second.args;
-    const isOnlyReader = first.args[output.output] === x && uses.get(x as Value) === 2 && !kept.has(x as Value);
+    const between = whole(first.args[output.output]);
+    const isOnlyReader = between !== undefined && between === whole(x) && uses.get(between) === 2 && !read.has(between);
     if (activation !== ACTIVATION.relu || !isOnlyReader || first.args[output.activation] !== ACTIVATION.identity) {
       return undefined;
     }
@@ -35,7 +37,7 @@ export function fuse(calls: EmittedCalls, kept: ReadonlySet<Value>): void {
     const isPair = first.kernel === "activation_backward_f32" && second.kernel === "activation_backward_f32";
     if (!isPair || second.args[0] !== ACTIVATION.identity || first.args[6] !== 0) return undefined;
     const dx = first.args[5]!;
-    if (second.args[4] !== dx) return undefined;
+    if (whole(dx) === undefined || whole(dx) !== whole(second.args[4])) return undefined;
     const [activation, , , y, dy] = first.args;
     const [, rows, columns, , , , sums] = second.args;
     return { ...first, args: [activation!, rows!, columns!, y!, dy!, dx, sums!] };
@@ -53,13 +55,20 @@ function mergeNeighbors(
   }
 }
 
-/** How many arguments name each value. */
+/** The value whose memory an argument is the start of; a view has all of it. */
+function whole(arg: Argument | undefined): Value | undefined {
+  return arg instanceof Value ? rootOf(arg) : undefined;
+}
+
+/** How many arguments name each value, or a view of it. */
 function countUses({ forward, loss, backward }: EmittedCalls): Map<Value, number> {
   const uses = new Map<Value, number>();
   for (const { args } of [...forward, ...loss, ...backward]) {
     for (const arg of args) {
       const value = valueIn(arg);
-      if (value !== undefined) uses.set(value, (uses.get(value) ?? 0) + 1);
+      if (value === undefined) continue;
+      const root = rootOf(value);
+      uses.set(root, (uses.get(root) ?? 0) + 1);
     }
   }
   return uses;

@@ -169,6 +169,23 @@ describe.each(backends)("a graph on %s", (backend) => {
     expect(all(two)).toEqual(all(one));
   });
 
+  it("keeps what enters a relu for those who read it in another shape", () => {
+    const core = makeCore(backend);
+    const x = input([3]);
+    const h = dense(4).apply(x);
+    const outputs = [relu().apply(h), reshape([2, 2]).apply(h)];
+    const model = new Model(core, { inputs: x, outputs, seed: 1 });
+    const plain = new Model(core, { inputs: x, outputs: h, seed: 1 });
+    const xs = randomValues(5 * 3, 1);
+    const expected = plain.predict(xs).data.slice();
+    for (const training of [false, true]) {
+      const [active, shaped] = model.forward(xs, { training }) as unknown as Tensor[];
+      expectSameBits(shaped!.data, expected, "in another shape");
+      const positive = expected.map((value) => Math.max(value, 0));
+      expectSameBits(active!.data, positive, "relu");
+    }
+  });
+
   it("is what Sequential is short for", () => {
     const core = makeCore(backend);
     const layers = [reshape([2, 3]), dense(4), tanh(), flatten(), dropout(0.5), dense(2)];
