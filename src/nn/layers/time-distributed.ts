@@ -20,8 +20,13 @@ export class TimeDistributedLayer extends Layer {
   constructor(layer: Layer, options: TimeDistributedOptions) {
     if (!(layer instanceof Layer)) throw unexpected("layer", layer, "a layer such as dense(10)");
     checkKeys("options", options, ["name"]);
-    super(checkName(options.name));
+    const { activation } = layer;
+    super(checkName(options.name), activation && new TimeDistributedLayer(activation, {}));
     this.layer = layer;
+  }
+
+  override get activationName(): string | undefined {
+    return this.layer.activationName;
   }
 
   override config(): readonly unknown[] {
@@ -52,11 +57,8 @@ export class TimeDistributedLayer extends Layer {
 
   override plan(builder: PlanBuilder, ...inputs: readonly Value[]): Value {
     const steps = inputs[0]!.shape[0]!;
-    const { layer } = this;
     const y = builder.within("", builder.rows * steps, () => {
-      const parts = inputs.map((x) => builder.view(x, x.shape.slice(1)));
-      const inner = layer.plan(builder, ...parts);
-      return layer.activation === undefined ? inner : layer.activation.plan(builder, inner);
+      return this.layer.plan(builder, ...inputs.map((x) => builder.view(x, x.shape.slice(1))));
     });
     return builder.view(y, [steps, ...y.shape]);
   }

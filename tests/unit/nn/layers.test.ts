@@ -43,6 +43,7 @@ import {
   softmaxCrossEntropy,
   softplus,
   Trainer,
+  timeDistributed,
 } from "../../../src/nn/index.js";
 import { expectSameBits } from "../../helpers/bits.js";
 import { backends, expectUnchanged, makeCore } from "../../helpers/cores.js";
@@ -244,6 +245,12 @@ describe.each(backends)("layers on %s", (backend) => {
       "as an option": () => [dense(3, { activation: activation(name) })],
       "as a layer": () => [dense(3), activation(name)],
     };
+    /** The same for the steps of a sequence. */
+    const sequenceEnds = {
+      "of every step, by name": () => [timeDistributed(dense(3, { activation: name }))],
+      "of every step of every step": () => [timeDistributed(timeDistributed(dense(3, { activation: name })))],
+      "of every step, as a layer": () => [timeDistributed(dense(3)), timeDistributed(activation(name))],
+    };
 
     it("is computed by its loss: training has the bits that it has without", () => {
       const core = makeCore(backend);
@@ -255,6 +262,18 @@ describe.each(backends)("layers on %s", (backend) => {
       };
       const expected = train([dense(3)]);
       for (const [how, layers] of Object.entries(ends)) expectSameBits(train(layers()), expected, how);
+
+      const steps = (layers: Layer[]) => {
+        using model = new Sequential(core, layers, { inputShape: [5, 1, 4], seed: 2 });
+        using trainer = new Trainer(model, options(core));
+        const targets = name === "softmax" ? Float32Array.from(y) : y;
+        const losses = [trainer.step(x, targets), trainer.step(x, targets), trainer.evaluate(x, targets).loss];
+        return [...losses, ...model.parameters["0.weight"]!.data, ...model.predictProbabilities(x)];
+      };
+      const sequence = steps(sequenceEnds["of every step, by name"]());
+      expectSameBits(sequence.slice(0, 3), expected.slice(0, 3), "losses of steps");
+      for (const [how, layers] of Object.entries(sequenceEnds)) expectSameBits(steps(layers()), sequence, how);
+      expect(sequence.slice(-15).every((p) => p > 0 && p < 1)).toBe(true);
     });
 
     it("makes predictions probabilities, also before training, packed, and from a file that needs only dense", () => {
