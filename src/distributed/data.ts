@@ -1,6 +1,6 @@
 import { checkInteger, checkKeys, isNumericArray, unexpected } from "../checks.js";
 import { ShapeError } from "../errors.js";
-import { type Batch, flatRows, MAX_AXES, type Rows } from "../nn/data.js";
+import { type Batch, flatRows, type Rows } from "../nn/data.js";
 import type { Dataset } from "../nn/trainer.js";
 import { Tensor } from "../tensor.js";
 import { digestOfValues } from "./digest.js";
@@ -65,7 +65,7 @@ interface Column {
 }
 
 function readColumn(name: string, given: Rows, count: number): Column {
-  const batch = flatRows(name, given, MAX_AXES);
+  const batch = flatRows(name, given);
   if (!(batch instanceof Tensor) && !isNumericArray(batch))
     throw unexpected(name, batch, "a Tensor or an array of numbers");
   const values = batch instanceof Tensor ? batch.data.slice() : Float32Array.from(batch);

@@ -10,23 +10,51 @@ export type Batch = Tensor | ArrayLike<number>;
 /** A batch; an array of its rows, each nested as deep as its shape; or, where a model has several, an array of batches. */
 export type Rows = Batch | readonly Rows[];
 
-/** Axes of a row at most, where no model says how many there are. */
-export const MAX_AXES = 8;
+/** Axes of a nested row at most. */
+const MAX_AXES = 32;
 
 /**
- * The numbers of nested rows, row after row; any other batch as it is. Each row has one of these widths, by default that
- * of the first, and is nested at most `depth` times.
+ * The numbers of nested rows, row after row; any other batch as it is. Each row has one of these shapes, by default that
+ * of the first: nested like it, or with neighboring axes as one. What is nested otherwise, or unevenly, is refused: its
+ * numbers would be read in another order than they are written in.
  */
-export function flatRows(name: string, batch: Rows, depth: number, ...widths: readonly number[]): Batch {
+export function flatRows(name: string, batch: Rows, ...shapes: readonly Shape[]): Batch {
   if (!Array.isArray(batch) || !isNumericArray(batch[0])) return batch as Batch;
-  const flat = (value: unknown, depth: number): unknown[] =>
-    depth >= 0 && isNumericArray(value) ? Array.from(value).flatMap((each) => flat(each, depth - 1)) : [value];
-  const rows = batch.map((row) => flat(row, depth) as number[]);
-  const known = widths.length === 0 ? [rows[0]!.length] : widths;
-  const bad = rows.findIndex(({ length }, i) => !(isNumericArray(batch[i]) && known.includes(length)));
-  if (bad < 0) return rows.flat();
-  const length = isNumericArray(batch[bad]) ? ` with ${rows[bad]!.length} elements` : "";
-  throw new ShapeError(`${name}[${bad}] is ${describe(batch[bad])}${length}, expected a row of ${known[0]} elements`);
+  const found = batch.map((row) => (isNumericArray(row) ? nestingOf(row) : undefined));
+  const known = shapes.length === 0 ? [found[0] ?? []] : shapes;
+  const bad = found.findIndex((shape) => shape === undefined || !known.some((other) => areAlike(shape, other)));
+  if (bad < 0) return batch.flatMap((row) => flat(row));
+  const [row, shape] = [batch[bad], found[bad]];
+  const how = shape?.length === 1 ? ` with ${shape} elements` : shape ? ` nested as [${shape}]` : " nested unevenly";
+  const nesting = shape?.length === 1 || known[0]!.length < 2 ? "" : `, nested as [${known[0]}] if at all`;
+  throw new ShapeError(
+    `${name}[${bad}] is ${describe(row)}${isNumericArray(row) ? how : ""}, expected a row of ${sizeOf(known[0]!)} elements${nesting}`,
+  );
+}
+
+/** The lengths of arrays in arrays, the outer ones first; undefined where neighbors differ, or there are too many. */
+function nestingOf(value: ArrayLike<number>, depth = MAX_AXES): number[] | undefined {
+  if (!Array.isArray(value) || !value.some(isNumericArray)) return [value.length];
+  if (depth === 0 || !value.every(isNumericArray)) return undefined;
+  const inner = value.map((each) => nestingOf(each, depth - 1));
+  const [first] = inner;
+  return first && inner.every((shape) => `${shape}` === `${first}`) ? [value.length, ...first] : undefined;
+}
+
+/** Whether two shapes are of as many elements, and one has no border between axes that the other has not. */
+function areAlike(a: Shape, b: Shape): boolean {
+  const [inA, inB] = [borders(a), borders(b)];
+  const [fewer, more] = inA.size < inB.size ? [inA, inB] : [inB, inA];
+  return sizeOf(a) === sizeOf(b) && [...fewer].every((elements) => more.has(elements));
+}
+
+/** Elements from one index of an axis to the next, for all axes. */
+function borders(shape: Shape): Set<number> {
+  return new Set(shape.map((_, i) => sizeOf(shape.slice(i))).concat(1));
+}
+
+function flat(value: unknown): number[] {
+  return isNumericArray(value) ? Array.from(value).flatMap(flat) : [value as number];
 }
 
 /** The shape of a row of a batch, and its elements. */

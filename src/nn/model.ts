@@ -461,8 +461,8 @@ function readParts(name: string, batch: Rows, core: Core, tensors: readonly Symb
   return counts[0]!;
 }
 
-function flat(name: string, batch: Rows, { shape, size }: SymbolicTensor): Batch {
-  return flatRows(name, batch, shape.length, size);
+function flat(name: string, batch: Rows, { shape }: SymbolicTensor): Batch {
+  return flatRows(name, batch, shape);
 }
 
 function checkTensors(name: string, given: unknown): readonly SymbolicTensor[] {

@@ -11,7 +11,7 @@ import {
 import { OptionError, ShapeError } from "../errors.js";
 import { isRecord } from "../optim/parameters.js";
 import { Random } from "../random.js";
-import { flatRows, MAX_AXES, type Rows } from "./data.js";
+import { flatRows, type Rows } from "./data.js";
 
 /** What a standardizer has found, as JSON: for the metadata of `saveModel`. */
 export interface StandardizerState {
@@ -150,7 +150,7 @@ export function splitRows<Data extends Readonly<Record<string, Rows>>>(
   checkInteger("rows", rows, 1, 2 ** 32 - 1);
   checkNumber("validation", validation, 0, 1);
   checkInteger("seed", seed, 0, 2 ** 32 - 1);
-  const flat = Object.entries(data).map(([name, given]) => [name, flatRows(`data.${name}`, given, MAX_AXES)] as const);
+  const flat = Object.entries(data).map(([name, given]) => [name, flatRows(`data.${name}`, given)] as const);
   for (const [name, array] of flat) {
     if (!isNumericArray(array)) throw unexpected(`data.${name}`, array, "an array of numbers");
     if (array.length % rows !== 0) {
@@ -234,7 +234,7 @@ export async function* batches(
 
 /** The numbers of rows, row after row. Throws OptionError or ShapeError unless `x` is numbers in whole rows. */
 function flatOf(name: string, given: Rows, columns: number): ArrayLike<number> {
-  const x = flatRows(name, given, MAX_AXES, columns);
+  const x = flatRows(name, given, [columns]);
   if (!isNumericArray(x)) throw unexpected(name, x, "an array of numbers");
   if (x.length % columns === 0) return x;
   throw new ShapeError(`${name} has ${x.length} elements, expected a multiple of ${columns}`);

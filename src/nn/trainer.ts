@@ -373,7 +373,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
       const name = isSingle ? (prefix === "" ? "y" : `${prefix}y`) : `${prefix}y[${i}]`;
       const { values, indices } = this.#targetShapes[i]!;
       const given = isSingle ? y : (y as readonly Rows[])[i]!;
-      const targets = flatRows(name, given, values.shape.length, values.size, indices.size);
+      const targets = flatRows(name, given, values.shape, indices.shape);
       into.ys[i] = targets;
       if (readTargets(name, targets, model.core, into.rows, this.#targetShapes[i]!, losses[i]!)) into.kind |= 1 << i;
     }

@@ -73,6 +73,88 @@ describe("nested rows", () => {
     expect(() => trainer.step(nested, [[0, 0, 1], [1], [1], [1]])).toThrow(/^y\[0\] is Array\(3\)/);
   });
 
+  it("are nested as their shape, or with neighboring axes as one", () => {
+    const of = (shape: number[]) => new nn.Sequential(core, [nn.flatten()], { inputShape: shape });
+    const values = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+    /** The numbers from 1 on, nested like this. */
+    const nest = (shape: number[]): unknown => {
+      const of = ([length, ...inner]: number[], first: number): unknown => {
+        const step = inner.reduce((a, b) => a * b, 1);
+        return length === undefined ? first : Array.from({ length }, (_, i) => of(inner, first + i * step));
+      };
+      return of(shape, 1);
+    };
+    const takes: [shape: number[], nesting: number[]][] = [
+      [
+        [2, 2, 3],
+        [2, 2, 3],
+      ],
+      [
+        [2, 2, 3],
+        [4, 3],
+      ],
+      [
+        [2, 2, 3],
+        [2, 6],
+      ],
+      [
+        [2, 6, 1],
+        [2, 6],
+      ],
+      [[12], [3, 4]],
+      [
+        [3, 4],
+        [1, 3, 2, 2],
+      ],
+    ];
+    for (const [shape, nesting] of takes) {
+      expect([...of(shape).predict([nest(nesting), values] as never).data], `${nesting}`).toEqual([
+        ...values,
+        ...values,
+      ]);
+    }
+    for (const [shape, nesting] of [
+      [
+        [2, 6],
+        [6, 2],
+      ],
+      [
+        [2, 2, 3],
+        [2, 3, 2],
+      ],
+      [
+        [3, 4],
+        [2, 6],
+      ],
+      [[12], [13]],
+    ] as const) {
+      expect(() => of([...shape]).predict([values, nest([...nesting])] as never), `${nesting}`).toThrow(ShapeError);
+    }
+    expect(() => of([2, 3]).predict([nest([3, 2])] as never)).toThrow(
+      /^x\[0\] is Array\(3\) nested as \[3,2\], expected a row of 6 elements, nested as \[2,3\] if at all$/,
+    );
+    let deep: unknown = 1;
+    for (let i = 0; i < 10_000; i++) deep = [deep];
+    const cyclic: unknown[] = [];
+    cyclic.push(cyclic);
+    for (const uneven of [
+      [
+        [1, 2],
+        [3, 4, 5, 6],
+      ],
+      [
+        [[1], 2, 3],
+        [4, 5, 6],
+      ],
+      [1, 2, 3, [4, 5, 6]],
+      deep,
+      cyclic,
+    ]) {
+      expect(() => of([2, 3]).predict([uneven] as never)).toThrow(/^x\[0\] is .* nested unevenly, expected a row of 6/);
+      expect(() => nn.fitStandardizer([uneven] as never, 6)).toThrow(/^x\[0\] is .* nested unevenly/);
+    }
+  });
+
   it("are what the helpers take, too", () => {
     const scaler = nn.fitStandardizer(nested, 2);
     expect(scaler.state).toEqual(nn.fitStandardizer(flat, 2).state);
