@@ -16,7 +16,7 @@ import type { Epoch, Progress } from "./fit.js";
 import { type Metric, type MetricFunction, type MetricName, metricsOf } from "./metrics.js";
 import type { CheckedBatch, Dataset, ModelOptimizer, Trainer } from "./trainer.js";
 
-/** Called as training goes on; `false` ends it after this batch or epoch. */
+/** Called as training goes on; `false`, or a promise of it, ends it after this batch or epoch. Promises are awaited. */
 export interface FitCallback {
   onBatch?(progress: Progress): unknown;
   onEpoch?(epoch: Epoch): unknown;
@@ -32,7 +32,10 @@ export interface FitOptions {
   shuffle?: boolean;
   /** A factor >= 0 for the loss of each sample. Default: all are 1. */
   sampleWeights?: Batch;
-  /** A factor >= 0 for the loss of the samples of each class, by its index. Default: all are 1. */
+  /**
+   * A factor >= 0 for the loss of the samples of each class, by its index, for models of one output with one axis; losses
+   * have `classWeights` of their own for others. Default: all are 1.
+   */
   classWeights?: ArrayLike<number> | Readonly<Record<number, number>>;
   /**
    * Evaluated after each epoch: a data set, or the share (above 0, below 1) of the last rows of `data`, which are then not
@@ -90,6 +93,9 @@ export function checkFit(trainer: Trainer<ModelOptimizer>, data: Dataset, option
   if (!Array.isArray(callbacks)) throw unexpected("callbacks", callbacks, "an array");
   for (const [i, callback] of callbacks.entries()) {
     checkKeys(`callbacks[${i}]`, callback, ["onBatch", "onEpoch"]);
+    const { onBatch, onEpoch } = callback as FitCallback;
+    if (onBatch !== undefined) checkFunction(`callbacks[${i}].onBatch`, onBatch);
+    if (onEpoch !== undefined) checkFunction(`callbacks[${i}].onEpoch`, onEpoch);
   }
   const all = withClassWeights(trainer.checkData("data", data, options.sampleWeights), trainer, options.classWeights);
   const { training, validation } = splitValidation(trainer, all, options.validation);
@@ -118,7 +124,9 @@ function splitValidation(
 ): { training: CheckedBatch; validation: CheckedBatch | undefined } {
   if (validation === undefined) return { training: all, validation: undefined };
   if (typeof validation !== "number") {
-    return { training: all, validation: trainer.checkData("validation", validation) };
+    const checked = trainer.checkData("validation", validation);
+    if (checked.rows === 0) throw new ShapeError("validation.x has no rows, expected at least one");
+    return { training: all, validation: checked };
   }
   if (!(validation > 0 && validation < 1)) throw unexpected("validation", validation, "a share above 0 and below 1");
   const rows = Math.round(all.rows * validation);
@@ -155,14 +163,20 @@ function withClassWeights(
   if (typeof classWeights !== "object" || classWeights === null) {
     throw unexpected("classWeights", classWeights, "an array of numbers, or an object of them by class index");
   }
-  const { outputs } = trainer.model;
+  const { outputs, outputShape, outputTensors } = trainer.model;
+  if (outputTensors.length > 1 || outputShape.length > 1) {
+    const found = outputTensors.length > 1 ? `${outputTensors.length} outputs` : `outputs of shape [${outputShape}]`;
+    throw new OptionError(
+      `classWeights is for samples of one class, but the model has ${found}; expected the loss's own classWeights`,
+    );
+  }
   const isArray = isNumericArray(classWeights);
   const classes = Math.max(outputs, 2);
   if (isArray && classWeights.length !== classes) {
     throw new ShapeError(`classWeights has ${classWeights.length} elements, expected ${classes}: one for each class`);
   }
   for (const [key, weight] of Object.entries(classWeights as Record<number, number>)) {
-    checkInteger("index of classWeights", Number(key), 0, classes - 1);
+    checkInteger("index of classWeights", String(Number(key)) === key ? Number(key) : key, 0, classes - 1);
     checkFinite(`classWeights[${key}]`, weight, 0);
   }
   const y = batch.ys[0]!;

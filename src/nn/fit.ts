@@ -162,7 +162,7 @@ async function* train(
           sum.rows += chosen.length;
         }
         const progress = { epoch, epochs, batch: index + 1, batches, loss };
-        for (const callback of callbacks) if (callback.onBatch?.(progress) === false) isStopped = true;
+        for (const callback of callbacks) if ((await callback.onBatch?.(progress)) === false) isStopped = true;
         if (Date.now() - lastPause >= YIELD_MILLISECONDS) {
           await letOthersRun();
           lastPause = Date.now();
@@ -180,7 +180,7 @@ async function* train(
         ...(sum.skipped > 0 && { skipped: sum.skipped }),
       };
       if (stopper?.observe(report)) isStopped = true;
-      for (const callback of callbacks) if (callback.onEpoch?.(report) === false) isStopped = true;
+      for (const callback of callbacks) if ((await callback.onEpoch?.(report)) === false) isStopped = true;
       if (isStopped || epoch === epochs) stopper?.restore();
       yield report;
     }

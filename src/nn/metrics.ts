@@ -1,4 +1,5 @@
 import { unexpected } from "../checks.js";
+import { OptionError } from "../errors.js";
 
 /** What a metric is computed from: the outputs of a model for a data set, and their targets. */
 export interface MetricInput {
@@ -167,7 +168,12 @@ export function metricOf(name: string, given: unknown): Metric<number | number[]
 /** The metrics that the option `metrics` stands for; throws OptionError. */
 export function metricsOf(given: unknown): Metric<number | number[][]>[] {
   if (!Array.isArray(given)) throw unexpected("metrics", given, "an array");
-  return Array.from(given, (metric, i) => metricOf(`metrics[${i}]`, metric));
+  const metrics = Array.from(given, (metric, i) => metricOf(`metrics[${i}]`, metric));
+  for (const [i, { name }] of metrics.entries()) {
+    const first = metrics.findIndex((other) => other.name === name);
+    if (first < i) throw new OptionError(`metrics[${i}] has the name "${name}" of metrics[${first}], expected another`);
+  }
+  return metrics;
 }
 
 /** Index of the largest output of a row; −1 if one is NaN. For one output 1 or 0. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { RMSProp, type Tensor } from "../../../src/index.js";
+import { OptionError, RMSProp, type Tensor } from "../../../src/index.js";
 import {
   accuracy,
   auc,
@@ -8,7 +8,10 @@ import {
   dense,
   type Epoch,
   f1,
+  input,
+  type Loss,
   type Metric,
+  Model,
   meanSquaredError,
   precision,
   r2,
@@ -142,6 +145,41 @@ describe("fit", () => {
       /classWeights has 1 elements, expected 2/,
     );
     await expect(classifier().fit({ x, y }, { classWeights: { 5: 1 } })).rejects.toThrow(/index of classWeights is 5/);
+    for (const key of ["", " 1", "1.0", "0x1"]) {
+      await expect(classifier().fit({ x, y }, { classWeights: { [key]: 1 } as never })).rejects.toThrow(
+        `index of classWeights is "${key}"`,
+      );
+    }
+  });
+
+  it("refuses class weights where a row has no one class", async () => {
+    const optimizer = (parameters: Readonly<Record<string, Tensor>>) => new RMSProp(core, parameters);
+    const x = input([4]);
+    const y = dense(3).apply(x);
+    for (const [model, loss, targets, found] of [
+      [
+        new Sequential(core, [dense(3)], { inputShape: [2, 4] }),
+        softmaxCrossEntropy(),
+        [0, 1],
+        "outputs of shape [2,3]",
+      ],
+      [
+        new Model(core, { inputs: x, outputs: [y, y] }),
+        [softmaxCrossEntropy(), softmaxCrossEntropy()],
+        [
+          [0, 1],
+          [1, 0],
+        ],
+        "2 outputs",
+      ],
+    ] as const) {
+      const trainer = new Trainer(model, { loss: loss as Loss, optimizer });
+      await expect(
+        trainer.fit({ x: new Float32Array(8), y: targets as never }, { classWeights: { 0: 2 } }),
+      ).rejects.toThrow(
+        `classWeights is for samples of one class, but the model has ${found}; expected the loss's own`,
+      );
+    }
   });
 
   it("tells callbacks, and ends when one says so", async () => {
@@ -157,6 +195,49 @@ describe("fit", () => {
     await expect(classifier().fit(data, { callbacks: [{ onEpochEnd() {} } as never] })).rejects.toThrow(
       /callbacks\[0\]\.onEpochEnd is not an option/,
     );
+    await expect(classifier().fit(data, { callbacks: [{}, { onBatch: 3 as never }] })).rejects.toThrow(
+      /^callbacks\[1\]\.onBatch is 3, expected a function/,
+    );
+    await expect(classifier().fit(data, { callbacks: [{ onEpoch: null as never }] })).rejects.toThrow(
+      /^callbacks\[0\]\.onEpoch is null, expected a function/,
+    );
+  });
+
+  it("waits for callbacks that return promises, and fails as they do", async () => {
+    const data = classes(64, 6);
+    const later = () => new Promise<void>((done) => setTimeout(done, 1));
+    const seen: string[] = [];
+    const callback = {
+      async onBatch({ batch }: { batch: number }) {
+        seen.push(`begins ${batch}`);
+        await later();
+        seen.push(`ends ${batch}`);
+      },
+      async onEpoch({ epoch }: Epoch) {
+        await later();
+        return epoch < 2;
+      },
+    };
+    expect(await classifier().fit(data, { epochs: 9, callbacks: [callback] })).toHaveLength(2);
+    const epoch = ["begins 1", "ends 1", "begins 2", "ends 2"];
+    expect(seen).toEqual([...epoch, ...epoch]);
+    const reason = new Error("disk full");
+    const failing = classifier();
+    await expect(
+      failing.fit(data, { callbacks: [{ onEpoch: () => later().then(() => Promise.reject(reason)) }] }),
+    ).rejects.toBe(reason);
+    expect(await failing.fit(data)).toHaveLength(1);
+  });
+
+  it("validates on something, under names of its own", async () => {
+    const data = classes(64, 6);
+    await expect(classifier().fit(data, { validation: { x: [], y: [] } })).rejects.toThrow(
+      /^validation\.x has no rows, expected at least one$/,
+    );
+    await expect(classifier().fit(data, { metrics: [() => 1, "f1", () => 2] })).rejects.toThrow(
+      /^metrics\[2\] has the name "metric" of metrics\[0\], expected another$/,
+    );
+    expect(() => classifier().evaluate(data.x, data.y, { metrics: ["f1", "f1"] })).toThrow(OptionError);
   });
 
   it("leaves batches out that the optimizer skips", async () => {
