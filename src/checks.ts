@@ -189,12 +189,14 @@ function isNear(a: string, b: string): boolean {
 /** Throws OptionError unless `value` is an object whose every key is known; a misspelt option is not ignored. Allocates nothing. */
 export function checkKeys(name: string, value: unknown, known: readonly string[]): void {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw unexpected(name, value, "an object");
+    throw unexpected(name, value, `an object${known.length > 6 ? "" : ` { ${known.join(", ")} }`}`);
   }
   for (const key in value) {
     if (known.includes(key)) continue;
     const meant = meantBy(key, known);
     const advice = meant === undefined ? "" : `, did you mean ${meant}?`;
-    throw new OptionError(`${name}.${key} is not an option${advice}; known are ${known.join(", ")}`);
+    const found = describe(value);
+    const instance = /^object$/i.test(found) ? "" : ` (${name} is ${found})`;
+    throw new OptionError(`${name}.${key} is not an option${advice}${instance}; known are ${known.join(", ")}`);
   }
 }

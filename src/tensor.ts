@@ -23,7 +23,8 @@ export function sizeOf(shape: Shape): number {
   let size = 1;
   for (const dimension of shape) {
     if (!Number.isSafeInteger(dimension) || dimension < 0) {
-      throw new ShapeError(`shape is [${shape.map(describe).join(",")}], expected integers >= 0`);
+      const hint = Array.isArray(dimension) ? "; values come after the shape: tensor([2, 2], values)" : "";
+      throw new ShapeError(`shape is [${shape.map(describe).join(",")}], expected integers >= 0${hint}`);
     }
     size *= dimension;
   }

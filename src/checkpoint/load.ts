@@ -90,7 +90,7 @@ const OPTIONS = "options";
  * const { missing } = loadCheckpoint(bytes, { parameters: model }, { strict: false });
  */
 export function loadCheckpoint(
-  bytes: Uint8Array | Safetensors,
+  bytes: Uint8Array | ArrayBuffer | Safetensors,
   target: CheckpointTarget,
   options: LoadOptions = {},
 ): Checkpoint {

@@ -67,7 +67,7 @@ const ENTRY_BYTES = '"":{"dtype":"F4","shape":[],"data_offsets":[0,0]}'.length;
  *
  * Cost: one pass over the header, one over the data.
  *
- * @param bytes the file; a Node Buffer is a Uint8Array too, and it may be a view of shared memory
+ * @param bytes the file; a Node Buffer is a Uint8Array too, and a Uint8Array may be a view of shared memory
  * @param limits see `SafetensorsLimits`
  * @throws CheckpointError that says what is wrong with the file, or what it is instead; OptionError
  * @example
@@ -75,16 +75,17 @@ const ENTRY_BYTES = '"":{"dtype":"F4","shape":[],"data_offsets":[0,0]}'.length;
  * const { shape, data } = tensors.get("0.weight");
  * @see https://github.com/huggingface/safetensors#format
  */
-export function readSafetensors(bytes: Uint8Array, limits: SafetensorsLimits = {}): Safetensors {
-  if (tagOf(bytes) !== "Uint8Array") throw unexpected("bytes", bytes, "a Uint8Array");
+export function readSafetensors(bytes: Uint8Array | ArrayBuffer, limits: SafetensorsLimits = {}): Safetensors {
+  const file = (tagOf(bytes) === "ArrayBuffer" ? new Uint8Array(bytes) : bytes) as Uint8Array;
+  if (tagOf(file) !== "Uint8Array") throw unexpected("bytes", bytes, "a Uint8Array or an ArrayBuffer");
   checkKeys("limits", limits, ["headerBytes", "tensors"]);
   const { headerBytes = HEADER_BYTES, tensors = 1_000_000 } = limits;
   checkInteger("limits.headerBytes", headerBytes, 0);
   checkInteger("limits.tensors", tensors, 0);
-  const length = headerLength(bytes, headerBytes);
-  const { metadata, entries } = parseHeader(bytes, length, tensors);
+  const length = headerLength(file, headerBytes);
+  const { metadata, entries } = parseHeader(file, length, tensors);
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
-  const data = bytes.subarray(8 + length);
+  const data = file.subarray(8 + length);
   let end = 0;
   for (const entry of entries) {
     if (entry.begin !== end) {
@@ -238,9 +239,9 @@ function foreign(bytes: Uint8Array, what: string) {
 }
 
 /** What `readSafetensors` has read, or the file itself. */
-export function toSafetensors(file: Uint8Array | Safetensors, limits?: SafetensorsLimits): Safetensors {
-  if (tagOf(file) === "Uint8Array") return readSafetensors(file as Uint8Array, limits);
+export function toSafetensors(file: Uint8Array | ArrayBuffer | Safetensors, limits?: SafetensorsLimits): Safetensors {
+  if (/^(Uint8Array|ArrayBuffer)$/.test(tagOf(file))) return readSafetensors(file as Uint8Array, limits);
   const { tensors, metadata } = (file ?? {}) as Safetensors;
   if (tensors instanceof Map && isRecord(metadata)) return { tensors, metadata };
-  throw unexpected("bytes", file, "a Uint8Array, or what readSafetensors returns");
+  throw unexpected("bytes", file, "a Uint8Array, an ArrayBuffer, or what readSafetensors returns");
 }

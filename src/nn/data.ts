@@ -149,7 +149,8 @@ export function readTargets(
     const expected = acceptsIndices
       ? `${answers} class indices or ${answers * columns} values`
       : `${answers * columns} values`;
-    throw new ShapeError(`${name} has ${size} elements for ${rows} rows of x, expected ${expected}`);
+    const outputs = `the model's outputs are [${["rows", ...values.shape].join(", ")}]`;
+    throw new ShapeError(`${name} has ${size} elements for ${rows} rows of x, expected ${expected}: ${outputs}`);
   }
   checkTargets?.(name, targets instanceof Tensor ? targets.data : targets, columns);
   return false;

@@ -28,12 +28,18 @@ export class Stopper {
   #waited = 0;
   #kept: Map<Tensor, Float32Array> | undefined;
 
-  /** Throws OptionError. */
-  constructor(model: Model, options: EarlyStopping, hasValidation: boolean) {
+  /** `metrics` are the names of those that `fit` computes. Throws OptionError. */
+  constructor(model: Model, options: EarlyStopping, metrics: readonly string[], hasValidation: boolean) {
     checkKeys("earlyStopping", options, ["monitor", "patience", "minDelta", "mode", "restoreBest"]);
     const { monitor = hasValidation ? "validation.loss" : "loss", patience = 5, minDelta = 0 } = options;
     if (typeof monitor !== "string")
       throw unexpected("earlyStopping.monitor", monitor, "a name such as validation.loss");
+    const names = new Set(["loss", ...metrics]);
+    if (hasValidation) for (const name of ["accuracy", ...names]) names.add(`validation.${name}`);
+    if (!names.has(monitor)) {
+      const hint = hasValidation ? "" : '; "validation.…" needs the option validation';
+      throw unexpected("earlyStopping.monitor", monitor, `one of "${[...names].join('", "')}"${hint}`);
+    }
     checkInteger("earlyStopping.patience", patience, 0);
     checkFinite("earlyStopping.minDelta", minDelta, 0);
     const { mode = /loss|error/i.test(monitor) ? "min" : "max", restoreBest = true } = options;

@@ -101,15 +101,19 @@ export function checkFit(trainer: Trainer<ModelOptimizer>, data: Dataset, option
   const { training, validation } = splitValidation(trainer, all, options.validation);
   if (training.rows === 0) throw new ShapeError("data.x has no rows, expected at least one");
   const { earlyStopping } = options;
+  const chosen = metricsOf(metrics);
+  const names = chosen.map(({ name }) => name);
   return {
     epochs,
     batchSize,
     shuffle,
     data: training,
     validation,
-    metrics: metricsOf(metrics),
+    metrics: chosen,
     stopper:
-      earlyStopping === undefined ? undefined : new Stopper(trainer.model, earlyStopping, validation !== undefined),
+      earlyStopping === undefined
+        ? undefined
+        : new Stopper(trainer.model, earlyStopping, names, validation !== undefined),
     callbacks:
       onProgress === undefined ? callbacks : [{ onBatch: (progress) => void onProgress(progress) }, ...callbacks],
     signal,

@@ -125,7 +125,13 @@ export class Model {
         done.add(layer);
         for (const spec of specs) {
           const start = this.startOf(spec, random);
-          parameters[`${name}.${spec.name}`] = core.reserve(spec.shape, start);
+          const parameter = `${name}.${spec.name}`;
+          try {
+            parameters[parameter] = core.reserve(spec.shape, start);
+          } catch (error) {
+            if (!(error instanceof OptionError)) throw error;
+            throw new OptionError(`initializer of ${parameter}: ${error.message}`);
+          }
         }
         for (const { name: buffer, shape, value } of layer.buffers(...shapes)) {
           buffers[`${name}.${buffer}`] = core.reserve(shape, value === 0 ? undefined : () => value);

@@ -37,13 +37,14 @@ export interface Standardizer {
  * Numerics: sums in float64, in the order of the rows; two passes.
  *
  * @param x rows of finite numbers, one after the other or nested; fit on the training rows alone
- * @param columns numbers of a row, >= 1
+ * @param columns numbers of a row, >= 1; nested rows have theirs by default
  * @throws OptionError, ShapeError
  * @example
  * const scaler = fitStandardizer([1, 10, 3, 30], 2);
  * scaler.apply([1, 30]); // Float32Array [-1, 1]
  */
-export function fitStandardizer(x: Rows, columns: number): Standardizer {
+export function fitStandardizer(x: Rows, columns?: number): Standardizer;
+export function fitStandardizer(x: Rows, columns = nestedWidth(x) as number): Standardizer {
   checkInteger("columns", columns, 1);
   const values = flatOf("x", x, columns);
   const rows = values.length / columns;
@@ -122,8 +123,8 @@ export function oneHot(labels: ArrayLike<number>, classes: number): Float32Array
 
 /** Options of `splitRows`. */
 export interface SplitOptions {
-  /** Rows that there are. */
-  rows: number;
+  /** Rows that there are. Default: as many as the first array has, if they are nested. */
+  rows?: number;
   /** The share of them that is for validation, from 0 to 1; rounded to whole rows. Default 0.2. */
   validation?: number;
   /** Seed of the order, an integer from 0 to 2³² − 1; default 0. */
@@ -142,11 +143,13 @@ export interface SplitOptions {
  */
 export function splitRows<Data extends Readonly<Record<string, Rows>>>(
   data: Data,
-  options: SplitOptions,
+  options: SplitOptions = {},
 ): Record<"train" | "validation", { [Name in keyof Data]: Float32Array }> {
   if (!isRecord(data)) throw unexpected("data", data, "an object of arrays, such as { x, y }");
   checkKeys("options", options, ["rows", "validation", "seed"]);
-  const { rows, validation = 0.2, seed = 0 } = options;
+  const [array] = Object.values(data);
+  const { validation = 0.2, seed = 0 } = options;
+  const rows = (options.rows ?? (isNested(array) ? array.length : undefined)) as number; // checked below
   checkInteger("rows", rows, 1, 2 ** 32 - 1);
   checkNumber("validation", validation, 0, 1);
   checkInteger("seed", seed, 0, 2 ** 32 - 1);
@@ -230,6 +233,15 @@ export async function* batches(
     if (++count % batchSize === 0) yield take();
   }
   if (count % batchSize !== 0) yield take();
+}
+
+function isNested(x: Rows | undefined): x is readonly Rows[] {
+  return Array.isArray(x) && isNumericArray(x[0]);
+}
+
+/** Numbers of a nested row; undefined where rows are not nested. */
+function nestedWidth(x: Rows): number | undefined {
+  return isNested(x) ? (flatRows("x", [x[0]!], MAX_AXES) as readonly number[]).length : undefined;
 }
 
 /** The numbers of rows, row after row. Throws OptionError or ShapeError unless `x` is numbers in whole rows. */

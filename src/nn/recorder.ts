@@ -1,9 +1,14 @@
-import type { Metric } from "./metrics.js";
+import type { Metric, MetricName } from "./metrics.js";
 import type { ModelPlan } from "./model-plan.js";
 import type { ModelOptimizer, Trainer } from "./trainer.js";
 
 /** What metrics found, by their names. */
-export type MetricValues = Readonly<Record<string, number | number[][]>>;
+export type MetricValues = {
+  readonly [Name in Exclude<MetricName, "confusionMatrix">]?: number;
+} & {
+  readonly confusionMatrix?: number[][];
+  readonly [name: string]: number | number[][] | undefined;
+};
 
 /** Outputs and targets of a model's first output, batch after batch, for metrics over all of them. */
 export class Recorder {

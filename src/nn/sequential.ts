@@ -1,5 +1,5 @@
 import { checkKeys, unexpected } from "../checks.js";
-import type { Core } from "../core.js";
+import { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
 import type { Shape } from "../tensor.js";
 import { Layer } from "./layer.js";
@@ -26,6 +26,7 @@ export class Sequential extends Model {
    * @throws OptionError, ShapeError when a layer cannot take what the one before it gives, OutOfMemoryError
    */
   constructor(core: Core, layers: readonly Layer[], options: SequentialOptions = {}) {
+    if (!(core instanceof Core)) throw unexpected("core", core, "a Core");
     checkKeys("options", options, ["inputShape", "seed"]);
     const { inputShape, ...rest } = options;
     const x = input(inputShape ?? inferShape(layers));
@@ -61,7 +62,8 @@ function applyAll(layers: readonly Layer[], x: SymbolicTensor): SymbolicTensor {
     const expected = layer.inputShape?.at(-1);
     const width = y.shape.at(-1);
     if (expected !== undefined && expected !== width) {
-      throw new ShapeError(`layers[${i}] takes ${expected} inputs, but the layer before it gives ${width}`);
+      const found = i === 0 ? `inputShape is [${x.shape}]` : `the layer before it has ${width} outputs`;
+      throw new ShapeError(`layers[${i}] takes ${expected} inputs, but ${found}`);
     }
     try {
       y = layer.apply(y);

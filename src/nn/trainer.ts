@@ -151,7 +151,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
     checkKeys("options", options, ["loss", "optimizer", "seed"]);
     const { optimizer, seed = 0 } = options;
     this.losses = checkLosses(options.loss, model.outputTensors.length);
-    if (typeof optimizer !== "function") {
+    if (typeof optimizer !== "function" || optimizer.prototype?.step !== undefined) {
       throw unexpected("optimizer", optimizer, "a function such as (p) => new RMSProp(core, p)");
     }
     checkInteger("seed", seed, 0, 2 ** 32 - 1);

@@ -151,6 +151,9 @@ export class GradientReader {
 
   #readStructure(structure: Structure<Slot>, grads: unknown): void {
     const { kind, members } = structure;
+    if (grads === undefined && structure.index < 0 && kind !== "single") {
+      throw unexpected("grads", grads, "the gradients, such as step(model.gradients); null passes over all parameters");
+    }
     if (grads === undefined || grads === null || kind === "single") {
       for (let i = 0; i < members.length; i++) this.#accept(members[i]!, grads);
     } else if (kind === "list") {

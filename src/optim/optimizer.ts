@@ -400,7 +400,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    * @returns what the function returns
    * @throws OptionError within another call of it; what the function throws
    * @example
-   * const { accuracy } = trainer.optimizer.withAveraged(() => trainer.evaluate({ x, y }));
+   * const { accuracy } = trainer.optimizer.withAveraged(() => trainer.evaluate(x, y));
    * const file = trainer.optimizer.withAveraged(() => saveCheckpoint({ parameters: model }));
    */
   withAveraged<T>(run: () => T): T {

@@ -178,7 +178,10 @@ function isGroup(value: unknown): value is Record<string, unknown> & { params: u
 function kindOf(value: unknown, path: string): StructureKind {
   if (value instanceof Tensor || isFloat32Array(value)) return "single";
   if (Array.isArray(value)) return "list";
-  if (isRecord(value)) return "record";
+  if (isRecord(value)) {
+    if (isRecord(value.parameters)) throw unexpected(path, value, "its parameters: model.parameters");
+    return "record";
+  }
   throw unexpected(path, value, "a Tensor or Float32Array, an array of them, or a record of them by name");
 }
 

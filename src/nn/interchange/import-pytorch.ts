@@ -40,7 +40,11 @@ export interface ImportPytorchOptions {
  * @example
  * importPytorch(model, file, { names: { conv: "features.0", head: "classifier" } });
  */
-export function importPytorch(model: Model, file: Uint8Array | Safetensors, options: ImportPytorchOptions = {}): void {
+export function importPytorch(
+  model: Model,
+  file: Uint8Array | ArrayBuffer | Safetensors,
+  options: ImportPytorchOptions = {},
+): void {
   if (!(model instanceof Model)) throw unexpected("model", model, "a Sequential or a Model");
   model.assertLive();
   checkKeys("options", options, ["names"]);

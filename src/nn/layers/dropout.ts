@@ -1,5 +1,5 @@
 import { dropoutFamily } from "../../backend/families/dropout.js";
-import { checkNumber } from "../../checks.js";
+import { unexpected } from "../../checks.js";
 import type { Shape } from "../../tensor.js";
 import { Layer } from "../layer.js";
 import type { PlanBuilder } from "../plan-builder.js";
@@ -12,7 +12,9 @@ export class DropoutLayer extends Layer {
 
   constructor(rate: number) {
     super();
-    checkNumber("rate", rate, 0, 1 - 2 ** -24);
+    if (!(typeof rate === "number" && rate >= 0 && rate <= 1 - 2 ** -24)) {
+      throw unexpected("rate", rate, "a number >= 0 and < 1");
+    }
     this.rate = rate;
   }
 

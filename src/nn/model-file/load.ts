@@ -61,13 +61,17 @@ const METADATA_VALUES = 10_000_000;
  */
 export function loadModel<Optimizer extends ModelOptimizer>(
   core: Core,
-  bytes: Uint8Array | Safetensors,
+  bytes: Uint8Array | ArrayBuffer | Safetensors,
   options: LoadTrainerOptions<Optimizer>,
 ): LoadedModel & { readonly trainer: Trainer<Optimizer> };
-export function loadModel(core: Core, bytes: Uint8Array | Safetensors, options: LoadModelOptions): LoadedModel;
 export function loadModel(
   core: Core,
-  bytes: Uint8Array | Safetensors,
+  bytes: Uint8Array | ArrayBuffer | Safetensors,
+  options: LoadModelOptions,
+): LoadedModel;
+export function loadModel(
+  core: Core,
+  bytes: Uint8Array | ArrayBuffer | Safetensors,
   options: LoadModelOptions & Partial<LoadTrainerOptions<ModelOptimizer>>,
 ): LoadedModel & { trainer?: Trainer } {
   if (!(core instanceof Core)) throw unexpected("core", core, "a Core");

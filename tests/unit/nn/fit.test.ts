@@ -96,13 +96,15 @@ describe("fit", () => {
     });
     expect(accuracies.length).toBeLessThan(500);
     const bad = classifier().fit(data, { earlyStopping: { monitor: "validation.loss" } });
-    await expect(bad).rejects.toThrow(/earlyStopping\.monitor is "validation\.loss", expected one of loss$/);
+    await expect(bad).rejects.toThrow(
+      /earlyStopping\.monitor is "validation\.loss", expected one of "loss"; "validation/,
+    );
     const named = { validation, metrics: ["accuracy"], earlyStopping: { monitor: "val_loss" } } as const;
     await expect(classifier().fit(data, named)).rejects.toThrow(
-      /"val_loss", expected one of accuracy, loss, validation\.accuracy, validation\.loss$/,
+      /"val_loss", expected one of "loss", "accuracy", "validation\.accuracy", "validation\.loss"$/,
     );
     const inherited = classifier().fit(data, { earlyStopping: { monitor: "toString" } });
-    await expect(inherited).rejects.toThrow(/earlyStopping\.monitor is "toString", expected one of loss$/);
+    await expect(inherited).rejects.toThrow(/earlyStopping\.monitor is "toString", expected one of "loss"; /);
     const typo = classifier().fit(data, { earlyStopping: { patiance: 2 } as never });
     await expect(typo).rejects.toThrow(/earlyStopping\.patiance is not an option/);
   });

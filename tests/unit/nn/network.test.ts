@@ -357,7 +357,7 @@ describe.each(backends)("a network on %s", (backend) => {
     shape(() => trainer.step([], []), /x has no rows/);
     shape(
       () => new Sequential(core, [dense(2, 3), dense(4, 1)]),
-      /layers\[1\] takes 4 inputs, but the layer before it gives 3/,
+      /layers\[1\] takes 4 inputs, but the layer before it has 3 outputs/,
     );
     option(
       () => new Sequential(core, []),
