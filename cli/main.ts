@@ -37,8 +37,8 @@ program
 program
   .command("bench")
   .description("measure steps and products in JavaScript and Wasm")
-  .option("--steps <sizes>", "parameters of a step, comma-separated; 0: none", sizes, [...SIZES.step])
-  .option("--products <sizes>", "n of n × n × n products, comma-separated; 0: none", sizes, [...SIZES.product])
+  .addOption(sizesOption("--steps <sizes>", "parameters of a step, comma-separated; 0: none", SIZES.step))
+  .addOption(sizesOption("--products <sizes>", "n of n × n × n products, comma-separated; 0: none", SIZES.product))
   .option("--samples <n>", "turns of 20 ms for each result", integer(1), 15)
   .option("--threads <n>", "also measure with this number of threads, up to 256", threads, 1)
   .option("--markdown", "print tables to paste")
@@ -163,6 +163,11 @@ function threads(text: string): number {
   const count = integer(1)(text);
   if (count > 256) throw new InvalidArgumentError("Expected at most 256.");
   return count;
+}
+
+/** An option of sizes. Help shows its default as it is written. */
+function sizesOption(flags: string, description: string, values: readonly number[]): Option {
+  return new Option(flags, description).argParser(sizes).default([...values], values.join(","));
 }
 
 function sizes(text: string): number[] {

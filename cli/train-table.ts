@@ -1,5 +1,6 @@
 // `lanewise train --data`: a network that predicts one column of a table from the others.
-import { writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { createCore, OptionError, RMSProp } from "lanewise";
 import * as nn from "lanewise/nn";
 import { environment } from "../measure/environment.js";
@@ -47,6 +48,7 @@ interface Quality {
 /** Trains, and prints how good the model is on rows that it was not trained on. Resolves to the exit code 0. */
 export async function trainTable(options: TableOptions): Promise<number> {
   const { json, epochs, batchSize, hidden, learningRate, seed, validation, patience } = options;
+  if (options.save !== undefined) checkWritable(options.save);
   const table = readTable(options.data, options.delimiter);
   const { rows, skipped } = rowsWithTarget(table, options.target);
   const target = targetOf(table, rows, options);
@@ -287,8 +289,22 @@ export function writeOutput(file: string, data: string | Uint8Array): void {
   try {
     writeFileSync(file, data);
   } catch (error) {
-    throw new OptionError(`cannot write ${file}: ${(error as Error).message}`);
+    throw unwritable(file, error);
   }
+}
+
+/** Throws OptionError if a file cannot be written: before a long training, instead of after it. */
+export function checkWritable(file: string): void {
+  try {
+    accessSync(existsSync(file) ? file : dirname(file), constants.W_OK);
+  } catch (error) {
+    throw unwritable(file, error);
+  }
+}
+
+function unwritable(file: string, error: unknown): OptionError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return new OptionError(`cannot write ${file}: ${code === "ENOENT" ? "no such folder" : message}`);
 }
 
 const countOf = (model: nn.Model) => Object.values(model.parameters).reduce((sum, { size }) => sum + size, 0);

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
@@ -18,6 +18,8 @@ import { type Dataset, dense, relu, Sequential, softmaxCrossEntropy, Trainer } f
 import { loadDigits } from "./digits.js";
 import { paragraph } from "./layout.js";
 import { bold, cyan, faint, print } from "./terminal.js";
+import { checkWritable, writeOutput } from "./train-table.js";
+import { plural } from "./words.js";
 
 /** Options of `lanewise worker`. */
 export interface WorkerOptions {
@@ -60,6 +62,7 @@ export async function worker(options: WorkerOptions): Promise<number> {
   const say = (event: string, text: string, value: object) => {
     print(json ? JSON.stringify({ event, ...value }) : text);
   };
+  if (options.save !== undefined) checkWritable(options.save);
   const create = options.program === undefined ? digits : await load(options.program);
   using core = await createCore();
   const { trainer, data, validation, options: chosen } = await create(core);
@@ -75,7 +78,7 @@ export async function worker(options: WorkerOptions): Promise<number> {
     const fit: DistributedFitOptions = { epochs, batchSize, signal: leave.signal, ...(validation && { validation }) };
     for await (const epoch of options.resume ? distributed.resume(data, fit) : distributed.fit(data, fit)) {
       const accuracy = epoch.validation ? `  held-out accuracy ${(100 * epoch.validation.accuracy).toFixed(1)} %` : "";
-      const where = `epoch ${epoch.epoch}/${epochs}  ${group.members.length} members`;
+      const where = `epoch ${epoch.epoch}/${epochs}  ${plural(group.members.length, "member")}`;
       say("epoch", cyan(`${where}  loss ${epoch.loss.toFixed(4)}${accuracy}`), { ...epoch, members: group.members });
     }
     const { bytesSent, bytesReceived, waiting } = group.traffic;
@@ -89,7 +92,7 @@ export async function worker(options: WorkerOptions): Promise<number> {
     });
     if (options.save !== undefined) {
       const { parameters, buffers } = trainer.model;
-      await writeFile(options.save, saveCheckpoint({ parameters: { ...parameters, ...buffers } }));
+      writeOutput(options.save, saveCheckpoint({ parameters: { ...parameters, ...buffers } }));
     }
     return 0;
   } catch (error) {

@@ -34,5 +34,6 @@ export function kindOf(bytes: Uint8Array): string | undefined {
   const hex = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, "0")).join(" ");
   const begins = `it begins with ${text.length > 1 ? quote(text) : `the bytes ${hex}`}`;
   if (kind !== undefined) return `${begins}: ${kind}`;
-  return text.length > 15 ? `${begins}: text` : undefined;
+  const lines = /^[\t\n\r\x20-\x7e]*/.exec(latin)![0].slice(0, 24);
+  return lines.length > 15 ? `it begins with ${quote(lines)}: text` : undefined;
 }

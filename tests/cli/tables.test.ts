@@ -270,7 +270,7 @@ describe("what is wrong is named", () => {
     [["train", "--target", "x"], "--target needs --data with a CSV file"],
     [
       ["train", "--data", "cars.csv", "--target", "Origin", "--save", "none/x", "--epochs", "1"],
-      "cannot write none/x: ",
+      "cannot write none/x: no such folder",
     ],
     [
       ["train", "--data", "cars.csv", "--target", "Horsepower", "--learning-rate", "1e30"],
@@ -281,7 +281,7 @@ describe("what is wrong is named", () => {
       ["predict", "--model", "cars.safetensors", "--data", "penguins.csv", "--delimiter", ";"],
       'penguins.csv has no column "Cylinders"; its columns are Species, ',
     ],
-    [["inspect", "cars.csv"], "safetensors"],
+    [["inspect", "cars.csv"], "this is not a safetensors file: it begins with "],
     [["inspect", "none"], "cannot read none: no such file"],
   ])("%j", (args, message) => {
     const { status, stderr } = lanewise(...args);

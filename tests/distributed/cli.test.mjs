@@ -69,7 +69,7 @@ describe("lanewise worker", () => {
     const program = fileURLToPath(new URL("programs/own.mjs", import.meta.url));
     const { code, stdout } = await run("--local", "--program", program, "--epochs", "3");
     expect(code).toBe(0);
-    expect(stdout).toMatch(/epoch 3\/3 {2}1 members {2}loss \d\.\d{4}\n/);
+    expect(stdout).toMatch(/epoch 3\/3 {2}1 member {2}loss \d\.\d{4}\n/);
     expect(stdout).toMatch(/digest of the parameters [0-9a-f]{16}; 0\.0 MB sent/);
   });
 

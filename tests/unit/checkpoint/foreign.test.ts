@@ -36,6 +36,11 @@ describe("a file of another kind is named:", () => {
     expect(read).toThrow(message);
   });
 
+  it("text of short lines", () => {
+    const csv = new Uint8Array(Buffer.from("a,b\n1,2\n3,4\n5,6\n7,8\n9,10\n"));
+    expect(() => readSafetensors(csv)).toThrow(/begins with "a,b\\n1,2\\n3,4\\n5,6\\n7,8\\n9,10": text$/);
+  });
+
   it("all of them", () => expect(Object.keys(files).length).toBe(20));
 });
 
