@@ -241,7 +241,7 @@ function isNested(x: Rows | undefined): x is readonly Rows[] {
 
 /** Numbers of a nested row; undefined where rows are not nested. */
 function nestedWidth(x: Rows): number | undefined {
-  return isNested(x) ? (flatRows("x", [x[0]!], MAX_AXES) as readonly number[]).length : undefined;
+  return isNested(x) ? (flatRows("x", [x[0]!]) as readonly number[]).length : undefined;
 }
 
 /** The numbers of rows, row after row. Throws OptionError or ShapeError unless `x` is numbers in whole rows. */
