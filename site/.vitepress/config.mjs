@@ -13,7 +13,17 @@ export default defineConfig({
   // Formulas such as `<layer>.<name>` are text.
   markdown: { html: false, attrs: { disable: true } },
   themeConfig: {
-    search: { provider: "local" },
+    search: {
+      provider: "local",
+      options: {
+        miniSearch: {
+          searchOptions: {
+            // Guides first: decisions are for contributors, and every optimizer's page says what all of them inherit.
+            boostDocument: (page) => (/decisions|CHANGELOG/.test(page) ? 0.2 : /\/api\//.test(page) ? 0.4 : 1),
+          },
+        },
+      },
+    },
     outline: "deep",
     nav: [
       { text: "Start", link: "/" },

@@ -93,7 +93,8 @@ export abstract class Layer {
   }
 
   /**
-   * The shape of a row of its output from those of its inputs, without the batch.
+   * The shape of a row of its output from those of its inputs, without the batch. With a single parameter, `(x)`, the
+   * layer takes one input; a layer of several has a rest parameter, `(...inputs)`.
    *
    * @throws ShapeError if it cannot take such inputs
    */

@@ -38,6 +38,10 @@ export class SymbolicTensor {
       if (!(tensor instanceof SymbolicTensor)) throw unexpected(name, tensor, "what input() or apply() returned");
     });
     if (all.length === 0) throw unexpected("inputs", inputs, "at least one symbolic tensor");
+    const { length } = layer.outputShape;
+    if (length === 1 && all.length > 1) {
+      throw new ShapeError(`${layer.kind} was applied to ${all.length} inputs, expected one: concat() joins several`);
+    }
     const shape = layer.outputShape(...all.map((tensor) => tensor.shape));
     return new SymbolicTensor(shape, layer, all);
   }

@@ -52,7 +52,7 @@ export class BidirectionalLayer extends Layer {
     return this.layer.carriesState;
   }
 
-  override outputShape(x: Shape, ...others: readonly Shape[]): Shape {
+  override outputShape(...[x, ...others]: readonly [Shape, ...Shape[]]): Shape {
     checkSequence(this.kind, x, this.layer.masked, others);
     const [mask, states] = this.#split(others);
     const half = Math.ceil(states.length / 2);

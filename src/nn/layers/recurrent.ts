@@ -81,7 +81,7 @@ export abstract class RecurrentLayer extends Layer {
     return this.stateful;
   }
 
-  override outputShape(x: Shape, ...others: readonly Shape[]): Shape {
+  override outputShape(...[x, ...others]: readonly [Shape, ...Shape[]]): Shape {
     const steps = checkSequence(this.kind, x, this.masked, others);
     const states = others.slice(this.masked ? 1 : 0);
     if (states.length > 0) {

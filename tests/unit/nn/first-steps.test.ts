@@ -75,6 +75,18 @@ it("layers that do not fit are told by the shape before them", () => {
   );
 });
 
+it("a layer of one input does not ignore a second one", () => {
+  const [a, b] = [nn.input([3]), nn.input([3])];
+  expect(() => nn.dense(2).apply([a, b])).toThrow(
+    new ShapeError("dense was applied to 2 inputs, expected one: concat() joins several"),
+  );
+  expect(() => nn.batchNorm().apply([a, b])).toThrow(ShapeError);
+  expect(nn.dense(2).apply([a]).shape).toEqual([2]);
+  const [x, ids, h, c] = [nn.input([5, 4]), nn.input([5]), nn.input([2]), nn.input([2])];
+  expect(nn.lstm(2, { masked: true }).apply([x, ids, h, c]).shape).toEqual([2]);
+  expect(nn.bidirectional(nn.gru(2, { masked: true })).apply([x, ids]).shape).toEqual([4]);
+});
+
 it("an initializer that was not called has a name", () => {
   const layers = [nn.dense(3, { name: "head", initializer: nn.heNormal as never })];
   expect(() => new nn.Sequential(core, layers, { inputShape: [4] })).toThrow(
