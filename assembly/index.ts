@@ -1,4 +1,4 @@
-// The ABI of the core binaries: what the host may call. The contract of each kernel stands at its definition.
+// The ABI of the core binaries: what the host may call. The contract of each kernel is at its definition.
 
 export { gemm_f32, gemm_scratch_bytes } from "./gemm/gemm";
 export { pack_f32 } from "./gemm/pack";

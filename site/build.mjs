@@ -52,6 +52,7 @@ writeFileSync(
   "---\ntitle: Playground\nlayout: page\nsidebar: false\nframe: /playground-app.html\n---\n\n[The playground without this frame](./playground-app.html){target=_self}\n",
 );
 mkdirSync(join(pages, "public"));
+cpSync(join(root, "playground/public/icon.svg"), join(pages, "public/icon.svg"));
 const app = readFileSync(playground, "utf8");
 const here = app.replace(/<a href="[^"]*">Docs</, '<a href="index.html" target="_top">Docs<');
 if (here === app) throw new Error("the playground has no link to these pages");

@@ -51,7 +51,7 @@ export class CheckpointError extends LanewiseError {
   }
 }
 
-/** A gradient holds NaN or ±Infinity and `onNonFinite` is `"throw"`. */
+/** A gradient contains NaN or ±Infinity and `onNonFinite` is `"throw"`. */
 export class NonFiniteError extends LanewiseError {
   constructor(message: string) {
     super("ERR_NON_FINITE", "NonFiniteError", message);

@@ -20,7 +20,7 @@ export class Random {
     }
   }
 
-  /** Where the stream stands, without a number that `normal` keeps for later; assign it to go on from there. */
+  /** The state of the stream, without a number that `normal` keeps for later. Assign it to continue from there. */
   get position(): Uint32Array {
     return this.#state.slice();
   }

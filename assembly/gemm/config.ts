@@ -1,5 +1,5 @@
 // Tile and blocks. `WIDE` is set by the target in asconfig.json: 1 where V8 may pair neighboring vectors.
-// docs/decisions/0006-tiles-and-paths.md holds the measurements behind these numbers.
+// docs/decisions/0006-tiles-and-paths.md has the measurements behind these numbers.
 
 // @ts-ignore: decorator
 @inline const RELAXED: bool = ASC_FEATURE_RELAXED_SIMD;

@@ -9,7 +9,7 @@ import { packPanel, widthOf } from "./pack";
 import { sumPairs } from "./pairs";
 
 const ROW_BYTES: usize = NR * 4;
-/** A row of +0 that sums start from, and one of −0 that stands for no bias. */
+/** A row of +0 that sums start from, and one of −0 for no bias. */
 const ZEROS_BYTES: usize = 2 * ROW_BYTES;
 
 /**
@@ -20,7 +20,7 @@ const ZEROS_BYTES: usize = 2 * ROW_BYTES;
  * rounded to float32. Blocks, tiles, packing and paths leave that order alone, so an element's bits depend on its own row
  * and column only: not on m, n, the batch or the position. |error| ≤ γ·Σ|a·b| with γ = k·u / (1 − k·u), u = 2⁻²⁴.
  *
- * Requires: C overlaps neither A, B nor bias; `scratch` holds `gemm_scratch_bytes`. `bias` (n) may be 0: absent.
+ * Requires: C overlaps neither A, B nor bias; `scratch` has `gemm_scratch_bytes`. `bias` (n) may be 0: absent.
  * Touches: the m×k, k×n and m×n elements; C is read only if beta ≠ 0.
  * Memory: scratch = | packed B block | packed A block | a strip of C | a row of +0, one of −0 | sums, if beta ≠ 0 |.
  * Source: the five loops are those of GotoBLAS and BLIS (Van Zee & van de Geijn, ACM TOMS 41(3), 2015).
@@ -130,7 +130,7 @@ function pairs(
       sumPairs(rows, width, k, a + i * aLine, aLine, aStep, b + at, bStep, to, toRow);
       if (!sums && alpha == 1 && !bias && !activation) continue;
       for (const last = y + rows * cRow; y != last; y += cRow) {
-        // What C holds is needed as it was.
+        // The values in C are needed as they were.
         const skip = sums ? again * 4 : 0;
         end(width - (skip >> 2), to + skip, y + skip, alpha, beta, bias ? bias + at + skip : 0, 4, activation);
         to += toRow;
@@ -216,7 +216,7 @@ function product(
   const isPacked = !bLine;
   const packB = bLine != 4 || worthPackingB(m, n, k);
   const packA = packB && worthPackingA(n, k);
-  // Unfinished sums wait in C itself, unless beta still needs what C holds.
+  // Unfinished sums wait in C itself, unless beta still needs the values in C.
   const keepSums = beta != 0 && k > KC;
   for (let jc: usize = 0; jc < n; jc += NC) {
     const nc = min(n - jc, NC);
@@ -308,7 +308,7 @@ function block(
     const s = sums + (j - shift) * 4;
     const at = c + (j - shift) * 4;
     const biasj = isLast && bias ? bias + (j - shift) * 4 : 0;
-    // In place, unless the strip has columns that do not count, or C still holds what beta needs.
+    // In place, unless the strip has columns that do not count, or C still has what beta needs.
     const inPlace = isWhole && (s != at || beta == 0);
     const to = inPlace ? s : strip;
     const toRow = inPlace ? sumsRow : ROW_BYTES;

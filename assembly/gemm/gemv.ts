@@ -1,6 +1,6 @@
 // y = x·B: a product of one row. B is n lines (its columns) of depth k. An element adds its products in ascending p, as
 // every element of a product does. Nothing is used twice here but x and y, so what counts is to read B once, in the
-// order it lies in.
+// order of its memory.
 
 import { addProduct as addInOrder, product } from "../schedule";
 import { add, loadLanes, mul, splat, storeLanes } from "../simd";

@@ -38,7 +38,7 @@ export const TABLE_ROW: usize = 8;
  *
  * Registers: mr·nv sums, nv vectors of B, one splatted A, nv products (none where multiply-add is one instruction, one
  * takes A's place): 4 × 8 takes 12, 6 × 8 fused 15, and 4 × 16 in pairs 12 of the 15 that V8 leaves.
- * Order: a row's products stand before its sums, and stay there (docs/decisions/0012-order-of-instructions.md).
+ * Order: a row's products come before its sums, and stay there (docs/decisions/0012-order-of-instructions.md).
  * Memory: step p of A is at `a + p·aStep`, its rows `aRow` apart (neighbors if `isPacked`); step p of B is 4·nv
  * neighbors at `b + p·bStep`. All in bytes. A tile of fewer rows computes and writes row `last` again and again.
  * `Rows` Tabled: `aRow` (unless `isPacked`) and `cRow` are the addresses of the two words in the tile's first row of a
@@ -47,7 +47,7 @@ export const TABLE_ROW: usize = 8;
  * Touches: writes rows 0 … last of the tile at `c`, reads those at `start` and 4·nv elements of `bias`.
  * Numerics: a sum adds its products to `start` in ascending p, then bias. Adding −0 and a floor of −∞ change nothing,
  * not even the sign of a zero: that is how a block that is not the last is computed, without a branch.
- * Wide: every load stands before every store, and no branch between, so V8 can pair neighboring vectors.
+ * Wide: every load comes before every store, with no branch between, so V8 can pair neighboring vectors.
  */
 // @ts-ignore: decorator
 @inline export function microkernel<Rows>(

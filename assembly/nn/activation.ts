@@ -2,7 +2,7 @@ import { ACTIVATION_IDENTITY, ACTIVATION_RELU, ACTIVATION_SIGMOID, ACTIVATION_TA
 import { sigmoid, tanh } from "../math";
 import { add, loadLanes, mul, pmax, splat, storeLanes, sub, whereLess } from "../simd";
 
-/** Elements of y, and as many of dy, that a level-2 cache holds beside what else it has to. */
+/** Elements of y, and as many of dy, that fit into a level-2 cache beside everything else. */
 const CACHED_COUNT: usize = 65536;
 
 /** activation(x). Where `activation` is a constant, the choice costs nothing. */

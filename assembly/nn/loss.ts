@@ -39,7 +39,7 @@ export function rowGradient(e: usize, columns: usize, sum: f32, target: usize, m
  * Targets are one class index a row (t is 1 there), or a row of probabilities, which need not sum to one.
  *
  * Requires: `gradPtr` is 0, equals `logitsPtr`, or overlaps nothing else that is read.
- * Memory: a row's gradient first holds its exponentials.
+ * Memory: a row's gradient first has its exponentials.
  * Numerics: a loss is log(s)·Σt − Σ tⱼ·(zⱼ − max), s = Σ e^(zⱼ − max), the gradient ((e / s)·Σt − t)·fl(1/rows). Sums
  * over a row: element j of the whole vectors goes to partial sum j mod 4, these are joined as (0 + 1) + (2 + 3), the
  * last columns mod 4 elements are added one by one. The sum over the rows is in float64, in ascending order; the mean
@@ -118,7 +118,7 @@ export function argMax(ptr: usize, columns: usize): i32 {
 }
 
 /**
- * Rows whose first largest element stands where the target says: at its index, or at the first largest of its
+ * Rows whose first largest element is where the target says: at its index, or at the first largest of its
  * probabilities. With one column: rows where y > threshold and t > ½ agree. NaN, in y or t, is never correct.
  */
 export function count_correct_f32(

@@ -12,7 +12,7 @@ import { Segment } from "./step-table";
  * a ← a + averageComplement·(p − a), each operation rounded once; nothing for a segment without one. Every optimizer's
  * kernel calls it for a segment whose elements it has updated.
  *
- * Requires: in a first step, whose decay is 0, an average that holds finite numbers: 0·∞ would be NaN.
+ * Requires: in a first step, whose decay is 0, an average of finite numbers: 0·∞ would be NaN.
  * Touches: reads the parameter, reads and writes state3.
  */
 export function averageParameters(segment: Segment): void {

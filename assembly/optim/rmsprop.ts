@@ -53,7 +53,7 @@ import { walk } from "./walk";
  * nothing spills. V8 of Node 20 keeps an address for each v128.load32_splat in the loop; what few segments need is
  * f32x4.splat.
  * Wide: V8 fuses the two halves only while everything that feeds a pair of stores pairs up block by block, so each
- * branch serves both halves and none stands between the division and the parameter's stores but Nesterov's and
+ * branch serves both halves and none is between the division and the parameter's stores but Nesterov's and
  * RateLast's, which feed the momentum's stores beside them too.
  * Tried (Zen 4, V8 of Node 20 and 24; speed against this form; docs/decisions/0010-dialects.md has more):
  * - scalars of the plain formula by f32x4.splat: V8 moves the splats into the loop; centered 0.89.

@@ -29,7 +29,7 @@ import { walk } from "./walk";
 
 /**
  * The elements of a segment that fill pairs of vectors; built like its namesake in rmsprop.ts. Here the loop is bound
- * by the number of instructions: one branch stands for all transforms (without it 0.75 of this speed). Each vector is
+ * by the number of instructions: one branch covers all transforms (without it 0.75 of this speed). Each vector is
  * stored before the next is loaded, 1.03 to 1.08 of the speed of four loads first; V8 makes pairs of these only, so wide
  * mode has them.
  */

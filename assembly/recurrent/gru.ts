@@ -22,7 +22,7 @@ const GATES: usize = 3;
  * are in the order z, r, h. A step that the mask leaves out changes no state and puts out the previous output, 0 before
  * the first.
  *
- * Memory: `gates` [steps, batch, 3·units] holds x·W + b, and then z, r, g where the mask leaves nothing out; `states`
+ * Memory: `gates` [steps, batch, 3·units] has x·W + b, and then z, r, g where the mask leaves nothing out; `states`
  * [steps + 1, batch, units]: h; `candidates` [steps, batch, units]: m. The rest as in `lstm_forward_f32`, and so are its
  * requirements; scratch for 3 gates.
  * Numerics: a sum starts at +0 and adds its products in ascending order, then b, then a. The bits of a row depend on that

@@ -17,7 +17,7 @@ const GATES: usize = 4;
  * U is [units, 4·units]; its columns and those of the gates are in the order i, f, g, o. A step that the mask leaves out
  * changes no state and puts out the previous output, 0 before the first.
  *
- * Memory: `gates` [steps, batch, 4·units] holds x·W + b, and then i, f, g, o where the mask leaves nothing out; `states`
+ * Memory: `gates` [steps, batch, 4·units] has x·W + b, and then i, f, g, o where the mask leaves nothing out; `states`
  * and `cells` [steps + 1, batch, units]: h and c; `activated` [steps, batch, units]: φ(c). The mask [batch, steps] is 0
  * where a step is left out. Initial and final states are [batch, units]; a block may be both. Mask, initial states
  * (zeros), final ones and output may be absent.

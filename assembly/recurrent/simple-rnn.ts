@@ -10,7 +10,7 @@ import {
  * All steps of a simple (Elman) network for `count` rows of the batch from `first` on: h ← φ(a + h·U). U is
  * [units, units]. A step that the mask leaves out changes no state and puts out the previous output, 0 before the first.
  *
- * Memory: `gates` [steps, batch, units] holds a = x·W + b and is only read; `states` [steps + 1, batch, units]: h. The
+ * Memory: `gates` [steps, batch, units] has a = x·W + b and is only read; `states` [steps + 1, batch, units]: h. The
  * rest as in `lstm_forward_f32`, and so are its requirements; scratch for 1 gate.
  * Numerics: a sum starts at +0 and adds its products in ascending order, then a.
  * Source: Elman 1990.

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { defineConfig } from "vitepress";
+import { BASE } from "../relative-base.mjs";
 
 const pages = new URL("../pages", import.meta.url);
 const guide = (text, name) => ({ text, link: `/docs/guide/${name}` });
@@ -8,6 +9,7 @@ export default defineConfig({
   title: "Lanewise",
   description: "Neural networks in JavaScript: Wasm SIMD, the same bits everywhere",
   srcDir: "pages",
+  head: [["link", { rel: "icon", href: `${BASE}icon.svg` }]],
   lastUpdated: false,
   vite: { logLevel: "warn" },
   // Formulas such as `<layer>.<name>` are text.

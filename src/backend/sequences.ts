@@ -1,4 +1,4 @@
-// What the description of a sequence holds, in 32-bit words; assembly/recurrent/sequence.ts has the same and says what
+// The description of a sequence, in 32-bit words; assembly/recurrent/sequence.ts has the same and says what
 // each field means. A plan writes it, the kernels of the recurrent family read it.
 
 /** Words of the description. `slope` is a float32, `outputStep` is signed, the others are unsigned. */

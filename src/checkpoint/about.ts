@@ -25,7 +25,7 @@ export const KEY = "lanewise";
 /** The part of an optimizer, and before a slash what the names of its arrays begin with. */
 export const OPTIMIZER = "optimizer";
 
-/** What stands in the metadata as JSON. */
+/** The JSON of the metadata. */
 export interface About {
   format: number;
   package: string;

@@ -192,7 +192,7 @@ class HeaderReader {
     return decodeUtf8(bytes, 0, length);
   }
 
-  /** What stands after a backslash: half a surrogate pair is no character. */
+  /** The character that an escape is, after its backslash. Half a surrogate pair is no character. */
   #escape(): string {
     const letter = String.fromCharCode(this.#bytes[this.#at++]!);
     if (letter !== "u") {

@@ -89,7 +89,7 @@ export abstract class GroupTrainer {
    * Starts the run or joins it, and trains until it has made that number of epochs. Yields those that finish meanwhile; awaited
    * it gives an array of them. Every member passes the same data, options, model and optimizer.
    *
-   * @param data arrays or tensors that hold all rows, or a source that fetches them
+   * @param data arrays or tensors of all rows, or a source that fetches them
    * @throws GroupError if the run has another description; DivergenceError; the reason of `signal`; OptionError,
    *   ShapeError
    */
@@ -226,7 +226,7 @@ export abstract class GroupTrainer {
   }
 }
 
-/** The layer's fields that hold the numbers and words it was made from: their names tell what an argument means. */
+/** The layer's fields with the numbers and words it was made from: their names tell what an argument means. */
 function namedArguments(layer: Layer, args: readonly unknown[]): object {
   return Object.fromEntries(Object.entries(layer).filter(([, value]) => args.includes(value)));
 }

@@ -19,7 +19,7 @@ export interface StepReport {
   readonly loss: number;
 }
 
-/** What else a checkpoint has to hold: how far the epoch's mean is. */
+/** What a checkpoint needs as well: how far the epoch's mean is. */
 export interface Notes {
   save(): string;
   load(notes: string): void;

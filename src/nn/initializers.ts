@@ -77,7 +77,7 @@ function orthogonalMatrix(random: Random, rows: number, columns: number): Float6
     column[k] = signs[k]!;
     for (let j = k; j >= 0; j--) reflect(a.subarray(j * long + j, (j + 1) * long), column.subarray(j));
   }
-  if (rows < columns) return q; // its rows are what lies one after the other
+  if (rows < columns) return q; // its rows are one after the other
   return Float64Array.from({ length: long * short }, (_, i) => q[(i % columns) * long + Math.floor(i / columns)]!);
 }
 

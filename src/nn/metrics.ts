@@ -154,7 +154,7 @@ const BY_NAME: Readonly<Record<MetricName, Metric<number | number[][]>>> = {
   confusionMatrix,
 };
 
-/** The metric that an element of `metrics` stands for; throws OptionError for what stands for none. */
+/** The metric that an element of `metrics` names. Throws OptionError if it names none. */
 export function metricOf(name: string, given: unknown): Metric<number | number[][]> {
   if (typeof given === "function") {
     return { name: given.name || "metric", compute: given as MetricFunction };
@@ -165,7 +165,7 @@ export function metricOf(name: string, given: unknown): Metric<number | number[]
   throw unexpected(name, given, `a function, a metric, or one of ${names.join(", ")}`);
 }
 
-/** The metrics that the option `metrics` stands for; throws OptionError. */
+/** The metrics that the option `metrics` names. Throws OptionError. */
 export function metricsOf(given: unknown): Metric<number | number[][]>[] {
   if (!Array.isArray(given)) throw unexpected("metrics", given, "an array");
   const metrics = Array.from(given, (metric, i) => metricOf(`metrics[${i}]`, metric));

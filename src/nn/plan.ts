@@ -13,7 +13,7 @@ type Kernel = (...args: number[]) => unknown;
  */
 type Call = [kernel: Kernel, ...args: number[]];
 
-/** A place in a call that holds an address that may change. */
+/** An argument of a call that is an address that may change. */
 interface Patch {
   readonly call: Call;
   readonly index: number;

@@ -59,7 +59,7 @@ export interface AdaGradOptions extends AdaGradGroupOptions, StepOptions {}
  */
 export class AdaGrad extends Optimizer<AdaGradGroupOptions> {
   /**
-   * @param core the core that holds the state and every parameter that is a Tensor
+   * @param core the core that has the state and every parameter that is a Tensor
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options
    * }`
    * @param options see `AdaGradOptions`; learningRate default 1e-2

@@ -65,7 +65,7 @@ export interface AdamOptions extends AdamGroupOptions, StepOptions {}
  */
 export class Adam extends Optimizer<AdamGroupOptions> {
   /**
-   * @param core the core that holds the state and every parameter that is a Tensor
+   * @param core the core that has the state and every parameter that is a Tensor
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options
    * }`
    * @param options see `AdamOptions`; learningRate default 1e-3
@@ -88,7 +88,7 @@ export class Adam extends Optimizer<AdamGroupOptions> {
  */
 export class AdamW extends Optimizer<AdamGroupOptions> {
   /**
-   * @param core the core that holds the state and every parameter that is a Tensor
+   * @param core the core that has the state and every parameter that is a Tensor
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options
    * }`
    * @param options see `AdamOptions`; learningRate default 1e-3, weightDecay default 0.01

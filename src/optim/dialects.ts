@@ -62,9 +62,9 @@ export interface Variant {
   /** Whether there is a momentum buffer. Default: with momentum > 0. */
   readonly buffered?: boolean;
   readonly epsPlacement?: "inside" | "outside";
-  /** Where the learning rate stands, and its sign. */
+  /** Where the formula has the learning rate, and its sign. */
   readonly rate?: RatePlacement;
-  /** Negative: the buffer holds minus the update. */
+  /** Negative: the buffer is minus the update. */
   readonly rateLast?: number;
 }
 
@@ -108,7 +108,7 @@ const KERNEL: Variant = { form: LERP, complementOfRounded: true, buffered: true 
 /** MXNet adds weight decay even where it is 0: 0·NaN is NaN. */
 const ALWAYS_DECAY = MODE_COUPLED_DECAY;
 
-/** Of MXNet with a mean: the buffer holds minus the update. */
+/** Of MXNet with a mean: the buffer is minus the update. */
 const NEGATIVE: Variant = {
   form: FORM_RATE_LAST,
   rateLast: -1,
@@ -132,7 +132,7 @@ const keras: Omit<Dialect, "variant"> = {
 };
 
 /**
- * The formulas are told in docs/guide/which-rmsprop.md; tests/golden/ holds what the frameworks themselves computed.
+ * docs/guide/which-rmsprop.md has the formulas; tests/golden/ has the frameworks' own results.
  * Sources: torch/optim/rmsprop.py; keras/src/optimizers/rmsprop.py; tf_keras/optimizers/rmsprop.py and
  * legacy/rmsprop.py; tensorflow/core/kernels/training_ops.cc; optax/_src/alias.py and transform.py; tfjs-core
  * rmsprop_optimizer.ts; MXNet src/operator/optimizer_op-inl.h of 1.9 and 2.0;

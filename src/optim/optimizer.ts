@@ -967,7 +967,7 @@ function newStructure(kind: StructureKind, index: number): Structure<Slot> {
 }
 
 function nonFinite(name: string): NonFiniteError {
-  return new NonFiniteError(`${name} holds NaN or ±Infinity, expected finite numbers (onNonFinite is "throw")`);
+  return new NonFiniteError(`${name} contains NaN or ±Infinity, expected finite numbers (onNonFinite is "throw")`);
 }
 
 /** The caller's arrays are not kept between steps. */

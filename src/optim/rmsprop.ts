@@ -98,7 +98,7 @@ export interface RMSPropOptions extends RMSPropGroupOptions, StepOptions {
  */
 export class RMSProp extends Optimizer<RMSPropGroupOptions> {
   /**
-   * @param core the core that holds the state and every parameter that is a Tensor
+   * @param core the core that has the state and every parameter that is a Tensor
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options
    * }`
    * @param options see `RMSPropOptions`; learningRate default 1e-3

@@ -50,7 +50,7 @@ export interface SGDOptions extends SGDGroupOptions, StepOptions {}
  */
 export class SGD extends Optimizer<SGDGroupOptions> {
   /**
-   * @param core the core that holds the state and every parameter that is a Tensor
+   * @param core the core that has the state and every parameter that is a Tensor
    * @param params a Tensor or Float32Array, an array or a record of them, or an array of groups `{ params, ...options
    * }`
    * @param options see `SGDOptions`; learningRate default 1e-3

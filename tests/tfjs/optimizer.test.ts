@@ -861,7 +861,7 @@ describe.each(["cpu", "wasm"])("%s backend", (backend) => {
       [
         "a gradient that is not finite",
         (x, y) => ({ [y.name]: tf.ones([5]), [x.name]: tf.fill([5], Number.NaN) }),
-        "holds NaN or ±Infinity",
+        "contains NaN or ±Infinity",
       ],
     ])("%s", async (_, gradients, message) => {
       const [x, y] = variables(2) as [tf.Variable, tf.Variable];

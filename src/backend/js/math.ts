@@ -1,4 +1,4 @@
-// The elementary functions of assembly/math.ts, operation by operation: methods, errors and sources stand there.
+// The elementary functions of assembly/math.ts, operation by operation: methods, errors and sources are there.
 
 const f = Math.fround;
 

@@ -5,7 +5,7 @@ import { type Copies, copyBack, copyIn, MAX_OPERANDS, OPERAND_WORDS } from "./op
 
 /**
  * generation << 8 | chunks that nobody has claimed yet. The caller writes the rows, then publishes a ticket of the next
- * generation; claiming a chunk is a compare-and-exchange of the ticket with ticket − 1. One word holds both, so a claim
+ * generation; claiming a chunk is a compare-and-exchange of the ticket with ticket − 1. Both are in one word, so a claim
  * can only succeed on the job that was looked at. Workers sleep on this word.
  */
 export const TICKET = 0;

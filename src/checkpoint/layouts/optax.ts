@@ -17,7 +17,7 @@ const HYPERPARAMS: Readonly<Record<string, string>> = {
   momentum: "momentum",
 };
 
-/** What stands around the state of `optax.rmsprop`. */
+/** The state of what `optax.rmsprop` is wrapped in. */
 interface Wrapping {
   /** Updates made, if it counts them. */
   iterations?: number;

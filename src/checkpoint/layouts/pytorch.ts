@@ -22,7 +22,7 @@ import {
 interface TorchForm extends Form {
   /** PyTorch's class. */
   name: string;
-  /** What else stands in its param_groups and does not change a result. */
+  /** Other entries of its param_groups, which do not change a result. */
   implementation: Readonly<Record<string, boolean | null>>;
   /** State exists before the first step. */
   eager?: true;

@@ -122,7 +122,7 @@ const keras = /* @__PURE__ */ layoutOf({
   ],
   entry: (key, name) => `${KERAS_NAME}/${name.replaceAll("/", "_")}_${key}`,
   importConfig({ name, learning_rate: rate, use_ema: averages, ema_momentum: decay, ...config }) {
-    // A schedule is an object here; the rate of the next step stands among the numbers, if there is one.
+    // A schedule is an object here; the numbers have the rate of the next step, if there is one.
     return importOptions(this.words, { ...config, ...(averages === true && { ema_momentum: decay }) }, "config");
   },
   exportConfig: (config, { emaDecay }) => ({ name: KERAS_NAME, ...config, use_ema: emaDecay !== undefined }),

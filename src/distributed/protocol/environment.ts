@@ -101,14 +101,14 @@ export interface BeatMessage extends Position {
   readonly digests?: Digests;
 }
 
-/** The sum of a block for the step after `base`; the payload holds the values. */
+/** The sum of a block for the step after `base`; the payload has the values. */
 export interface PartMessage extends Block {
   readonly type: "part";
   readonly from: string;
   readonly base: Position;
 }
 
-/** The sum of all blocks, which leads from `base` to the next position; the payload holds the values. */
+/** The sum of all blocks, which leads from `base` to the next position; the payload has the values. */
 export interface RootMessage {
   readonly type: "root";
   readonly from: string;

@@ -3,7 +3,7 @@ import { unexpected } from "../../checks.js";
 import { elementwiseLoss, type Loss } from "./loss.js";
 
 /**
- * Mean over all elements of max(1 − t·y, 0). Targets are −1 and 1; where all of a batch are 0 or 1, 0 stands for −1. Its
+ * Mean over all elements of max(1 − t·y, 0). Targets are −1 and 1; where all of a batch are 0 or 1, 0 means −1. Its
  * gradient is −t where 1 − t·y is above 0, else 0.
  *
  * @see Keras Hinge

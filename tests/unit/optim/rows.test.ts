@@ -156,7 +156,7 @@ describe.each(backends)("stepRows on %s", (backend) => {
     const step = () => optimizer.stepRows("0", [2, 0], new Float32Array([1, 1, 1, Number.NaN]));
     if (onNonFinite === "throw") {
       expect(step).toThrow(NonFiniteError);
-      expect(step).toThrow("rowGrads holds NaN");
+      expect(step).toThrow("rowGrads contains NaN");
     } else step();
     expect([...table.data]).toEqual([1, 2, 3, 4, 5, 6]);
     expect(optimizer.state()).toEqual(state);

@@ -8,7 +8,7 @@ const f = Math.fround;
 export function batchNormKernels(
   views: Views,
 ): Pick<NormKernels, "batch_norm_f32" | "batch_norm_inference_f32" | "batch_norm_backward_f32"> {
-  /** Element `j` of a vector of parameters, or what stands for an absent one. */
+  /** Element `j` of a vector of parameters, or the value of an absent one. */
   function parameter(ptr: number, j: number, absent: number): number {
     return ptr === 0 ? absent : views.f32[(ptr >>> 2) + j]!;
   }

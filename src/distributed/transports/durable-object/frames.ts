@@ -33,5 +33,5 @@ export interface Answer {
   readonly count?: number;
 }
 
-/** Bytes of a blob's part: a row of SQLite holds up to 2 MB, a WebSocket message up to 32 MiB. */
+/** Bytes of a blob's part: a row of SQLite has up to 2 MB, a WebSocket message up to 32 MiB. */
 export const PART_BYTES = 1024 * 1024;
