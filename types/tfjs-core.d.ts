@@ -125,6 +125,7 @@ declare module "@tensorflow/tfjs-core" {
   }
   export class Variable extends Tensor {
     name: string;
+    trainable: boolean;
     assign(newValue: Tensor): void;
   }
   export type Scalar = Tensor;

@@ -265,6 +265,30 @@ describe.each(["cpu", "wasm"])("fit on the %s backend", (backend) => {
     expect(Object.hasOwn(model, "dispose")).toBe(false);
   });
 
+  it.each([
+    ["rmsprop", () => tf.train.rmsprop(0.01, 0.9, 0.5)],
+    ["adam, which corrects by the steps of all", () => tf.train.adam(0.01)],
+  ] as const)("passes over what is frozen without compiling anew: %s", async (_, optimizer) => {
+    await compare(async (model, { x, y }) => {
+      model.compile({ optimizer: optimizer(), loss: "categoricalCrossentropy" });
+      const losses: number[] = [];
+      for (const isTrained of [true, false, true]) {
+        model.layers[1]!.trainable = isTrained;
+        const before = model.layers[1]!.getWeights()[0]!.dataSync().slice();
+        const { history } = await model.fit(x, y, { epochs: 2, batchSize: 9, shuffle: false });
+        losses.push(...(history["loss"] as number[]));
+        expect(distance(model.layers[1]!.getWeights()[0]!.dataSync(), before) > 0).toBe(isTrained);
+      }
+      // Nothing is left to train: TensorFlow.js's error.
+      for (const layer of model.layers) layer.trainable = false;
+      await expect(model.trainOnBatch(x, y)).rejects.toThrow(/at least one of the input variables to be trainable/);
+      await expect(model.fit(x, y, { epochs: 1 })).rejects.toThrow(
+        /at least one of the input variables to be trainable/,
+      );
+      return losses;
+    });
+  });
+
   it("follows a model that is compiled anew, and one that is loaded from what it saved", async () => {
     await tf.setBackend(backend);
     const { x, y } = data();

@@ -76,7 +76,7 @@ export class Installation {
         const otherwise = theirs.makeTrainFunction();
         return (ins) => {
           const session = this.#current();
-          if (session === undefined || ins[0]!.shape[0] === 0) return otherwise(ins);
+          if (!session?.trains || ins[0]!.shape[0] === 0) return otherwise(ins);
           const data = readDataSync(tf, ins);
           if (!session.accepts(data)) return otherwise(ins);
           session.checkInputs(data.inputs);
@@ -120,7 +120,7 @@ export class Installation {
         const [, ins, , , , , , validate, validationIns, shuffle, , , steps, validationSteps] = args;
         const session = this.#current();
         const isKnown = shuffle !== "batch" && steps == null && validationSteps == null && ins[0]!.shape[0]! > 0;
-        if (session === undefined || !isKnown) return theirs.fitLoop(...args);
+        if (!session?.trains || !isKnown) return theirs.fitLoop(...args);
         const data = await readData(tf, ins);
         const validates = validate != null && validationIns != null && validationIns.length > 0;
         const validation = validates ? await readData(tf, validationIns) : undefined;

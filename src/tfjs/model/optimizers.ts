@@ -184,7 +184,9 @@ class Link implements OptimizerLink {
       this.#theirs[field].assign(power);
       power.dispose();
     }
-    this.#known = this.#stamp();
+    // TensorFlow.js counts the steps of all as one, also of what was frozen meanwhile.
+    const isOne = Object.values(parameters).every((own) => own.iterations === iterations);
+    this.#known = isOne ? this.#stamp() : [];
   }
 
   /** What changes when the optimizer of TensorFlow.js makes a step, or is given a state. */

@@ -29,6 +29,8 @@ export class Session {
   readonly #metrics: readonly MetricOf[];
   readonly #link: OptimizerLink;
   readonly #last: string | undefined;
+  /** What it was compiled to train. TensorFlow.js passes over what was frozen since. */
+  readonly #trained: readonly Variable[];
   /** What each variable's elements are known to be in its tensor, where they are copied. */
   readonly #seen = new Map<Variable, object>();
   /** What the model was compiled with. */
@@ -48,6 +50,7 @@ export class Session {
     this.#last = absorbs === activationOf(output) ? absorbs : undefined;
     this.#metrics = convertMetrics(tf, this.#loss);
     const trained = tf.collectedTrainableWeights.map((weight) => weight.read());
+    this.#trained = trained;
     const tensors = { ...model.parameters, ...model.buffers };
     this.#bound = bindings.map(({ name, weight }) => {
       const variable = weight.read();
@@ -61,11 +64,11 @@ export class Session {
       const named = new Map(parameters.map(({ name, weight }) => [weight.read(), name]));
       const unknown = trained.find((variable) => !named.has(variable));
       if (unknown !== undefined) throw new Unsupported(`training of ${unknown.name}`);
-      const pick = (all: Readonly<Record<string, Tensor>>) =>
-        Object.fromEntries(trained.map((variable) => [variable.name, all[named.get(variable)!]!]));
-      const link = linkOptimizer(tf.optimizer!, bridge.core, trained, pick(model.parameters));
+      const pick = (all: Readonly<Record<string, Tensor>>, variables: readonly Variable[]) =>
+        Object.fromEntries(variables.map((variable) => [variable.name, all[named.get(variable)!]!]));
+      const link = linkOptimizer(tf.optimizer!, bridge.core, trained, pick(model.parameters, trained));
       this.#link = link;
-      const optimizer = () => new Chosen(link, pick);
+      const optimizer = () => new Chosen(link, trained, pick);
       const seed = Math.floor(Math.random() * 2 ** 32);
       this.#trainer = new Trainer(model, { loss: this.#loss.loss, optimizer, seed });
     } catch (error) {
@@ -99,6 +102,11 @@ export class Session {
   fits(tf: TfModel): boolean {
     const now = compiledWith(tf);
     return currentBridge() === this.bridge && now.every((value, i) => value === this.#compiled[i]);
+  }
+
+  /** Whether there is anything to train: what to say otherwise TensorFlow.js knows. */
+  get trains(): boolean {
+    return this.#trained.some(({ trainable }) => trainable);
   }
 
   /** Whether the loss can be computed of these data as TensorFlow.js would. */
@@ -223,22 +231,35 @@ export class Session {
   }
 }
 
+type Pick = (all: Readonly<Record<string, Tensor>>, variables: readonly Variable[]) => Record<string, Tensor>;
+
 /** The optimizer of the parameters that are trained. */
 class Chosen implements ModelOptimizer {
   readonly #link: OptimizerLink;
-  readonly #pick: (all: Readonly<Record<string, Tensor>>) => Record<string, Tensor>;
+  readonly #trained: readonly Variable[];
+  readonly #pick: Pick;
   #all: object | undefined;
   #picked: Record<string, Tensor> = {};
+  /** Whether each variable was trainable when they were picked. */
+  #flags: readonly boolean[] = [];
 
-  constructor(link: OptimizerLink, pick: (all: Readonly<Record<string, Tensor>>) => Record<string, Tensor>) {
+  constructor(link: OptimizerLink, trained: readonly Variable[], pick: Pick) {
     this.#link = link;
+    this.#trained = trained;
     this.#pick = pick;
   }
 
   step(gradients: Readonly<Record<string, Tensor>>): void {
-    if (gradients !== this.#all) {
+    const trained = this.#trained;
+    let isSame = gradients === this.#all;
+    for (let i = 0; i < trained.length; i++) if (trained[i]!.trainable !== this.#flags[i]) isSame = false;
+    if (!isSame) {
       this.#all = gradients;
-      this.#picked = this.#pick(gradients);
+      this.#flags = trained.map(({ trainable }) => trainable);
+      this.#picked = this.#pick(
+        gradients,
+        trained.filter(({ trainable }) => trainable),
+      );
     }
     this.#link.inner.step(this.#picked);
   }
