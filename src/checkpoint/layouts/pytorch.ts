@@ -139,7 +139,8 @@ const SILENT = [
  * | metadata `param_groups` | JSON |
  *
  * What a scheduler leaves in the groups (`initial_lr`, `max_lr`, `swa_lr` and such), and arrays of an option that is now
- * off (`momentum_buffer` without momentum), have no part in a step, and are passed over.
+ * off (`momentum_buffer` without momentum), have no part in a step, and are passed over: PyTorch would go on with such an
+ * array if the option were turned on again, Lanewise then begins a new one.
  *
  * Parameters are told by their `param_names` if both sides have names, else by their place.
  *

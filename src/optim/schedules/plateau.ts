@@ -42,9 +42,11 @@ export interface PlateauSchedule extends StatefulSchedule<PlateauState> {
 }
 
 /**
- * Falls by a factor when a reported loss has stopped improving, as PyTorch's ReduceLROnPlateau does, with two
- * differences: a reduction is never too small to be made (no `eps`), and a relative threshold is one of |best|, so that
- * values below 0 have to improve too; PyTorch takes best·(1 − threshold), which any value near a best below 0 reaches.
+ * Falls by a factor when a reported loss has stopped improving, as PyTorch's ReduceLROnPlateau does, with three
+ * differences. A reduction is never too small to be made (no `eps`). A relative threshold is one of |best|, so that
+ * values below 0 have to improve too; PyTorch takes best·(1 − threshold), which any value near a best below 0 reaches. And
+ * the first value is an improvement whatever the threshold; to PyTorch none is from a relative threshold of 1 on, as its
+ * first best is ∞·(1 − threshold).
  *
  * An optimizer saves what it remembers with its own state.
  *

@@ -195,6 +195,19 @@ describe("schedules", () => {
       expect(schedule(0)).toBe(0.1);
     });
 
+    it("takes the first value for an improvement, whatever the threshold", () => {
+      for (const mode of ["min", "max"] as const) {
+        for (const threshold of [0.5, 1, 1.5]) {
+          const schedule = reduceOnPlateau(1, { mode, threshold, patience: 1 });
+          const rates = [1, 1, 1].map((value) => {
+            schedule.report(value);
+            return schedule(0);
+          });
+          expect(rates, `${mode} ${threshold}`).toEqual([1, 1, 0.1]);
+        }
+      }
+    });
+
     it("has PyTorch's defaults, and a state that is a copy", () => {
       const schedule = reduceOnPlateau(1);
       expect(schedule.state()).toEqual({ value: 1, waited: 0, cooldown: 0 });
