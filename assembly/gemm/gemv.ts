@@ -3,87 +3,197 @@
 // order of its memory.
 
 import { addProduct as addInOrder, product } from "../schedule";
-import { add, loadLanes, mul, splat, storeLanes } from "../simd";
+import { add, lanes, loadLanes, mul, splat, storeLanes } from "../simd";
 import { NR } from "./config";
 
-/** Rows of B that are added to y at once. */
-const ROWS: usize = 4;
 /** Lines of B that are summed at once: `sumLines` needs as many. */
 export const LINES: usize = 8;
 /** Columns of B that `sumStrip` sums at once. */
 export const STRIP: usize = 32;
 
 /**
- * y = x·B for a B whose steps are rows: four of them at a time are read from end to end.
+ * y = x·B for a B whose steps are rows: eight of them at a time are read from end to end.
  *
- * Registers: four splatted elements of x, two sums, a product. Memory: step p of B at `b + p·bStep`, of x at
+ * Registers: eight splatted elements of x, four sums, a product. Memory: step p of B at `b + p·bStep`, of x at
  * `x + p·xStep`. In bytes. Requires: y overlaps neither x nor B. Touches: n·k elements of B, k of x, n of y.
- * Remainder: the last k mod 4 rows one by one, the last n mod 8 columns over f32.
- * Tried (Zen 4, Node 20 and 26): eight rows: 0.72–0.9 of this speed, 1.17 where B exceeds the last cache. (Zen 5) loads
- * that touch the next four rows: 0.85–0.98; 32 columns with their sums in registers, `sumStrip`: 0.5–1.2.
+ * Remainder: the last k mod 8 rows, four and then one at a time; the last n mod 16 columns, likewise.
+ * Order: a row's four vectors, then the next row's; so no addition waits for another (docs/decisions/0012-order-of-instructions.md).
+ * Tried (docs/decisions/0006-tiles-and-paths.md): other rows and vectors, sums in registers, touching what comes next.
  */
 export function sumRows(n: usize, k: usize, x: usize, xStep: usize, b: usize, bStep: usize, y: usize): void {
   memory.fill(y, 0, n * 4);
-  for (; k >= ROWS; k -= ROWS) {
-    const end = addRows<v128>(y, y + ((n & ~7) << 2), x, xStep, b, bStep);
-    addRows<f32>(end, y + (n << 2), x, xStep, b + (end - y), bStep);
-    x += xStep * ROWS;
-    b += bStep * ROWS;
+  for (; k >= 8; k -= 8) {
+    addEight(n, x, xStep, b, bStep, y);
+    x += xStep * 8;
+    b += bStep * 8;
   }
-  for (; k; k--) {
-    const end = addRow<v128>(y, y + ((n & ~3) << 2), x, b);
-    addRow<f32>(end, y + (n << 2), x, b + (end - y));
+  if (k & 4) {
+    addFour(n, x, xStep, b, bStep, y);
+    x += xStep * 4;
+    b += bStep * 4;
+  }
+  for (k &= 3; k; k--) {
+    addOne(n, x, b, y);
     x += xStep;
     b += bStep;
   }
 }
 
-/** Adds x[p]·B[p] for `ROWS` rows to the elements of y up to `end`, an even number of `T`s or any of f32. */
-function addRows<T>(y: usize, end: usize, x: usize, xStep: usize, b: usize, bStep: usize): usize {
-  const x0 = splatAt<T>(x);
-  const x1 = splatAt<T>(x + xStep);
-  const x2 = splatAt<T>(x + xStep * 2);
-  const x3 = splatAt<T>(x + xStep * 3);
+// Each a function of its own, for the optimizer would merge their loops.
+
+function addEight(n: usize, x: usize, xStep: usize, b: usize, bStep: usize, y: usize): void {
+  const end = addWide(8, y, y + ((n & ~15) << 2), x, xStep, b, bStep);
+  if (n & 15) addNarrow(8, n, x, xStep, b, bStep, y, end);
+}
+
+function addFour(n: usize, x: usize, xStep: usize, b: usize, bStep: usize, y: usize): void {
+  const end = addWide(4, y, y + ((n & ~15) << 2), x, xStep, b, bStep);
+  if (n & 15) addNarrow(4, n, x, xStep, b, bStep, y, end);
+}
+
+function addOne(n: usize, x: usize, b: usize, y: usize): void {
+  addNarrow(1, n, x, 0, b, 0, y, y);
+}
+
+/**
+ * Adds eight or four rows to the elements of y up to `end`, sixteen at a time.
+ *
+ * Branch: `row` is never 0. Without the branches V8 11 would load everything first, and spill: 0.7 of the speed. With one
+ * for each row: 0.97.
+ */
+// @ts-ignore: decorator
+@inline function addWide(
+  rows: usize, y: usize, end: usize, x: usize, xStep: usize, b: usize, bStep: usize,
+): usize {
+  const x0 = splatAt<v128>(x);
+  const x1 = splatAt<v128>(x + xStep);
+  const x2 = splatAt<v128>(x + xStep * 2);
+  const x3 = splatAt<v128>(x + xStep * 3);
+  const x4 = rows == 8 ? splatAt<v128>(x + xStep * 4) : x0;
+  const x5 = rows == 8 ? splatAt<v128>(x + xStep * 5) : x0;
+  const x6 = rows == 8 ? splatAt<v128>(x + xStep * 6) : x0;
+  const x7 = rows == 8 ? splatAt<v128>(x + xStep * 7) : x0;
   while (y != end) {
-    let s = loadLanes<T>(y);
-    let t = isVector<T>() ? loadLanes<T>(y + 16) : s;
+    let s0 = v128.load(y);
+    let s1 = v128.load(y, 16);
+    let s2 = v128.load(y, 32);
+    let s3 = v128.load(y, 48);
     let row = b;
-    s = addProduct<T>(s, x0, row);
-    if (isVector<T>()) t = addProduct<T>(t, x0, row + 16);
+    s0 = addRow<v128>(s0, x0, row);
+    s1 = addNext(s1, x0, row, 16);
+    s2 = addNext(s2, x0, row, 32);
+    s3 = addNext(s3, x0, row, 48);
     row += bStep;
-    s = addProduct<T>(s, x1, row);
-    if (isVector<T>()) t = addProduct<T>(t, x1, row + 16);
+    s0 = addRow<v128>(s0, x1, row);
+    s1 = addNext(s1, x1, row, 16);
+    s2 = addNext(s2, x1, row, 32);
+    s3 = addNext(s3, x1, row, 48);
     row += bStep;
-    s = addProduct<T>(s, x2, row);
-    if (isVector<T>()) t = addProduct<T>(t, x2, row + 16);
+    if (!WIDE && !row) return storeFour(y, s0, s1, s2, s3);
+    s0 = addRow<v128>(s0, x2, row);
+    s1 = addNext(s1, x2, row, 16);
+    s2 = addNext(s2, x2, row, 32);
+    s3 = addNext(s3, x2, row, 48);
     row += bStep;
-    s = addProduct<T>(s, x3, row);
-    if (isVector<T>()) t = addProduct<T>(t, x3, row + 16);
-    storeLanes<T>(y, s);
-    if (isVector<T>()) storeLanes<T>(y + 16, t);
-    y += isVector<T>() ? 32 : 4;
-    b += isVector<T>() ? 32 : 4;
+    s0 = addRow<v128>(s0, x3, row);
+    s1 = addNext(s1, x3, row, 16);
+    s2 = addNext(s2, x3, row, 32);
+    s3 = addNext(s3, x3, row, 48);
+    if (rows == 8) {
+      row += bStep;
+      if (!WIDE && !row) return storeFour(y, s0, s1, s2, s3);
+      s0 = addRow<v128>(s0, x4, row);
+      s1 = addNext(s1, x4, row, 16);
+      s2 = addNext(s2, x4, row, 32);
+      s3 = addNext(s3, x4, row, 48);
+      row += bStep;
+      s0 = addRow<v128>(s0, x5, row);
+      s1 = addNext(s1, x5, row, 16);
+      s2 = addNext(s2, x5, row, 32);
+      s3 = addNext(s3, x5, row, 48);
+      row += bStep;
+      if (!WIDE && !row) return storeFour(y, s0, s1, s2, s3);
+      s0 = addRow<v128>(s0, x6, row);
+      s1 = addNext(s1, x6, row, 16);
+      s2 = addNext(s2, x6, row, 32);
+      s3 = addNext(s3, x6, row, 48);
+      row += bStep;
+      s0 = addRow<v128>(s0, x7, row);
+      s1 = addNext(s1, x7, row, 16);
+      s2 = addNext(s2, x7, row, 32);
+      s3 = addNext(s3, x7, row, 48);
+    }
+    storeFour(y, s0, s1, s2, s3);
+    y += 64;
+    b += 64;
   }
   return y;
 }
 
-/** The same for one row. */
+/** Adds eight, four or one row to the elements of y from `from` on: four, then one at a time. */
 // @ts-ignore: decorator
-@inline function addRow<T>(y: usize, end: usize, x: usize, b: usize): usize {
-  const factor = splatAt<T>(x);
-  for (; y != end; y += isVector<T>() ? 16 : 4) {
-    storeLanes<T>(y, addProduct<T>(loadLanes<T>(y), factor, b));
-    b += isVector<T>() ? 16 : 4;
+@inline function addNarrow(
+  rows: usize, n: usize, x: usize, xStep: usize, b: usize, bStep: usize, y: usize, from: usize,
+): void {
+  const end = addEach<v128>(rows, from, y + ((n & ~3) << 2), x, xStep, b + (from - y), bStep);
+  if (n & 3) addEach<f32>(rows, end, y + (n << 2), x, xStep, b + (end - y), bStep);
+}
+
+// @ts-ignore: decorator
+@inline function addEach<T>(
+  rows: usize, y: usize, end: usize, x: usize, xStep: usize, b: usize, bStep: usize,
+): usize {
+  const x0 = splatAt<T>(x);
+  const x1 = rows > 1 ? splatAt<T>(x + xStep) : x0;
+  const x2 = rows > 1 ? splatAt<T>(x + xStep * 2) : x0;
+  const x3 = rows > 1 ? splatAt<T>(x + xStep * 3) : x0;
+  const x4 = rows > 4 ? splatAt<T>(x + xStep * 4) : x0;
+  const x5 = rows > 4 ? splatAt<T>(x + xStep * 5) : x0;
+  const x6 = rows > 4 ? splatAt<T>(x + xStep * 6) : x0;
+  const x7 = rows > 4 ? splatAt<T>(x + xStep * 7) : x0;
+  for (; y != end; y += 4 * lanes<T>()) {
+    let row = b;
+    let sum = loadLanes<T>(y);
+    sum = addRow<T>(sum, x0, row);
+    if (rows > 1) {
+      sum = addRow<T>(sum, x1, (row += bStep));
+      sum = addRow<T>(sum, x2, (row += bStep));
+      sum = addRow<T>(sum, x3, (row += bStep));
+    }
+    if (rows > 4) {
+      sum = addRow<T>(sum, x4, (row += bStep));
+      sum = addRow<T>(sum, x5, (row += bStep));
+      sum = addRow<T>(sum, x6, (row += bStep));
+      sum = addRow<T>(sum, x7, (row += bStep));
+    }
+    storeLanes<T>(y, sum);
+    b += 4 * lanes<T>();
   }
   return y;
 }
 
 // @ts-ignore: decorator
-@inline function addProduct<T>(sum: T, factor: T, b: usize): T {
-  const line = loadLanes<T>(b);
-  // As in tiles and pairs, to which rows like these may be neighbors.
-  if (ASC_FEATURE_RELAXED_SIMD && isVector<T>()) return f32x4.relaxed_madd(factor, line, sum);
-  return add<T>(sum, mul<T>(factor, line));
+@inline function addRow<T>(sum: T, factor: T, row: usize): T {
+  if (isVector<T>()) return addNext(sum, factor, row, 0);
+  else return sum + factor * load<f32>(row);
+}
+
+// @ts-ignore: decorator
+@inline function addNext(sum: v128, factor: v128, row: usize, offset: usize): v128 {
+  // An offset that is added later is an instruction.
+  const line = offset == 48 ? v128.load(row, 48)
+    : offset == 32 ? v128.load(row, 32)
+    : offset ? v128.load(row, 16) : v128.load(row);
+  return addInOrder(sum, factor, product(factor, line));
+}
+
+// @ts-ignore: decorator
+@inline function storeFour(y: usize, s0: v128, s1: v128, s2: v128, s3: v128): usize {
+  v128.store(y, s0);
+  v128.store(y, s1, 16);
+  v128.store(y, s2, 32);
+  v128.store(y, s3, 48);
+  return y;
 }
 
 /** A load that splats stays in front of a loop, where V8 moves a splat back in. */
