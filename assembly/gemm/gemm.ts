@@ -2,6 +2,7 @@ import { ACTIVATION_RELU } from "../../src/abi/activation";
 import { PACKED } from "../../src/abi/packed";
 import { activation_f32 } from "../nn/activation";
 import { add, loadLanes, mul, pmax, splat, storeLanes } from "../simd";
+import { sumColumns } from "./columns";
 import { KC, MC, MR, NC, NR, NV } from "./config";
 import { LINES, STRIP, sumLines, sumRows, sumStrip } from "./gemv";
 import { microkernel, Strided } from "./microkernel";
@@ -42,7 +43,10 @@ export function gemm_f32(
   // A packed column is as it was.
   const isPacked = transposeB == PACKED && n > 1;
   for (; batch; batch--) {
-    if (isPacked) {
+    if ((n == 2 || n == 3) && m >= LINES && aStep == 4 && (isPacked || bLine == 4)) {
+      const step: usize = isPacked ? 16 : bStep;
+      columns(m, n, k, alpha, a, aLine, b, step, beta, c, ldc << 2, bias, activation, sums);
+    } else if (isPacked) {
       rows(m, n, k, alpha, a, aLine, aStep, b, beta, c, ldc << 2, bias, activation, scratch, sums);
     } else if (bLine == 4 && worthPairs(m, n, k, bStep)) {
       pairs(m, n, k, alpha, a, aLine, aStep, b, bStep, beta, c, ldc << 2, bias, activation, sums);
@@ -144,11 +148,11 @@ export function gemm_scratch_bytes(m: usize, n: usize, k: usize, transposeA: boo
   return fixedScratchBytes(m, n, k) + (beta != 0 ? sumsBytes(m, n, k) : 0);
 }
 
-/** Sums beside C: of one row or column, or of the rows that go in pairs, at a time, or of what waits for the next block of k. */
+/** Sums beside C: of up to three columns, of a row, of the rows that go in pairs at a time, or of what waits for the next block of k. */
 // @ts-ignore: decorator
 @inline function sumsBytes(m: usize, n: usize, k: usize): usize {
   const pairs = min(m, PAIR_ROWS) * min(n, PAIR_COLUMNS);
-  return max(max(pairs, m == 1 || n == 1 ? max(m, n) : 0), k > KC ? m * min(n, NC) : 0) * 4;
+  return max(max(pairs, m == 1 ? n : 0), n <= 3 || k > KC ? m * min(n, NC) : 0) * 4;
 }
 
 // @ts-ignore: decorator
@@ -196,6 +200,22 @@ function end(
     finish(1, n, sums, 0, y, 0, alpha, beta, bias, biasStep, activation == ACTIVATION_RELU);
   }
   if (activation > ACTIVATION_RELU) activation_f32(activation, n, y, y);
+}
+
+/** A product of two or three columns. */
+function columns(
+  m: usize, n: usize, k: usize, alpha: f32, a: usize, aLine: usize, b: usize, bStep: usize,
+  beta: f32, c: usize, cRow: usize, bias: usize, activation: i32, sums: usize,
+): void {
+  const toRow = sums ? n * 4 : cRow;
+  let to = sums ? sums : c;
+  sumColumns(m, n, k, a, aLine, b, bStep, to, toRow);
+  if (!sums && alpha == 1 && !bias && !activation) return;
+  for (; m; m--) {
+    end(n, to, c, alpha, beta, bias, 4, activation);
+    to += toRow;
+    c += cRow;
+  }
 }
 
 /** One product; line and step strides in bytes. `bLine` is 0 where B is packed. */

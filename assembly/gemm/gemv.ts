@@ -264,7 +264,7 @@ export function sumLines(n: usize, k: usize, x: usize, b: usize, bLine: usize, y
 
 /** One step of four lines. */
 // @ts-ignore: decorator
-@inline function gather(b: usize, l1: usize, l2: usize, l3: usize): v128 {
+@inline export function gather(b: usize, l1: usize, l2: usize, l3: usize): v128 {
   let lanes = v128.load32_zero(b);
   lanes = v128.load_lane<f32>(b + l1, lanes, 1);
   lanes = v128.load_lane<f32>(b + l2, lanes, 2);
