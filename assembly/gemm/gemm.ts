@@ -6,7 +6,7 @@ import { sumColumns } from "./columns";
 import { KC, MC, MR, NC, NR, NV } from "./config";
 import { LINES, STRIP, sumLines, sumRows, sumStrip } from "./gemv";
 import { microkernel, Strided } from "./microkernel";
-import { packPanel, widthOf } from "./pack";
+import { packPanel, packRows, panelBytes, widthOf } from "./pack";
 import { sumPairs } from "./pairs";
 
 const ROW_BYTES: usize = NR * 4;
@@ -162,7 +162,7 @@ export function gemm_scratch_bytes(m: usize, n: usize, k: usize, transposeA: boo
 
 // @ts-ignore: decorator
 @inline function bBlockBytes(n: usize, k: usize): usize {
-  return ((min(n, NC) + NR - 1) / NR) * NR * min(k, KC) * 4;
+  return ((min(n, NC) + NR - 1) / NR) * panelBytes(min(k, KC));
 }
 
 /** Steps of a block: all, where few rows read panels that are packed from end to end. */
@@ -257,7 +257,7 @@ function product(
         const ci = cj + ic * cRow;
         block(
           mc, nc, kc, ai, aLine, aStep, aBlock, packA, bj, bLine, bStep,
-          isPacked ? bj : bBlock, isPacked ? k : kc, isPacked ? pc : 0, packB, ic > 0,
+          isPacked ? bj : bBlock, isPacked ? k * ROW_BYTES : panelBytes(kc), isPacked ? pc : 0, packB, ic > 0,
           si, sumsRow, pc > 0, strip, zeros, isLast, ci, cRow, alpha, beta, biasj, relu,
         );
       }
@@ -283,13 +283,13 @@ function product(
 
 /**
  * The two inner loops: a block of A times a block of B, strip of columns by strip. Panels are packed when they are first
- * met. `panels` have `depth` steps, of which these come after `skipped`: all of k where B was packed before (`bLine` 0).
+ * met. Those of B are `panelStride` bytes apart, and begin `skipped` steps earlier where B was packed before (`bLine` 0).
  */
 function block(
   mc: usize, nc: usize, kc: usize,
   a: usize, aLine: usize, aStep: usize, aBlock: usize, packA: bool,
   b: usize, bLine: usize, bStep: usize,
-  panels: usize, depth: usize, skipped: usize, packB: bool, bIsPacked: bool,
+  panels: usize, panelStride: usize, skipped: usize, packB: bool, bIsPacked: bool,
   sums: usize, sumsRow: usize, resume: bool, strip: usize, zeros: usize,
   isLast: bool, c: usize, cRow: usize, alpha: f32, beta: f32, bias: usize, relu: bool,
 ): void {
@@ -304,6 +304,7 @@ function block(
     }
     a = aBlock;
   }
+  if (packB && bLine == 4 && !bIsPacked) packRows(nc, kc, b, bStep, panels, panelStride);
   const scales = isLast && (alpha != 1 || beta != 0);
   const relus = isLast && relu;
   const floor: f32 = relus && !scales ? 0 : -Infinity;
@@ -322,8 +323,8 @@ function block(
     let step = bStep;
     if (packB || !isWhole) {
       step = width * 4;
-      panel = panels + j * depth * 4 + skipped * step;
-      if (bLine && !bIsPacked) packPanel(width, lines, kc, source, bLine, bStep, panel);
+      panel = panels + (j / NR) * panelStride + skipped * step;
+      if (bLine && !bIsPacked && (bLine != 4 || nr < NR)) packPanel(width, lines, kc, source, bLine, bStep, panel);
     }
     const s = sums + (j - shift) * 4;
     const at = c + (j - shift) * 4;

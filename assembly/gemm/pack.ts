@@ -30,9 +30,47 @@ export function pack_f32(n: usize, k: usize, b: usize, ldb: usize, transposeB: b
     }
     return;
   }
-  for (let j: usize = 0; j < n; j += NR) {
-    const columns = min(n - j, NR);
-    packPanel(widthOf(columns), columns, k, b + j * line, line, step, to + j * k * 4);
+  let columns: usize = 0;
+  for (let j: usize = 0; j < n; j += columns) {
+    const panel = to + j * k * 4;
+    columns = n - j;
+    if (columns < NR || transposeB) {
+      columns = min(columns, NR);
+      packPanel(widthOf(columns), columns, k, b + j * line, line, step, panel);
+    } else {
+      columns = min(columns, 4 * NR) & ~(NR - 1);
+      packRows(columns, k, b + j * 4, step, panel, k * (NR * 4));
+    }
+  }
+}
+
+/** Bytes from one panel of op(B) to the next: a cache line more than it has, or many panels would share a set of the cache. */
+// @ts-ignore: decorator
+@inline export function panelBytes(k: usize): usize {
+  return k * (NR * 4) + 64;
+}
+
+/**
+ * Packs the strips of NR columns that a k × n matrix is full of; rows `rowStride` bytes apart, panels `panelBytes`. It goes
+ * along the rows, since strip by strip each line of the cache would be fetched twice, from pages far apart.
+ *
+ * Touches: reads and writes k × (n rounded down) elements. Numerics: copies bits.
+ */
+export function packRows(n: usize, k: usize, src: usize, rowStride: usize, dst: usize, panelBytes: usize): void {
+  for (; k; k--) {
+    let at = src;
+    let to = dst;
+    for (const end = src + n / NR * (NR * 4); at != end; at += NR * 4) {
+      v128.store(to, v128.load(at));
+      v128.store(to, v128.load(at, 16), 16);
+      if (NR == 16) {
+        v128.store(to, v128.load(at, 32), 32);
+        v128.store(to, v128.load(at, 48), 48);
+      }
+      to += panelBytes;
+    }
+    src += rowStride;
+    dst += NR * 4;
   }
 }
 
@@ -46,51 +84,67 @@ export function packPanel(
   width: usize, lines: usize, k: usize, src: usize, lineStride: usize, stepStride: usize, dst: usize,
 ): void {
   const dstStep = width << 2;
-  let p: usize = 0;
-  if (lines == width) {
-    if (lineStride == 4) {
-      for (; p < k; p++) {
-        v128.store(dst, v128.load(src));
-        if (width >= 8) v128.store(dst, v128.load(src, 16), 16);
-        if (NR == 16 && width == 16) {
-          v128.store(dst, v128.load(src, 32), 32);
-          v128.store(dst, v128.load(src, 48), 48);
-        }
-        if (MR == 6 && width == 6) store<u64>(dst, load<u64>(src, 16), 16);
-        src += stepStride;
-        dst += dstStep;
+  if (lines == width && lineStride == 4) {
+    for (; k; k--) {
+      v128.store(dst, v128.load(src));
+      if (width >= 8) v128.store(dst, v128.load(src, 16), 16);
+      if (NR == 16 && width == 16) {
+        v128.store(dst, v128.load(src, 32), 32);
+        v128.store(dst, v128.load(src, 48), 48);
       }
-    } else {
-      for (; p + 4 <= k; p += 4) {
-        let line = src;
-        let to = dst;
-        for (let quads = width >> 2; quads; quads--) {
-          transpose4(line, lineStride, to, dstStep);
-          line += lineStride << 2;
-          to += 16;
-        }
-        if (MR == 6 && width == 6) transpose2(line, lineStride, to, dstStep);
-        src += 16;
-        dst += dstStep << 2;
-      }
+      if (MR == 6 && width == 6) store<u64>(dst, load<u64>(src, 16), 16);
+      src += stepStride;
+      dst += dstStep;
+    }
+    return;
+  }
+  const last = lines - 1;
+  for (let line: usize = 0; line < width; line += 4) {
+    const first = src + min(line, last) * lineStride;
+    const second = src + min(line + 1, last) * lineStride;
+    const to = dst + line * 4;
+    if (MR == 6 && width == 6 && line == 4) packPair(k, first, second, stepStride, to);
+    else {
+      const third = src + min(line + 2, last) * lineStride;
+      packQuad(k, first, second, third, src + min(line + 3, last) * lineStride, stepStride, to, dstStep);
     }
   }
-  for (; p < k; p++) {
-    for (let line: usize = 0; line < width; line++) {
-      store<f32>(dst + (line << 2), load<f32>(src + min(line, lines - 1) * lineStride));
+}
+
+/** Packs four lines, the first at `a`, into a panel with `dstStep` bytes a step. */
+function packQuad(
+  k: usize, a: usize, b: usize, c: usize, d: usize, stepStride: usize, dst: usize, dstStep: usize,
+): void {
+  if (stepStride == 4) {
+    for (; k >= 4; k -= 4) {
+      transpose4(a, b, c, d, dst, dstStep);
+      a += 16;
+      b += 16;
+      c += 16;
+      d += 16;
+      dst += dstStep << 2;
     }
-    src += stepStride;
+  }
+  for (; k; k--) {
+    store<f32>(dst, load<f32>(a));
+    store<f32>(dst, load<f32>(b), 4);
+    store<f32>(dst, load<f32>(c), 8);
+    store<f32>(dst, load<f32>(d), 12);
+    a += stepStride;
+    b += stepStride;
+    c += stepStride;
+    d += stepStride;
     dst += dstStep;
   }
 }
 
-/** Transposes a 4 × 4 block in registers; row strides in bytes. */
+/** Transposes a 4 × 4 block in registers. */
 // @ts-ignore: decorator
-@inline function transpose4(src: usize, srcRow: usize, dst: usize, dstRow: usize): void {
-  const a = v128.load(src);
-  const b = v128.load(src + srcRow);
-  const c = v128.load(src + srcRow * 2);
-  const d = v128.load(src + srcRow * 3);
+@inline function transpose4(first: usize, second: usize, third: usize, fourth: usize, dst: usize, dstRow: usize): void {
+  const a = v128.load(first);
+  const b = v128.load(second);
+  const c = v128.load(third);
+  const d = v128.load(fourth);
   const ab0 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
   const ab1 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
   const cd0 = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
@@ -101,15 +155,13 @@ export function packPanel(
   v128.store(dst + dstRow * 3, v128.shuffle<f64>(ab1, cd1, 1, 3));
 }
 
-/** The same for two lines of four steps. */
-// @ts-ignore: decorator
-@inline function transpose2(src: usize, srcRow: usize, dst: usize, dstRow: usize): void {
-  const a = v128.load(src);
-  const b = v128.load(src + srcRow);
-  const ab0 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
-  const ab1 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
-  v128.store_lane<u64>(dst, ab0, 0);
-  v128.store_lane<u64>(dst + dstRow, ab0, 1);
-  v128.store_lane<u64>(dst + dstRow * 2, ab1, 0);
-  v128.store_lane<u64>(dst + dstRow * 3, ab1, 1);
+/** The same for two lines of a panel of six. */
+function packPair(k: usize, a: usize, b: usize, stepStride: usize, dst: usize): void {
+  for (; k; k--) {
+    store<f32>(dst, load<f32>(a));
+    store<f32>(dst, load<f32>(b), 4);
+    a += stepStride;
+    b += stepStride;
+    dst += MR * 4;
+  }
 }
