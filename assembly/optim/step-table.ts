@@ -115,6 +115,16 @@ if (
   return changetype<Group>(<usize>segment.groupPtr);
 }
 
+/** Moves on by some bytes where a segment's arrays are, all but the sum of gradients. */
+export function advance(segment: Segment, bytes: u32): void {
+  const ptr = changetype<usize>(segment);
+  const arrays = v128.load(ptr, offsetof<Segment>("state0Ptr"));
+  const absent = i32x4.eq(arrays, i32x4.splat(0));
+  v128.store(ptr, i32x4.add(arrays, v128.andnot(i32x4.splat(bytes), absent)), offsetof<Segment>("state0Ptr"));
+  segment.paramPtr += bytes;
+  segment.gradPtr += bytes;
+}
+
 /** A bit of `formOf` beside those of the form: the group's mode has transforms. So a loop keeps one word, not two. */
 export const FORM_TRANSFORMS: u32 = 1 << 31;
 

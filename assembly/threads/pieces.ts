@@ -3,12 +3,12 @@
 // leave, in a word that the caller can take. docs/decisions/0020-lost-workers.md says why.
 
 import { CONTROL_STATE, PIECE_BLOCK_BYTES } from "../../src/abi/copies";
-import { GROUP_BYTES, SEGMENT_AVERAGE, SEGMENT_BYTES, SEGMENT_PARAM, SEGMENT_STATE } from "../../src/abi/step-table";
+import { GROUP_BYTES, SEGMENT_BYTES, SEGMENT_PARAM, SEGMENT_STATE } from "../../src/abi/step-table";
 import { Adam } from "../optim/adam";
 import { PIECE_ARRAY_BYTES, PIECE_ELEMENTS, PIECE_SEGMENTS, TO_COPY, resultOf } from "../optim/result";
 import { RMSProp } from "../optim/rmsprop";
 import { SGD } from "../optim/sgd";
-import { segmentAt } from "../optim/step-table";
+import { advance, segmentAt } from "../optim/step-table";
 import { walk } from "../optim/walk";
 import { arrayAfter, copyArray, copySegment } from "./copy";
 
@@ -16,8 +16,8 @@ import { arrayAfter, copyArray, copySegment } from "./copy";
 
 const TO_GROUP: usize = 2 * TO_COPY;
 const TO_ARRAYS: usize = TO_GROUP + GROUP_BYTES;
-/** Bytes of an array in a piece at most. */
-const MOST: usize = PIECE_ELEMENTS << 2;
+/** Bytes of copies in a piece at most: they and the originals are still in the first cache when they are copied back. */
+const COPIED: usize = 4096;
 
 if (TO_ARRAYS + 5 * PIECE_ARRAY_BYTES != PIECE_BLOCK_BYTES) ERROR("The block differs from src/abi/copies.ts");
 
@@ -39,10 +39,12 @@ const CONTROL_SEGMENTS: usize = 2;
   let offset: usize = 0; // bytes of the segment at `from` that earlier pieces have
   let done: u32 = 0;
   let group: u32 = 0;
+  let most: usize = 0; // bytes of an array in a piece
   store<u32>(control, <u32>block, CONTROL_BLOCK << 2);
   while (from < end) {
     if (segmentAt(from, 0).groupPtr != group) {
       group = segmentAt(from, 0).groupPtr;
+      most = min(PIECE_ELEMENTS << 2, (COPIED / arraysOf(from)) & ~63);
       memory.copy(block + TO_GROUP, group, GROUP_BYTES);
       // What says where results go was right if the chunk was still this worker's after it was read.
       if (atomic.load<u32>(control, CONTROL_STATE << 2) != done << 1) unreachable();
@@ -54,7 +56,7 @@ const CONTROL_SEGMENTS: usize = 2;
       const copy = resultOf(segment);
       copySegment(changetype<usize>(segment), from);
       const left = segment.count - (<u32>offset >> 2);
-      const taken = min(left, PIECE_ELEMENTS - (<u32>used >> 2));
+      const taken = min(left, <u32>(most - used) >> 2);
       const bytes = <usize>taken << 2;
       const tail = bytes & ~31; // kernels update what does not fill a pair of vectors in place
       segment.count = taken;
@@ -67,10 +69,9 @@ const CONTROL_SEGMENTS: usize = 2;
         const place = changetype<usize>(segment) + (word << 2);
         const array = <usize>load<u32>(place);
         if (array) {
-          const skipped: usize = word == SEGMENT_AVERAGE ? 0 : tail; // averageParameters updates in place, too
           store<u32>(place, <u32>(array + offset));
           store<u32>(place, <u32>to, TO_COPY);
-          copyArray(to + skipped, array + offset + skipped, bytes - skipped);
+          copyArray(to + tail, array + offset + tail, bytes - tail);
         }
         to += PIECE_ARRAY_BYTES;
         word = arrayAfter(word);
@@ -80,14 +81,35 @@ const CONTROL_SEGMENTS: usize = 2;
         from += SEGMENT_BYTES;
         offset = 0;
       } else offset += bytes;
-    } while (from < end && count < <u32>PIECE_SEGMENTS && used < MOST && segmentAt(from, 0).groupPtr == group);
-    walk<M>(block, count, -1);
-    store<u32>(control, count, CONTROL_SEGMENTS << 2);
-    move(control, done << 1, (done << 1) | 1);
-    const next = done + copy_piece(control);
-    move(control, (done << 1) | 1, next << 1);
-    done = next;
+    } while (from < end && count < <u32>PIECE_SEGMENTS && used < most && segmentAt(from, 0).groupPtr == group);
+    for (;;) {
+      walk<M>(block, count, -1);
+      store<u32>(control, count, CONTROL_SEGMENTS << 2);
+      move(control, done << 1, (done << 1) | 1);
+      const next = done + copy_piece(control);
+      move(control, (done << 1) | 1, next << 1);
+      done = next;
+      // Whole pieces of one segment differ in where its arrays are, and their copies stay where they are.
+      if (count > 1 || !offset || (segmentAt(from, 0).count << 2) - <u32>offset < <u32>most) break;
+      advance(segmentAt(block, 0), <u32>most);
+      offset += most;
+      if (offset == <usize>segmentAt(from, 0).count << 2) {
+        from += SEGMENT_BYTES;
+        offset = 0;
+      }
+    }
   }
+}
+
+/** How many arrays a step of this segment writes. */
+function arraysOf(segment: usize): usize {
+  let arrays: usize = 0;
+  let word: u32 = SEGMENT_PARAM;
+  do {
+    if (load<u32>(segment + (word << 2))) arrays++;
+    word = arrayAfter(word);
+  } while (word);
+  return arrays;
 }
 
 /** Traps if the caller has closed the control block. */

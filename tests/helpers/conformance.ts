@@ -25,7 +25,7 @@ import { JsMemory } from "../../src/backend/js/memory.js";
 import { Views } from "../../src/backend/js/views.js";
 import { startThreads } from "../../src/backend/threads/start.js";
 import { binaries as wideFamilies } from "../../src/backend/wasm/binaries/wide-families.js";
-import { bytesFor, decodeHex } from "../../src/backend/wasm/instantiate.js";
+import { bytesFor, compileBinary, decodeHex } from "../../src/backend/wasm/instantiate.js";
 import { forJavaScriptCore } from "../../src/backend/wasm/javascriptcore.js";
 import { compileWideFamily } from "../../src/backend/wasm/lazy.js";
 import { WasmMemory } from "../../src/backend/wasm/memory.js";
@@ -164,9 +164,12 @@ async function startEagerly(count: number): Promise<TestBackend> {
   // Below everything that runKernel lays out.
   const table = new Arena({ buffer: new ArrayBuffer(BASE), grow: () => false });
   const options = { eager: true };
+  const load = <K>({ binary }: KernelFamily<K>) => {
+    return { kernels: {} as K, module: compileBinary(binary!, memory.handle) };
+  };
   const started = await startThreads(
     count,
-    { kernels: one, memory, variant: "simd" },
+    { kernels: one, memory, load },
     core.module,
     memory.handle,
     table,

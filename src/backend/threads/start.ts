@@ -15,6 +15,9 @@ import { type ScratchBytes, StepSplitter } from "./step.js";
 const STEP_NAMES = Object.keys(CORE_STEPS) as (keyof typeof CORE_STEPS)[];
 const NAMES: readonly (keyof CoreKernels)[] = ["gemm_f32", "accumulate_f32", ...STEP_NAMES];
 
+/** The step kernels as workers have them (assembly/threads/pieces.ts), which JavaScript has not. */
+const PIECES = { name: "pieces", binary: pieces, steps: CORE_STEPS } as unknown as KernelFamily<object>;
+
 /** The kernels of a backend on several threads. */
 export interface Threads {
   readonly kernels: CoreKernels;
@@ -35,7 +38,7 @@ export interface Threads {
  */
 export async function startThreads(
   threads: number,
-  backend: Pick<Backend, "kernels" | "memory" | "variant">,
+  backend: Pick<Backend, "kernels" | "memory" | "load">,
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   allocator: Allocator,
@@ -51,10 +54,8 @@ export async function startThreads(
       dispose() {},
     };
   }
-  // Pieces are not compiled for 256 bits: there workers use the core's kernels, in copies.
-  const inPieces = backend.variant.includes("wide") ? undefined : compileBinary(pieces, memory);
+  const inPieces = backend.load(PIECES).module!;
   const pool = new Pool(threads - 1, memory, allocator, compileBinary(copies, memory), options, inPieces);
-  const namesInPieces = inPieces ? WebAssembly.Module.exports(inPieces).map(({ name }) => name) : [];
   const binary = pool.learn(module, one as unknown as WebAssembly.Exports, NAMES);
   await pool.start();
   const run = (name: keyof CoreKernels) => {
@@ -64,10 +65,7 @@ export async function startThreads(
   };
   const steps = new StepSplitter(pool, backend.memory, one.measure_f32);
   const stepKernels = Object.fromEntries(
-    STEP_NAMES.map((name) => {
-      const isInPieces = namesInPieces.includes(name);
-      return [name, steps.threaded(one[name], { ...CORE_STEPS[name], isInPieces }, run(name))];
-    }),
+    STEP_NAMES.map((name) => [name, steps.threaded(one[name], { ...CORE_STEPS[name], isInPieces: true }, run(name))]),
   ) as Pick<CoreKernels, keyof typeof CORE_STEPS>;
   const kernels: CoreKernels = {
     ...one,

@@ -1,3 +1,4 @@
+import { CONTROL_STATE } from "../../../abi/copies.js";
 import {
   GROUP_BYTES,
   GROUP_CLIP_VALUE,
@@ -18,11 +19,13 @@ import {
   SEGMENT_STATE,
 } from "../../../abi/step-table.js";
 import type { CoreKernels } from "../../families/core.js";
-import type { StepKernel, StepKernelInfo } from "../../family.js";
+import type { StepKernelInfo } from "../../family.js";
 
 // The memory of a side, in bytes: a step table of one segment, regions for operands and state, scratch.
 const SEGMENT = 64;
 const GROUP = SEGMENT + SEGMENT_BYTES;
+/** What workers' kernels need besides (src/abi/copies.ts); others do not read the argument. */
+const CONTROL = 512;
 const REGION = 32768;
 export const A = 1024;
 export const B: number = A + REGION;
@@ -77,12 +80,13 @@ export function warmUpSteps(
   memory: WebAssembly.Memory,
 ): void {
   for (const [name, info] of Object.entries(steps)) {
-    const kernel = exports[name] as StepKernel;
+    const kernel = exports[name] as (...args: number[]) => number;
     for (const { mode = 0, form = 0, states = 3 } of info!.variants) {
       const words = writeTable(memory, states, info!.signedState ?? false);
       words[GROUP / 4 + GROUP_MODE] = mode;
       words[GROUP / 4 + GROUP_FORM] = form;
-      kernel(SEGMENT, 1, 1, SCRATCH);
+      words[CONTROL / 4 + CONTROL_STATE] = 0;
+      kernel(SEGMENT, 1, 1, SCRATCH, CONTROL);
     }
   }
 }
