@@ -63,6 +63,12 @@ describe("Arena", () => {
     expect(new Uint8Array(memory.buffer)[address]).toBe(7);
   });
 
+  it.each([1 << 18, 1 << 20])("keeps blocks of %i bytes from beginning at one place of a page", (bytes) => {
+    const arena = new Arena(new JsMemory(0, 2 ** 24));
+    const places = Array.from({ length: 6 }, () => arena.allocate(bytes) % 4096).sort((a, b) => a - b);
+    for (const [i, place] of places.entries()) if (i > 0) expect(place - places[i - 1]!).toBeGreaterThanOrEqual(256);
+  });
+
   it("throws OutOfMemoryError past the maximum, and is as it was before", () => {
     const arena = new Arena(new JsMemory(0, 65536));
     const address = arena.allocate(32000);

@@ -84,6 +84,27 @@ describe("a core on several threads", () => {
     fc.assert(check, { numRuns: 60, seed: 7 });
   });
 
+  // The first is long enough for strips of averages, all of them for many pieces in a worker's chunk.
+  it.each(["SGD", "RMSProp", "Adam"] as const)("averages to the same bits: %s", (name) => {
+    const sizes = [262_157, 1003, 70_001];
+    expectSame(name, (core) =>
+      withTensors(
+        core,
+        [...sizes, ...sizes].map((size) => [size]),
+        (...tensors) => {
+          const values = tensors.slice(0, sizes.length);
+          const grads = tensors.slice(sizes.length);
+          const rule = { SGD, RMSProp, Adam }[name];
+          const optimizer = new rule(core, values, { emaDecay: 0.9, ...(name === "Adam" ? {} : { momentum: 0.9 }) });
+          for (let step = 0; step < 3; step++) optimizer.step(grads);
+          const averages = optimizer.averaged() as Float32Array[];
+          optimizer.dispose();
+          return concatenated([...values.map((value) => value.data), ...averages]);
+        },
+      ),
+    );
+  });
+
   it("steps to the same bits", () => {
     const options = fc.record({
       momentum: fc.constantFrom(0, 0.9),
