@@ -10,8 +10,8 @@ import {
   type WasmSource,
 } from "./backend/select.js";
 import type { Threads } from "./backend/threads/start.js";
-import { checkBoolean, checkChoice, checkFunction, checkInteger, checkKeys, unexpected } from "./checks.js";
-import { BackendError, DisposedError, OptionError } from "./errors.js";
+import { checkBoolean, checkChoice, checkFunction, checkInteger, checkKeys, tagOf, unexpected } from "./checks.js";
+import { BackendError, DisposedError, messageOf, OptionError } from "./errors.js";
 import { LeakWatch } from "./leaks.js";
 import { type PackedTensor, type PackOptions, pack } from "./packed.js";
 import { type Shape, sizeOf, Tensor, type TensorSource, withoutViews } from "./tensor.js";
@@ -111,8 +111,7 @@ export class Core {
     try {
       loaded = backend.load(family);
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new BackendError(`the "${family.name}" kernels cannot be compiled here: ${why}`, { cause });
+      throw new BackendError(`the "${family.name}" kernels cannot be compiled here: ${messageOf(cause)}`, { cause });
     }
     const { module } = loaded;
     const kernels = this.#threads && module ? this.#threads.share(family, loaded.kernels, module) : loaded.kernels;
@@ -286,7 +285,7 @@ export class Core {
 function tensorsIn(value: unknown): Tensor[] {
   if (value instanceof Tensor) return [value];
   if (typeof value !== "object" || value === null) return [];
-  const isPlain = Array.isArray(value) || Object.prototype.toString.call(value) === "[object Object]";
+  const isPlain = Array.isArray(value) || tagOf(value) === "[object Object]";
   return isPlain ? Object.values(value).flatMap((part) => (part instanceof Tensor ? [part] : [])) : [];
 }
 
@@ -309,8 +308,8 @@ export async function createCoreFrom(source: WasmSource | undefined, options: Co
   try {
     ({ startThreads } = await source!.loadThreads!());
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return new Core({ ...backend, reason: `${backend.reason}; one thread: its code was not loaded: ${why}` }, features);
+    const reason = `${backend.reason}; one thread: its code was not loaded: ${messageOf(error)}`;
+    return new Core({ ...backend, reason }, features);
   }
   const { module, memory } = backend.wasm;
   return new Core(backend, features, await startThreads(threads, backend, module, memory, backend.allocator));
@@ -353,7 +352,7 @@ function resolve(options: CoreOptions): SelectOptions {
     if (typeof memory.allocate !== "function" || typeof memory.free !== "function") {
       throw new OptionError("memory.attach needs memory.allocate and memory.free, both functions");
     }
-    if (Object.prototype.toString.call(memory.attach) !== "[object WebAssembly.Memory]") {
+    if (tagOf(memory.attach) !== "[object WebAssembly.Memory]") {
       throw unexpected("memory.attach", memory.attach, "a WebAssembly.Memory");
     }
   } else {

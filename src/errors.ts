@@ -9,6 +9,11 @@ export class LanewiseError extends Error {
   }
 }
 
+/** What went wrong, of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Shapes or lengths that do not fit each other. */
 export class ShapeError extends LanewiseError {
   constructor(message: string) {

@@ -1,4 +1,4 @@
-import { BackendError, OutOfMemoryError } from "../errors.js";
+import { BackendError, messageOf, OutOfMemoryError } from "../errors.js";
 import { type Allocator, Arena, AttachedHeap } from "./arena.js";
 import type { Backend } from "./backend.js";
 import { type CoreKernels, coreFamily } from "./families/core.js";
@@ -105,7 +105,7 @@ export function* selectBackend(
         return { name: "wasm", variant, reason, kernels, memory, allocator, load, wasm: { module, memory: handle } };
       } catch (error) {
         const where = isShared ? " over shared memory" : "";
-        refusals.push(`${variant}${where} was refused: ${error instanceof Error ? error.message : String(error)}`);
+        refusals.push(`${variant}${where} was refused: ${messageOf(error)}`);
       }
     }
   }
@@ -137,27 +137,26 @@ function candidates({ arithmetic, wide }: SelectOptions, features: Features, thr
   return memories.flatMap((isShared) => variants.map((variant) => ({ variant, isShared })));
 }
 
-/** Bytes that memory may grow to at most where nobody asks for a limit: some phones refuse to set so much aside. */
-const MAXIMA = [2 ** 32, 2 ** 31, 2 ** 30, 2 ** 29, 2 ** 28];
+/** What is asked for at least, as a limit of growth, where nobody asks for one. */
+const LEAST_MAXIMUM_BYTES = 2 ** 28;
 
-/** The memory of a candidate, and what its reason says of the limit. */
+/**
+ * The memory of a candidate, and what its reason says of the limit: some phones refuse to set as much aside as it may
+ * grow to.
+ */
 function wasmMemory(options: MemoryOptions, shared: boolean): { memory: WasmMemory; limit: string[] } {
   if ("attach" in options) return { memory: new WasmMemory(options.attach), limit: [] };
-  const [initial] = sizes(options);
-  const maxima =
-    options.maximumBytes === undefined ? MAXIMA.filter((maximum) => maximum >= initial) : [options.maximumBytes];
-  for (const [i, maximum] of maxima.entries()) {
+  const [initial, most] = sizes(options);
+  const least = options.maximumBytes ?? Math.max(initial, LEAST_MAXIMUM_BYTES);
+  for (let maximum = most; ; maximum /= 2) {
     try {
       const memory = WasmMemory.create(initial, maximum, shared);
-      return {
-        memory,
-        limit: i === 0 ? [] : [`memory of at most ${maximum / 2 ** 20} MiB: this runtime refuses more`],
-      };
+      const refused = `memory of at most ${maximum / 2 ** 20} MiB: this runtime refuses more`;
+      return { memory, limit: maximum === most ? [] : [refused] };
     } catch (error) {
-      if (i === maxima.length - 1) throw error;
+      if (maximum / 2 < least) throw error;
     }
   }
-  throw new RangeError(`memory of ${initial} bytes is more than Wasm can have`);
 }
 
 function jsMemory(options: MemorySize): JsMemory {

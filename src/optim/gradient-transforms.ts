@@ -75,7 +75,7 @@ export function resolveTransforms(
   if (weightDecay > 0) mode |= decoupledWeightDecay ? MODE_DECOUPLED_DECAY : MODE_COUPLED_DECAY;
   if (maximize) mode |= MODE_RESCALE | MODE_MAXIMIZE;
   // An infinite bound is none; the formulas of some frameworks would multiply with it.
-  const bound = given.find((key) => Math.fround(options[key]!) < Number.POSITIVE_INFINITY);
+  const bound = given.find((key) => Number.isFinite(Math.fround(options[key]!)));
   if (bound !== undefined) mode |= MODE_RESCALE;
   if (bound === "clipNorm") mode |= MODE_MEASURE | MODE_CLIP_NORM;
   if (bound === "globalClipNorm") mode |= MODE_MEASURE | MODE_CLIP_GLOBAL_NORM;

@@ -10,6 +10,7 @@ import {
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { Optimizer } from "./optimizer.js";
+import type { Gradients } from "./parameters.js";
 
 /** A point on the way, its value, and the number of steps that led there. */
 export interface MinimizeStep {
@@ -133,9 +134,17 @@ function descend(
       if (typeof partial === "number") return partial;
       throw unexpected(`gradient(x)[${i}]`, partial, "a number");
     });
-    if (iteration > 0) optimizer.step(optimizer.structured(numbers));
-    else beginAt(start, current, () => optimizer.step(optimizer.structured(numbers)));
+    if (iteration > 0) optimizer.step(structured(optimizer, numbers));
+    else beginAt(start, current, () => optimizer.step(structured(optimizer, numbers)));
   }
+}
+
+/** The gradient of an optimizer's only parameter, in the structure that `step` takes. */
+function structured({ slots }: Optimizer, gradient: Float32Array): Gradients {
+  const { structure, key } = slots[0]!;
+  const { index, kind } = structure;
+  const set = kind === "single" ? gradient : kind === "list" ? [gradient] : { [key]: gradient };
+  return index < 0 ? set : [set];
 }
 
 /** The first step, from x0: if it fails, the parameter is what it was. */

@@ -119,7 +119,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     this.#groupKeys = ["learningRate", "emaDecay", ...TRANSFORM_KEYS, ...rule.optionKeys];
     const { constants = {} } = rule;
     checkKeys("options", options, [...this.#groupKeys, ...STEP_KEYS, ...Object.keys(constants)]);
-    const { onNonFinite, accumulationSteps, accumulation, learningRate = rule.learningRate, ...rest } = options;
+    const { learningRate = rule.learningRate, ...rest } = options;
     this.core = core;
     this.#rule = rule;
     const kernels = core.kernels(rule.family as KernelFamily<Record<string, StepKernel>>);
@@ -131,8 +131,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     this.#memory = new OwnedMemory(core);
     this.#gradients = new GradientReader(core, this.#structures, this.#parameterTensors);
     this.#scalars = new Float64Array(SEGMENT_SCALARS + 1 + (rule.memory?.length ?? 0)).fill(1);
-    this.#stepOptions = checkStepOptions({ onNonFinite, accumulationSteps, accumulation }, rule.accumulation);
-    this.#shared = given(without(rest, constants));
+    this.#stepOptions = checkStepOptions(rest, rule.accumulation);
+    this.#shared = given(without(rest, { ...constants, ...this.#stepOptions }));
     this.#learningRate = checkLearningRate("learningRate", learningRate);
     const { grouped, groups } = collectParameters(core, params);
     const added = groups.map(({ path, options, kind, parameters }, index) => {
@@ -318,7 +318,11 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       gradients.forget();
       throw new OptionError("grads changed the optimizer while it was read, expected gradients that only are read");
     }
-    if (gradients.needsStaging) this.#reserveStaging();
+    if (gradients.needsStaging) {
+      const needsIt = ({ gradient, stagingPtr }: Slot): boolean =>
+        gradient !== undefined && !(gradient instanceof Tensor) && stagingPtr === 0;
+      this.#reserveStaging(this.#slots.filter(needsIt));
+    }
 
     const slots = this.#slots;
     const { accumulationSteps, accumulation } = this.#stepOptions;
@@ -470,11 +474,12 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
       if (Object.hasOwn(options, key)) throw new OptionError(`options.${key} is fixed once an optimizer is made`);
     }
     const all: OptionChanges<GroupOptions & StepOptions> = { ...this.#stepOptions, ...options };
-    const { onNonFinite, accumulationSteps, accumulation, ...changes } = all;
-    const stepOptions = checkStepOptions({ onNonFinite, accumulationSteps, accumulation }, this.#rule.accumulation);
-    const { accumulationSteps: n, accumulation: way } = this.#stepOptions;
-    if (this.#accumulated > 0 && (stepOptions.accumulationSteps !== n || stepOptions.accumulation !== way)) {
-      const progress = `${this.#accumulated} of ${n}`;
+    const stepOptions = checkStepOptions(all, this.#rule.accumulation);
+    const changes = without(all, stepOptions);
+    const { accumulationSteps, accumulation } = this.#stepOptions;
+    const isSame = stepOptions.accumulationSteps === accumulationSteps && stepOptions.accumulation === accumulation;
+    if (this.#accumulated > 0 && !isSame) {
+      const progress = `${this.#accumulated} of ${accumulationSteps}`;
       throw new OptionError(`accumulationSteps cannot change while ${progress} gradients are accumulated`);
     }
     const { learningRate, ...ofGroups } = changes;
@@ -729,13 +734,6 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     return this.#layout.saveSlot(this.core, this.#slotNamed(name));
   }
 
-  /** The gradient of its only parameter, in the structure that `step` takes. @internal */
-  structured(gradient: Tensor | Float32Array): Gradients {
-    const { index, kind, members } = this.#structures[0]!;
-    const set = kind === "single" ? gradient : kind === "list" ? [gradient] : { [members[0]!.key]: gradient };
-    return index < 0 ? set : [set];
-  }
-
   #assertLive(): void {
     if (this.#disposed) throw new DisposedError("optimizer was used after dispose()");
     this.core.assertLive();
@@ -808,27 +806,27 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   /** Room for the copies of parameters that are plain arrays, and for gradients that come as arrays. */
   #reserveCopies(slots: readonly Slot[]): void {
     const arrays = slots.filter((slot) => slot.array !== undefined);
-    if (arrays.length === 0) return;
-    let bytes = 0;
-    for (const slot of arrays) bytes += 2 * bytesOf(slot.size);
-    let ptr = this.#memory.allocate(bytes);
-    for (const slot of arrays) {
+    this.#reserveFor(arrays, (slot, ptr) => {
       slot.copy = Tensor.viewOf(this.core, [slot.size], ptr);
-      slot.stagingPtr = ptr + bytesOf(slot.size);
-      ptr += 2 * bytesOf(slot.size);
-    }
+    });
+    this.#reserveStaging(arrays);
   }
 
-  /** Room for gradients that come as arrays for tensors: for all of them or for none. */
-  #reserveStaging(): void {
-    let bytes = 0;
-    const needs = ({ gradient, stagingPtr }: Slot): boolean =>
-      gradient !== undefined && !(gradient instanceof Tensor) && stagingPtr === 0;
-    for (const slot of this.#slots) if (needs(slot)) bytes += bytesOf(slot.size);
-    let ptr = this.#memory.allocate(bytes);
-    for (const slot of this.#slots) {
-      if (!needs(slot)) continue;
+  /** Room for gradients that come as arrays. */
+  #reserveStaging(slots: readonly Slot[]): void {
+    this.#reserveFor(slots, (slot, ptr) => {
       slot.stagingPtr = ptr;
+    });
+  }
+
+  /** Room for the elements of each of these slots: for all of them or for none. */
+  #reserveFor(slots: readonly Slot[], take: (slot: Slot, ptr: number) => void): void {
+    if (slots.length === 0) return;
+    let bytes = 0;
+    for (const slot of slots) bytes += bytesOf(slot.size);
+    let ptr = this.#memory.allocate(bytes);
+    for (const slot of slots) {
+      take(slot, ptr);
       ptr += bytesOf(slot.size);
     }
   }

@@ -153,7 +153,7 @@ export function checkLearningRate(name: string, value: unknown): number | Schedu
 export function rateOf(learningRate: number | Schedule, iteration: number, prefix: string): number {
   if (typeof learningRate === "number") return learningRate;
   const rate = learningRate(iteration);
-  if (!(typeof rate === "number" && rate >= 0 && Math.fround(rate) < Number.POSITIVE_INFINITY)) {
+  if (!(typeof rate === "number" && rate >= 0 && Number.isFinite(Math.fround(rate)))) {
     checkFinite(`${prefix}learningRate(${iteration})`, rate, 0);
   }
   return rate;

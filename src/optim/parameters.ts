@@ -1,4 +1,4 @@
-import { isFloat32Array, unexpected } from "../checks.js";
+import { isFloat32Array, tagOf, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError } from "../errors.js";
 import { Tensor } from "../tensor.js";
@@ -167,7 +167,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
     value !== null &&
     !(value instanceof Tensor) &&
     !ArrayBuffer.isView(value) && // toString would make a string for each
-    Object.prototype.toString.call(value) === "[object Object]"
+    tagOf(value) === "[object Object]"
   );
 }
 

@@ -1,5 +1,5 @@
 import { type CoreKernels, coreFamily } from "../backend/families/core.js";
-import { checkInteger, isFloat32Array, unexpected } from "../checks.js";
+import { checkInteger, isFloat32Array, tagOf, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
@@ -109,7 +109,7 @@ export class RowTable {
 /** An array, or typed array of any realm, for integers. */
 function isIndices(value: unknown): boolean {
   if (Array.isArray(value) || value instanceof Int32Array || value instanceof Uint32Array) return true;
-  return /^\[object (Int|Uint)32Array\]$/.test(Object.prototype.toString.call(value));
+  return /^\[object (Int|Uint)32Array\]$/.test(tagOf(value));
 }
 
 /** Elements of a row. */

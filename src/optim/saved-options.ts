@@ -1,6 +1,6 @@
 import { describe } from "../checks.js";
 import { CheckpointError, LanewiseError } from "../errors.js";
-import { type GroupOptions, given, type Schedule, type StatefulSchedule, type StepOptions } from "./options.js";
+import type { GroupOptions, Schedule, StatefulSchedule, StepOptions } from "./options.js";
 import { isRecord } from "./parameters.js";
 import { isStateful } from "./schedules/check.js";
 import type { Group } from "./slots.js";
@@ -112,11 +112,7 @@ export function readOptions(value: unknown, now: Configuration, groups: readonly
     return { ...first.options, learningRate: readRate(name, learningRate, own.learningRate ?? now.learningRate) };
   });
   return {
-    stepOptions: given({
-      onNonFinite: saved.onNonFinite,
-      accumulationSteps: saved.accumulationSteps,
-      accumulation: saved.accumulation,
-    }) as Required<StepOptions>,
+    stepOptions: saved as unknown as Required<StepOptions>,
     learningRate: readRate(`${path}.learningRate`, saved.learningRate, now.learningRate),
     shared: { ...record(`${path}.shared`, saved.shared) },
     owns,

@@ -1,3 +1,4 @@
+import { tagOf } from "../../checks.js";
 import type { CoreKernels } from "../families/core.js";
 import type { Binary, KernelFamily } from "../family.js";
 import type { Instantiated } from "../select.js";
@@ -55,5 +56,5 @@ export function decodeHex(hex: string, scope: Scope = globalThis as Scope): Uint
 }
 
 export function isShared(memory: WebAssembly.Memory): boolean {
-  return Object.prototype.toString.call(memory.buffer) === "[object SharedArrayBuffer]";
+  return tagOf(memory.buffer) === "[object SharedArrayBuffer]";
 }

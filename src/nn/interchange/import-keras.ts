@@ -2,7 +2,7 @@ import { checkList, checkRecord } from "../../checkpoint/json.js";
 import type { Safetensors, StoredTensor } from "../../checkpoint/safetensors.js";
 import { checkKeys, cut, describe, quote, unexpected } from "../../checks.js";
 import { Core } from "../../core.js";
-import { CheckpointError } from "../../errors.js";
+import { CheckpointError, messageOf } from "../../errors.js";
 import { type Shape, sizeOf } from "../../tensor.js";
 import type { Model } from "../model.js";
 import { checkImportOptions, type ImportOptions, importModel, readJson } from "./import-model.js";
@@ -190,7 +190,7 @@ function attemptRead(path: string, read: () => unknown): unknown {
   try {
     return read();
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new CheckpointError(`the weights have no data set ${quote(path)}: ${cut(message)}`);
   }
 }

@@ -1,7 +1,7 @@
 import type { Safetensors } from "../../checkpoint/safetensors.js";
 import { quote } from "../../checks.js";
 import type { Core } from "../../core.js";
-import { CheckpointError, DisposedError, OutOfMemoryError } from "../../errors.js";
+import { CheckpointError, DisposedError, messageOf, OutOfMemoryError } from "../../errors.js";
 import type { Layer, ParameterSpec } from "../layer.js";
 import { Model } from "../model.js";
 import { input, type SymbolicTensor } from "../symbolic.js";
@@ -66,6 +66,6 @@ export function attempt<T>(path: string, run: () => T): T {
   } catch (error) {
     const isOurs = [CheckpointError, OutOfMemoryError, DisposedError].some((Type) => error instanceof Type);
     if (isOurs) throw error;
-    throw new CheckpointError(`${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new CheckpointError(`${path}: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -129,7 +129,7 @@ function measure(views: Views, segments: number, segmentCount: number, checkFini
     f32[segment + SEGMENT_GRAD_SCALE] = mode & MODE_MAXIMIZE ? -1 : 1;
     if (checkFinite !== 0 || mode & MODE_MEASURE) {
       const sum = sumOfSquares(f32, gradPtr >>> 2, i32[segment + SEGMENT_COUNT]!);
-      if (checkFinite !== 0 && !(sum < Number.POSITIVE_INFINITY)) return 1 + (segment - segments) / ROW;
+      if (checkFinite !== 0 && !Number.isFinite(sum)) return 1 + (segment - segments) / ROW;
       if (mode & MODE_CLIP_NORM) clip(f32, segment, group, mode, sum);
       // PyTorch takes the norm of the norms, in float32.
       const norm = f(Math.sqrt(f(sum)));
