@@ -55,7 +55,7 @@ export type {
   ParametersOf,
 } from "./optim/parameters.js";
 export { RMSProp, type RMSPropGroupOptions, type RMSPropOptions } from "./optim/rmsprop.js";
-export { type RowGradient, type RowIndices, rows } from "./optim/row-gradient.js";
+export type { RowGradient, RowIndices } from "./optim/row-gradient.js";
 export { joinSchedules, scaleSchedule, warmup } from "./optim/schedules/combine.js";
 export { cosineAnnealing, cosineDecay, cosineRestarts } from "./optim/schedules/cosine.js";
 export { type CyclicOptions, cyclic } from "./optim/schedules/cyclic.js";
@@ -76,5 +76,6 @@ export { inverseTimeDecay, polynomialDecay } from "./optim/schedules/polynomial.
 export { SGD, type SGDGroupOptions, type SGDOptions } from "./optim/sgd.js";
 export { type DecayGroups, splitDecay } from "./optim/split-decay.js";
 export type { OptimizerState, ParameterState } from "./optim/state.js";
+export { rows } from "./optim/step-with-rows.js";
 export type { PackedTensor, PackOptions } from "./packed.js";
 export type { NestedArray, Shape, Tensor, TensorSource } from "./tensor.js";

@@ -1,6 +1,6 @@
 import { checkKeys, isFloat32Array, unexpected } from "../checks.js";
 import type { Core } from "../core.js";
-import { OptionError, ShapeError } from "../errors.js";
+import { NonFiniteError, OptionError, ShapeError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { type Gradients, isRecord, type Structure, suffix } from "./parameters.js";
 import { checkLive, type Slot } from "./slots.js";
@@ -240,6 +240,11 @@ function checkRecord(structure: Structure<Slot>, grads: unknown): Record<string,
     throw new OptionError(`${gradientsName(structure)}.${key} is not a parameter; known are ${listed(byKey.keys())}`);
   }
   return grads;
+}
+
+/** The error of a gradient that is refused. */
+export function nonFinite(name: string): NonFiniteError {
+  return new NonFiniteError(`${name} contains NaN or ±Infinity, expected finite numbers (onNonFinite is "throw")`);
 }
 
 /** The error of an array that the core's memory would move away under. */

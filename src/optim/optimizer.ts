@@ -2,11 +2,11 @@ import { MODE_CLIP_GLOBAL_NORM, MODE_CLIP_NORM, MODE_MEASURE, SEGMENT_SCALARS } 
 import type { KernelFamily, StepKernel, StepKernelInfo } from "../backend/family.js";
 import { checkFunction, checkInteger, checkKeys, unexpected } from "../checks.js";
 import { Core } from "../core.js";
-import { DisposedError, NonFiniteError, OptionError } from "../errors.js";
+import { DisposedError, OptionError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { accumulate, locateGradient } from "./accumulation.js";
 import { TRANSFORM_KEYS } from "./gradient-transforms.js";
-import { GradientReader, gradientName, listed } from "./gradients.js";
+import { GradientReader, gradientName, listed, nonFinite } from "./gradients.js";
 import {
   AVERAGE,
   checkLearningRate,
@@ -39,12 +39,11 @@ import {
   type Structure,
   type StructureKind,
 } from "./parameters.js";
-import type { RowGradient, RowIndices } from "./row-gradient.js";
+import { type RowIndices, type RowSteps, rowSteps } from "./row-gradient.js";
 import { checkRows, IndexBuffer, RowTable } from "./rows.js";
 import { asCheckpointError, type Configuration, readOptions, saveOptions, withMemories } from "./saved-options.js";
 import { isStateful } from "./schedules/check.js";
 import { SegmentTable } from "./segment-table.js";
-import { separateRows } from "./separate-rows.js";
 import { bytesOf, checkLive, type Group, makeBlocks, Slot } from "./slots.js";
 import { checkState, type OptimizerState, type ParameterState, StateLayout } from "./state.js";
 import { NEXT_MEMORY, type UpdateRule } from "./update-rule.js";
@@ -184,50 +183,26 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
    */
   step(grads: Gradients): void {
     this.#assertLive();
-    const separated = separateRows(grads);
-    if (separated === undefined) this.#advance(grads, this.#accumulated + 1);
-    else this.#stepWithRows(separated.whole, separated.byName);
+    if (!rowSteps.run?.(grads, () => this.#rowSteps())) this.#advance(grads, this.#accumulated + 1);
   }
 
-  /** A step of whole parameters and of rows of others. All of it is checked first. */
-  #stepWithRows(whole: Gradients, byName: readonly (readonly [string, RowGradient])[]): void {
-    // An index would be that of a group.
-    if (Array.isArray(whole) && this.#structures.some(({ index, kind }) => index >= 0 && kind !== "single")) {
-      throw new OptionError("grads is an array of groups with rows, expected one record of all parameters");
-    }
-    const parts = byName.map(([name, { indices, grads }]) => {
-      const path = `grads.${name}`;
-      this.#assertRowsPossible(path);
-      const slot = this.#slotNamed(name);
-      if (slot.group.hyper.mode & MODE_CLIP_GLOBAL_NORM) {
-        throw new OptionError(
-          `${path} is of rows, for which there is no globalClipNorm, expected clipNorm or clipValue`,
-        );
-      }
-      const copy = Float64Array.from(this.#rowIndices.read(indices));
-      checkRows(this.core, slot, copy, grads);
-      if (
-        this.#stepOptions.onNonFinite !== "propagate" &&
-        !(grads instanceof Tensor ? grads.data : grads).every(Number.isFinite)
-      ) {
-        if (this.#stepOptions.onNonFinite === "throw") throw nonFinite(path);
-        return undefined;
-      }
-      return { slot, indices: copy, grads };
-    });
-    if (parts.includes(undefined)) return; // the whole step is skipped
-    const { iterations } = this;
-    const room = this.#rowTable();
-    try {
-      for (const part of parts) room.reserve(part!.slot, part!.indices); // nothing may fail in the middle
-      this.#advance(whole, 1);
-    } catch (error) {
-      room.release();
-      throw error;
-    }
-    if (this.iterations === iterations) return; // a gradient of a whole parameter was refused
-    for (const part of parts)
-      if (part !== undefined && !part.slot.frozen) this.#updateRows(part.slot, part.indices, part.grads);
+  #rowSteps(): RowSteps {
+    return {
+      core: this.core,
+      structures: this.#structures,
+      onNonFinite: this.#stepOptions.onNonFinite,
+      table: this.#rowTable(),
+      slotOf: (name, path) => {
+        this.#assertRowsPossible(path);
+        return this.#slotNamed(name);
+      },
+      advance: (whole) => {
+        const { iterations } = this;
+        this.#advance(whole, 1);
+        return this.iterations !== iterations;
+      },
+      update: (slot, indices, grads) => this.#updateRows(slot, indices, grads),
+    };
   }
 
   /** Throws OptionError unless rows can be updated; `what` asks. */
@@ -962,10 +937,6 @@ function shaped(values: Float32Array, shape: readonly number[]): ParameterCopy {
 /** A structure that has no members yet. */
 function newStructure(kind: StructureKind, index: number): Structure<Slot> {
   return { index, kind, members: [], byKey: new Map(), known: undefined, wrapped: false };
-}
-
-function nonFinite(name: string): NonFiniteError {
-  return new NonFiniteError(`${name} contains NaN or ±Infinity, expected finite numbers (onNonFinite is "throw")`);
 }
 
 /** The caller's arrays are not kept between steps. */

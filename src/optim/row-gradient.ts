@@ -1,4 +1,9 @@
+import type { Core } from "../core.js";
 import type { Tensor } from "../tensor.js";
+import type { StepOptions } from "./options.js";
+import type { Gradients, Structure } from "./parameters.js";
+import type { RowTable } from "./rows.js";
+import type { Slot } from "./slots.js";
 
 /** Rows of a tensor, along its first axis. */
 export type RowIndices = readonly number[] | Int32Array | Uint32Array;
@@ -15,29 +20,22 @@ export class RowGradient {
   }
 }
 
-/** Whether a program has made any: one that has not pays nothing for looking. */
-let areUsed = false;
-
-/**
- * The gradient of the rows of an embedding that a batch has touched, for `optimizer.step`, together with gradients of
- * whole parameters. The rows are updated as `stepRows` does, and all of it is one step.
- *
- * @param indices integers from 0 to the length of the parameter's first axis − 1; the gradients of one that is named
- *   several times are added in the order of the list
- * @param grads the gradients of these rows, one after the other: a Tensor [indices.length, ...the other axes] or a
- *   Float32Array
- * @example
- * const table = core.tensor([1000, 16]);
- * const head = core.tensor([16, 2]);
- * const optimizer = new RMSProp(core, { table, head });
- * optimizer.step({ table: rows([7, 42], new Float32Array(32).fill(0.1)), head: core.tensor([16, 2]) });
- */
-export function rows(indices: RowIndices, grads: Tensor | Float32Array): RowGradient {
-  areUsed = true;
-  return new RowGradient(indices, grads);
+/** What an optimizer does for a step with rows. */
+export interface RowSteps {
+  readonly core: Core;
+  readonly structures: readonly Structure<Slot>[];
+  readonly onNonFinite: Required<StepOptions>["onNonFinite"];
+  readonly table: RowTable;
+  /** The slot of this name; throws OptionError, with `path`, unless its rows can be updated. */
+  slotOf(name: string, path: string): Slot;
+  /** A step of whole parameters; whether it was made. */
+  advance(whole: Gradients): boolean;
+  /** Updates rows that were checked. */
+  update(slot: Slot, indices: Float64Array, grads: Tensor | Float32Array): void;
 }
 
-/** Whether `rows` was ever called. */
-export function rowsAreUsed(): boolean {
-  return areUsed;
-}
+/** A step, if some of the gradients are of rows; whether some are. */
+export type StepWithRows = (grads: Gradients, stepsOf: () => RowSteps) => boolean;
+
+/** How such a step is made, once a program has called `rows`: others do not have the code. */
+export const rowSteps: { run?: StepWithRows } = {};
