@@ -27,7 +27,7 @@ export interface CoreOptions {
   arithmetic?: "reproducible" | "relaxed";
   /**
    * Asks V8 to widen the kernels to 256 bits, with the same bits as result: Node 24 and later on x64, `createCore` only.
-   * It rests on an experimental flag of V8. `core.features.wide` tells whether it worked. Default false.
+   * It uses an experimental flag of V8. `core.features.wide` says whether it worked. Default false.
    */
   wide?: boolean;
   /**
@@ -41,14 +41,14 @@ export interface CoreOptions {
 
 /** Bytes of linear memory. */
 export interface MemoryUse {
-  /** Held by tensors, optimizer state and scratch. */
+  /** Used by tensors, optimizer state and scratch. */
   readonly bytesInUse: number;
   /** Reserved from the runtime; never shrinks. */
   readonly bytesReserved: number;
 }
 
 /**
- * A backend, its linear memory and everything that lives in it. Made by `createCore` or `createCoreSync`.
+ * A backend, its linear memory and its tensors. Made by `createCore` or `createCoreSync`.
  * Cores share nothing with each other.
  */
 export class Core {

@@ -368,6 +368,7 @@ describe("trajectories", () => {
       ["x3^2", /^x3 is unknown/],
       ["g(x1) = g(x1)", /^Write one formula/],
       ["", /^Write a formula/],
+      ["sqrt(-1)", /^The formula has no finite value from −\d/],
     ] as const) {
       await formula.fill(text);
       await expect.poll(() => formula.locator("..").locator(".error").textContent(), SOON).toMatch(complaint);

@@ -15,7 +15,7 @@ export interface CheckpointSource {
    */
   parameters: CheckpointParameters;
   optimizer?: StatefulOptimizer;
-  /** Strings of one's own; the key `lanewise` is taken. */
+  /** Your own strings; the key `lanewise` is taken. */
   metadata?: Readonly<Record<string, string>>;
   /**
    * Of the parameters in the file; `"F16"` and `"BF16"` round to nearest, ties to even, for a file of half the size.
@@ -33,7 +33,7 @@ export interface CheckpointSource {
  * | `optimizer/parameters/name/squareAverage` | a state array of it, flat |
  *
  * Everything else that the optimizer's `state()` and `description()` have is JSON in the metadata, under `lanewise`. A
- * schedule is code, and is given again to the optimizer that goes on; what it remembers is saved. The same state gives the same bytes on every backend: every NaN is written as 0x7fc00000.
+ * schedule is code: pass it to the optimizer that resumes. What it remembers is saved. The same state gives the same bytes on every backend: every NaN is written as 0x7fc00000.
  *
  * @param source see `CheckpointSource`
  * @returns the file

@@ -71,7 +71,7 @@ const OPTIONS = "options";
 
 /**
  * Loads what `saveCheckpoint` saved: parameters in place, and the state of an optimizer of the same kind over the same
- * parameters. Training then goes on as if it had never stopped, with the same bits.
+ * parameters. Training then resumes as if it had never stopped, with the same bits.
  *
  * Class and dialect of the optimizer must be those of the saved one. Options that
  * were changed while it ran, and what is frozen, become the saved ones; the others are the constructor's of `optimizer`.
@@ -79,7 +79,7 @@ const OPTIONS = "options";
  * load leaves the options what they are, and lists them in `unexpected`. A trainer's file may be loaded into an optimizer, and the reverse: the
  * trainer's random numbers are then left out, or stay. Any safetensors file will do for parameters alone.
  *
- * @param bytes the file, or what `readSafetensors` has made of it
+ * @param bytes the file, an `ArrayBuffer` too, or what `readSafetensors` returns
  * @param target see `CheckpointTarget`
  * @param options see `LoadOptions`
  * @throws CheckpointError naming what is damaged, missing, unknown or of another shape or kind; OptionError,

@@ -19,7 +19,7 @@ export interface MatmulOptions {
   transposeB?: boolean;
   /** Factor of the product. Default 1. */
   alpha?: number;
-  /** Factor of what `out` held. 0 (default) never reads it, so NaN there does not matter. */
+  /** Factor of the previous contents of `out`. 0 (default) never reads it, so NaN there does not matter. */
   beta?: number;
   /** A vector [n] added to every row. */
   bias?: Tensor;

@@ -4,13 +4,16 @@ import type { Epoch } from "./fit.js";
 import type { Model } from "./model.js";
 import type { Evaluation } from "./trainer.js";
 
-/** When `fit` ends before its last epoch. */
+/** Options of early stopping: when `fit` ends before its last epoch. */
 export interface EarlyStopping {
-  /** What is watched: `"loss"`, `"validation.loss"`, `"validation.accuracy"`, or a metric. Default: the validation loss, else the loss. */
+  /**
+   * What is watched: `"loss"`, `"validation.loss"`, `"validation.accuracy"`, or a metric that `fit` computes, as `"f1"` or
+   * `"validation.f1"`. Default: the validation loss, without validation data the loss.
+   */
   monitor?: string;
   /** Epochs without an improvement after which training ends, as Keras counts them; 0 is like 1. Default 5. */
   patience?: number;
-  /** What counts as an improvement: more than this, >= 0. Default 0. */
+  /** An improvement is a change by more than this, >= 0. Default 0. */
   minDelta?: number;
   /** Whether less is better. Default `"min"` for losses and errors, else `"max"`. */
   mode?: "min" | "max";

@@ -36,7 +36,7 @@ export type MetricName =
   | "r2"
   | "confusionMatrix";
 
-/** A metric of one's own: a function of the outputs and targets. Its name in the history is the function's. */
+/** Your own metric: a function of the outputs and targets. Its name in the history is the function's. */
 export type MetricFunction = (input: MetricInput) => number;
 
 /** Share of right answers: rows whose largest output is the target's, or outputs on the target's side of the threshold. */

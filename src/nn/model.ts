@@ -17,9 +17,9 @@ import { Workspace } from "./workspace.js";
 export interface ModelOptions {
   /** What `input()` returned; an array if there are several. */
   inputs: SymbolicTensor | readonly SymbolicTensor[];
-  /** What layers made of them; an array if there are several. */
+  /** What the layers return for them; an array if there are several. */
   outputs: SymbolicTensor | readonly SymbolicTensor[];
-  /** Seed of the start values, an integer from 0 to 2³² − 1; default 0. The same seed gives the same bits in every engine. */
+  /** Seed of the initial parameters, an integer from 0 to 2³² − 1; default 0. The same seed gives the same bits in every engine. */
   seed?: number;
 }
 

@@ -13,7 +13,7 @@ import { isRecord } from "../optim/parameters.js";
 import { Random } from "../random.js";
 import { flatRows, type Rows } from "./data.js";
 
-/** What a standardizer has found, as JSON: for the metadata of `saveModel`. */
+/** Mean and deviation of each column, as JSON for the metadata of `saveModel`. */
 export interface StandardizerState {
   /** Of each column. */
   readonly mean: readonly number[];
@@ -123,7 +123,7 @@ export function oneHot(labels: ArrayLike<number>, classes: number): Float32Array
 
 /** Options of `splitRows`. */
 export interface SplitOptions {
-  /** Rows that there are. Default: as many as the first array has, if they are nested. */
+  /** Number of rows. Default: as many as the first array has, if they are nested. */
   rows?: number;
   /** The share of them that is for validation, from 0 to 1; rounded to whole rows. Default 0.2. */
   validation?: number;
@@ -194,7 +194,7 @@ export interface StreamRow {
 }
 
 /**
- * Batches of the rows that an iterator gives, such as a file that is read line by line. The last may have fewer rows.
+ * Batches of the rows of an iterator, such as a file that is read line by line. The last may have fewer rows.
  *
  * @param rows an async or plain iterable of `{ x, y }`
  * @param batchSize >= 1

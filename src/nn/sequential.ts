@@ -10,7 +10,7 @@ import { input, type SymbolicTensor } from "./symbolic.js";
 export interface SequentialOptions {
   /** Shape of a row of x, without the batch. Default: what the first layer that knows its inputs was made for. */
   inputShape?: Shape;
-  /** Seed of the start values, an integer from 0 to 2³² − 1; default 0. The same seed gives the same bits in every engine. */
+  /** Seed of the initial parameters, an integer from 0 to 2³² − 1; default 0. The same seed gives the same bits in every engine. */
   seed?: number;
 }
 

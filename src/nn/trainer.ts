@@ -43,7 +43,7 @@ export interface ModelOptimizer {
   description?(): OptimizerDescription;
 }
 
-/** The optimizer's state, and where the trainer's random numbers are. */
+/** The optimizer's state, and that of the trainer's random numbers. */
 export interface TrainerState extends OptimizerState {
   /** Five words in hexadecimal. */
   random: string;
@@ -81,7 +81,7 @@ export interface StepOptions {
 
 /** Options of `evaluate`. */
 export interface EvaluateOptions extends StepOptions {
-  /** What to compute besides: names, or functions. */
+  /** What else to compute: names, or functions. */
   metrics?: FitOptions["metrics"];
 }
 
@@ -292,7 +292,7 @@ export class Trainer<Optimizer extends ModelOptimizer = ModelOptimizer> {
 
   /**
    * Everything training remembers beside the parameters: the optimizer's state, and the position of the random numbers
-   * that dropout and `fit` draw. With it a checkpoint goes on to the same bits, between two steps or two calls of `fit`.
+   * that dropout and `fit` draw. With it a checkpoint resumes with the same bits, between two steps or two calls of `fit`.
    *
    * @throws OptionError if the optimizer has no `state`, DisposedError
    * @example

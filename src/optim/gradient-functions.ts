@@ -248,7 +248,7 @@ export function overwriteWithAverages(optimizer: Optimizer): void {
 
 /**
  * Fills a tensor with the gradient of some rows, and 0 elsewhere: what a step of it does is the dense rule, in which
- * every row's averages decay and its momentum goes on. `rows` and `stepRows` leave other rows alone.
+ * every row's averages decay and its momentum continues. `rows` and `stepRows` leave other rows alone.
  *
  * @param out a Tensor of the parameter's shape
  * @param rowIndices integers from 0 to the length of its first axis − 1; those of one row are added in the order of the list

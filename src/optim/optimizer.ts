@@ -249,7 +249,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
     this.#advance(this.#structures[0]!.index < 0 ? null : [], this.#accumulated, true);
   }
 
-  /** Drops the gradients that were accumulated since the last update: the next call of `step` begins anew. */
+  /** Drops the gradients that were accumulated since the last update: the next call of `step` starts a new accumulation. */
   discardGradients(): void {
     this.#assertLive();
     this.#accumulated = 0;
@@ -370,8 +370,8 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
   }
 
   /**
-   * Runs a function while the parameters have the values of their moving averages, and gives them back their own
-   * afterwards, also when it throws. If it returns a promise, they get them back when that is settled. Meanwhile the
+   * Runs a function while the parameters have the values of their moving averages, and restores their own
+   * afterwards, also when it throws. If it returns a promise, they are restored when it is settled. Meanwhile the
    * optimizer takes no steps, options and states.
    *
    * Cost: a copy of each parameter that has an average.
@@ -427,7 +427,7 @@ export abstract class Optimizer<Options extends GroupOptions = GroupOptions> {
 
   /**
    * Changes options between steps. State arrays that an option now needs are made, with their start value. Those of the
-   * formula that nothing needs any more stay as they are, in the state too, and go on when the option is back, as in
+   * formula that nothing needs any more stay as they are, in the state too, and continue when the option is back, as in
    * PyTorch, timm and Keras. The average and the sums of an accumulation are dropped; an average that begins late begins
    * as a copy of its parameter.
    *

@@ -5,7 +5,7 @@ import type { ParameterAverage, RatePlacement, Scalars, StepScalars, UpdateRule 
 /** The learning rate of an iteration, counted from 0: a pure function. */
 export type Schedule = (iteration: number) => number;
 
-/** A schedule that remembers something besides the iteration. An optimizer saves and loads it with its own state. */
+/** A schedule with a memory of its own. An optimizer saves and loads it with its own state. */
 export interface StatefulSchedule<State = unknown> extends Schedule {
   /** A copy of what it remembers, as plain data. */
   state(): State;

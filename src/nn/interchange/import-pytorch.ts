@@ -30,7 +30,7 @@ export interface ImportPytorchOptions {
  * MultiheadAttention, and RNN, LSTM and GRU of one layer, also bidirectional.
  *
  * @param model whose parameters and buffers are overwritten
- * @param file a safetensors file, or what `readSafetensors` has made of it
+ * @param file a safetensors file, or what `readSafetensors` returns
  * @param options see `ImportPytorchOptions`
  * @throws CheckpointError naming what is missing, of another shape, or of no layer; OptionError, DisposedError. The model
  *   is then unchanged

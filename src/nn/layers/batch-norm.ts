@@ -102,8 +102,8 @@ export class BatchNormLayer extends Layer {
 
 /**
  * Batch normalization over the last axis: y = (x − mean) / √(variance + eps) · gamma + beta for each channel. In
- * training, mean and variance are those of the batch, over all its rows and places; elsewhere the moving ones, which
- * every forward pass in training moves: moving = momentum · moving + (1 − momentum) · batch's.
+ * training, mean and variance are those of the batch, over all its rows and places; otherwise they are the moving
+ * statistics, which every forward pass in training updates: moving = momentum · moving + (1 − momentum) · batch's.
  *
  * Parameters: `gamma` (ones) and `beta` (zeros), [channels]. Buffers: `movingMean` (zeros) and `movingVariance` (ones).
  *

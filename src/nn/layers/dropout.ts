@@ -42,8 +42,8 @@ export class DropoutLayer extends Layer {
 }
 
 /**
- * In training each element becomes 0 with probability `rate`, and is multiplied by 1 / (1 − rate) otherwise; elsewhere it is
- * left alone. The mask is a function of the trainer's seed, the step and the element: the same in every engine.
+ * In training, each element becomes 0 with probability `rate`, and is multiplied by 1 / (1 − rate) otherwise. In prediction
+ * nothing changes. The mask is a function of the trainer's seed, the step and the element: the same in every engine.
  *
  * @param rate from 0 to below 1
  * @throws OptionError

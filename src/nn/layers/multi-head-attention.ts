@@ -220,11 +220,11 @@ export class MultiHeadAttentionLayer extends Layer {
 
 /**
  * Multi-head attention. With one input it is self-attention; `apply([query, value])` or `apply([query, value, key])`
- * attends to another sequence, and a last input of shape [places] is a mask, 0 for places of the value that nobody may
- * see.
+ * attends to another sequence, and a last input of shape [places] is a mask, 0 for places of the value that are
+ * hidden.
  *
  * For each head: q = query·Wq + bq, k = key·Wk + bk, v = value·Wv + bv, o = softmax(q·kᵀ / √keySize)·v; the heads' o,
- * one beside the other, are multiplied by Wo. A query that sees nothing gives o = 0.
+ * concatenated, are multiplied by Wo. A query that sees nothing gives o = 0.
  *
  * Parameters: `query.weight` [width, heads·keySize], `key.weight`, `value.weight` [width, heads·valueSize],
  * `output.weight` [heads·valueSize, query's width], each with a `bias`.

@@ -42,14 +42,14 @@ export interface LoadedModel {
 const METADATA_VALUES = 10_000_000;
 
 /**
- * Makes the model that `saveModel` has saved, and with `trainer` its trainer, which goes on with the same bits.
+ * Makes the model that `saveModel` has saved, and with `trainer` its trainer, which resumes training with the same bits.
  *
  * The file is not trusted. Everything it says is checked before a layer is made, it can use no functions but those in
  * `layers`, and before memory is allocated for a parameter the file must have a tensor of its shape. What it has for
  * the trainer is loaded if there is any. State that stateful layers carry between batches is not in a file.
  *
  * @param core where the model's parameters are to be
- * @param bytes the file, or what `readSafetensors` has made of it
+ * @param bytes the file, an `ArrayBuffer` too, or what `readSafetensors` returns
  * @param options see `LoadModelOptions`
  * @throws CheckpointError naming what is damaged, missing or unknown; OptionError, OutOfMemoryError, DisposedError.
  *   Nothing is then allocated

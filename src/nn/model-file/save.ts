@@ -9,7 +9,7 @@ import { checkJson, type Json } from "./json.js";
 
 /** Options of `saveModel`. */
 export interface SaveModelOptions {
-  /** The trainer of the model: its optimizer's state and its random numbers are saved too, so that training can go on. */
+  /** The trainer of the model: its optimizer's state and its random numbers are saved too, so that training can resume. */
   trainer?: Trainer;
   /** Data of your own as JSON has them: labels, what a `standardizer` has fitted, a version. */
   metadata?: Json;

@@ -31,7 +31,7 @@ export interface PlateauState {
   cooldown: number;
 }
 
-/** A schedule that goes by what it is told instead of the iteration. */
+/** A schedule that follows the values it is given with `report`, instead of the iteration. */
 export interface PlateauSchedule extends StatefulSchedule<PlateauState> {
   /** Tells it the loss, or what `mode` says; NaN is no improvement. Throws OptionError unless it is a number. */
   report(loss: number): void;
