@@ -48,7 +48,7 @@ const entries = [
     import: { "dist/default/index.js": main, "dist/default/nn.js": dense },
     limit: "48.5 KiB",
   },
-  { name: "lanewise/nn, everything", ...entry("nn"), limit: "99.75 KiB" },
+  { name: "lanewise/nn, everything", ...entry("nn"), limit: "100.25 KiB" },
   {
     name: "lanewise/distributed, everything",
     ...entry("distributed"),

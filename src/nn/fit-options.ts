@@ -16,7 +16,7 @@ import type { Epoch, Progress } from "./fit.js";
 import { type Metric, type MetricFunction, type MetricName, metricsOf } from "./metrics.js";
 import type { CheckedBatch, Dataset, ModelOptimizer, Trainer } from "./trainer.js";
 
-/** Called during training; returning `false`, or a promise of it, ends it after this batch or epoch. Promises are awaited. */
+/** Called during training; promises are awaited. Returning `false`, or a promise of it, ends it after this batch or epoch. */
 export interface FitCallback {
   onBatch?(progress: Progress): unknown;
   onEpoch?(epoch: Epoch): unknown;
