@@ -323,8 +323,13 @@ export class Model {
    * const y = model.forward(x, { training: true });
    * const dx = model.backward(dy);
    * optimizer.step(model.gradients);
+   * @example
+   * const [kind, size] = twoOutputs.forward<Tensor[]>(x); // the type, in TypeScript
    */
-  forward(x: Rows, options: { training?: boolean; seed?: number } = {}): Tensor {
+  forward<Result extends Tensor | Tensor[] = Tensor>(
+    x: Rows,
+    options: { training?: boolean; seed?: number } = {},
+  ): Result {
     checkKeys("options", options, ["training", "seed"]);
     const { training = false, seed = 0 } = options;
     checkBoolean("training", training);
@@ -340,7 +345,7 @@ export class Model {
     plan.forward();
     this.#last = found;
     const views = outputs.map((y) => Tensor.viewOf(this.core, [rows, ...y.shape], plan.addressOf(y)));
-    return (views.length === 1 ? views[0]! : views) as Tensor;
+    return (views.length === 1 ? views[0]! : views) as Result;
   }
 
   /**
@@ -352,7 +357,7 @@ export class Model {
    * @returns the gradient of x, likewise. It is the model's: valid until its next `forward`, `predict` or `dispose`
    * @throws OptionError without a `forward` before, ShapeError, DisposedError, OutOfMemoryError
    */
-  backward(dy: Rows, options: { accumulate?: boolean } = {}): Tensor {
+  backward<Result extends Tensor | Tensor[] = Tensor>(dy: Rows, options: { accumulate?: boolean } = {}): Result {
     this.assertLive();
     checkKeys("options", options, ["accumulate"]);
     const { accumulate = false } = options;
@@ -381,7 +386,7 @@ export class Model {
       if (dx === undefined) return this.core.reserve([plan.rows, ...shape]);
       return Tensor.viewOf(this.core, [plan.rows, ...shape], plan.addressOf(dx));
     });
-    return (views.length === 1 ? views[0]! : views) as Tensor;
+    return (views.length === 1 ? views[0]! : views) as Result;
   }
 
   /** Sets the state that layers carry from batch to batch to zeros. */

@@ -35,7 +35,8 @@ export interface LoadTrainerOptions<Optimizer extends ModelOptimizer> extends Lo
 export interface LoadedModel {
   readonly model: Model;
   /** What was given to `saveModel`, if anything was. */
-  readonly metadata: Json | undefined;
+  // biome-ignore lint/suspicious/noExplicitAny: JSON of the caller, as JSON.parse returns it
+  readonly metadata: any;
 }
 
 /** Values of metadata: of a vocabulary, for instance. */

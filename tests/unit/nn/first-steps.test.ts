@@ -1,6 +1,6 @@
 import { expect, expectTypeOf, it } from "vitest";
 import { loadCheckpoint, readSafetensors, saveCheckpoint } from "../../../src/checkpoint/index.js";
-import { Adam, OptionError, RMSProp, ShapeError } from "../../../src/index.js";
+import { Adam, OptionError, RMSProp, ShapeError, type Tensor } from "../../../src/index.js";
 import * as nn from "../../../src/nn/index.js";
 import { makeCore } from "../../helpers/cores.js";
 
@@ -141,6 +141,20 @@ it("nested rows say how many and how wide they are", () => {
   expect(() => nn.fitStandardizer([1, 2])).toThrow("columns is undefined");
   expect(nn.splitRows(data)).toEqual(nn.splitRows(data, { rows: 2 }));
   expect(() => nn.splitRows({ x: [1, 2], y: [0, 2] })).toThrow("rows is undefined");
+});
+
+it("several outputs and metadata have types", () => {
+  const x = nn.input([2]);
+  const model = new nn.Model(core, { inputs: x, outputs: [nn.dense(1).apply(x), nn.dense(3).apply(x)], seed: 1 });
+  const [a, b] = model.forward<Tensor[]>([1, 2]);
+  expect([a!.shape, b!.shape]).toEqual([
+    [1, 1],
+    [1, 3],
+  ]);
+  expectTypeOf(network().forward([1, 2, 3, 4])).toEqualTypeOf<Tensor>();
+  const bytes = nn.saveModel(network(), { metadata: { labels: ["a", "b"] } });
+  const { labels }: { labels: string[] } = nn.loadModel(core, bytes, { layers: nn }).metadata;
+  expect(labels).toEqual(["a", "b"]);
 });
 
 it("metrics have types by their names", () => {
