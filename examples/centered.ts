@@ -1,4 +1,4 @@
-// A gradient that is 1 with some noise: plain RMSProp divides by its size, centered RMSProp by its noise alone.
+// A gradient that is 1 with some noise: plain RMSProp divides by its size, centered RMSProp only by its noise.
 import { createCore, RMSProp } from "lanewise";
 import { Random } from "lanewise/nn";
 import { runAsMain } from "./main.js";

@@ -1,4 +1,4 @@
-// A training that is stopped half way, and goes on from a file with the same bits as one that was not.
+// Training stops half way and resumes from a file, with the same bits as training that did not stop.
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createCore, RMSProp, type Schedule } from "lanewise";

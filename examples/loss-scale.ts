@@ -1,4 +1,4 @@
-// The loss times a constant c: RMSProp stays on its path, SGD takes another one.
+// The loss times a constant c: the path of RMSProp stays the same, that of SGD changes.
 import { createCore, minimize, RMSProp, SGD } from "lanewise";
 import { runAsMain } from "./main.js";
 import { contours, type Point, savePlot } from "./plot.js";

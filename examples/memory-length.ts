@@ -1,4 +1,4 @@
-// How long v remembers a gradient: about 1/(1 − decay) steps.
+// How long v, the average of squared gradients, remembers one gradient: about 1/(1 − decay) steps.
 import * as Plot from "@observablehq/plot";
 import { createCore, RMSProp } from "lanewise";
 import { runAsMain } from "./main.js";

@@ -1,4 +1,4 @@
-// (θ − 5)² from θ = 0: an RMSProp small enough to follow by hand, given the gradient and left to find it.
+// RMSProp minimizes (θ − 5)² from θ = 0: small enough to follow by hand. Once with the gradient, once by differences.
 import { createCore, type MinimizeResult, minimize, RMSProp } from "lanewise";
 import { runAsMain } from "./main.js";
 import { savePlot } from "./plot.js";

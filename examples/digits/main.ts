@@ -1,4 +1,4 @@
-// Trains a network on real handwritten digits with Lanewise's RMSProp, then holds the JavaScript backend against it.
+// Trains a network on real handwritten digits with Lanewise's RMSProp, then compares it with the JavaScript backend.
 import { writeFileSync } from "node:fs";
 import { SingleBar } from "cli-progress";
 import Table from "cli-table3";

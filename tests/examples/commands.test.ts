@@ -90,6 +90,8 @@ describe("the examples' commands", () => {
     expect(status, `${stdout}\n${stderr}`).toBe(0);
     if (isTraining) expect(stdout).toMatch(/^Result: .*: reached$/m);
     expect(stdout.split("\n").length).toBeGreaterThan(4);
+    const source = readFileSync(new URL(file!, root), "utf8");
+    if (source.includes("runAsMain(")) expect(stdout).toContain(source.slice(3, source.indexOf("\n"))); // what it shows
     expect(stdout).not.toContain("NaN");
 
     for (const { url, lines } of plots) {
