@@ -154,6 +154,29 @@ describe.each(backends)("on %s", (backend) => {
       expect([optimizer.description(), optimizer.state()]).toEqual([before, state]);
     });
 
+    it("notes in SGD's state that a buffer is still to begin, from the change to the next step", () => {
+      const [w, fresh] = [core.tensor([1], [1]), vector(1)];
+      const optimizer = new SGD(core, w);
+      const begins = () => "momentumBegins" in optimizer.state().parameters["0"]!;
+      const seen = [begins()];
+      optimizer.step(vector(1));
+      optimizer.setOptions({ momentum: 0.9, dampening: 0.5 });
+      seen.push(begins());
+      const state = optimizer.state();
+      optimizer.step(null);
+      seen.push(begins());
+      optimizer.step(vector(1));
+      seen.push(begins());
+      expect(seen).toEqual([false, true, true, false]);
+      expect("momentumBegins" in new SGD(core, fresh, { momentum: 0.9 }).state().parameters["0"]!).toBe(false);
+      for (const wrong of [false, 1, null]) {
+        const damaged = { ...state, parameters: { 0: { ...state.parameters["0"]!, momentumBegins: wrong } } };
+        expect(() => optimizer.load(damaged as never)).toThrow(
+          `state.parameters.0.momentumBegins is ${wrong}, expected true`,
+        );
+      }
+    });
+
     it("changes nothing when memory runs out", () => {
       const small = makeCore(backend, { memory: { initialBytes: 65536, maximumBytes: 131072 } });
       const x = small.tensor([9000]);
