@@ -177,6 +177,28 @@ describe.each(backends)("on %s", (backend) => {
       }
     });
 
+    it("loads a state in which only some parameters have the array of an option that is off", () => {
+      const make = (grads: Record<string, Float32Array>) => {
+        const params = { a: core.tensor([1], [1]), b: core.tensor([1], [2]) };
+        const optimizer = new SGD(core, params, { momentum: 0.9, learningRate: 1 });
+        optimizer.step(grads);
+        optimizer.setOptions({ momentum: 0 });
+        return { params, optimizer };
+      };
+      const saved = make({ a: vector(3) });
+      const other = make({ a: vector(5), b: vector(7) });
+      other.optimizer.load(saved.optimizer.state());
+      const results = [saved, other].map(({ params, optimizer }) => {
+        params.a.set([1]);
+        params.b.set([2]);
+        optimizer.setOptions({ momentum: 0.9 });
+        optimizer.step({ a: vector(1), b: vector(-0) });
+        return [...params.a.data, ...params.b.data, ...optimizer.state().parameters["b"]!.momentumBuffer!];
+      });
+      expect(results[1]).toEqual(results[0]);
+      expect(results[0]).toEqual([Math.fround(1 - Math.fround(Math.fround(0.9) * 3 + 1)), 2, -0]); // b begins with g
+    });
+
     it("changes nothing when memory runs out", () => {
       const small = makeCore(backend, { memory: { initialBytes: 65536, maximumBytes: 131072 } });
       const x = small.tensor([9000]);
