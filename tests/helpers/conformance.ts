@@ -167,14 +167,7 @@ async function startEagerly(count: number): Promise<TestBackend> {
   const load = <K>({ binary }: KernelFamily<K>) => {
     return { kernels: {} as K, module: compileBinary(binary!, memory.handle) };
   };
-  const started = await startThreads(
-    count,
-    { kernels: one, memory, load },
-    core.module,
-    memory.handle,
-    table,
-    options,
-  );
+  const started = await startThreads(count, { kernels: one, memory, load }, core.module, memory.handle, table, options);
   expect(started.reason).toBe(`${count} threads`);
   const others = added.map((family, i) => {
     const { module, exports } = instances[i + 1]!;
