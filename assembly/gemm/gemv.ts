@@ -17,8 +17,9 @@ export const STRIP: usize = 32;
  * Registers: eight splatted elements of x, four sums, a product. Memory: step p of B at `b + p·bStep`, of x at
  * `x + p·xStep`. In bytes. Requires: y overlaps neither x nor B. Touches: n·k elements of B, k of x, n of y.
  * Remainder: the last k mod 8 rows, four and then one at a time; the last n mod 16 columns, likewise.
- * Order: a row's four vectors, then the next row's; so no addition waits for another (docs/decisions/0012-order-of-instructions.md).
- * Tried (docs/decisions/0006-tiles-and-paths.md): other rows and vectors, sums in registers, touching what comes next.
+ * Order: a row's four vectors, then the next row's, so that no addition waits for another; imports keep it
+ * (docs/decisions/0012-order-of-instructions.md).
+ * Tried (docs/decisions/0006-tiles-and-paths.md): other counts of rows and vectors, sums in registers, loads ahead.
  */
 export function sumRows(n: usize, k: usize, x: usize, xStep: usize, b: usize, bStep: usize, y: usize): void {
   memory.fill(y, 0, n * 4);
@@ -42,29 +43,26 @@ export function sumRows(n: usize, k: usize, x: usize, xStep: usize, b: usize, bS
 // Each a function of its own, for the optimizer would merge their loops.
 
 function addEight(n: usize, x: usize, xStep: usize, b: usize, bStep: usize, y: usize): void {
-  const end = addWide(8, y, y + ((n & ~15) << 2), x, xStep, b, bStep);
-  if (n & 15) addNarrow(8, n, x, xStep, b, bStep, y, end);
+  const end = addColumns(8, y, y + ((n & ~15) << 2), x, xStep, b, bStep);
+  if (n & 15) addLastColumns(8, n, x, xStep, b, bStep, y, end);
 }
 
 function addFour(n: usize, x: usize, xStep: usize, b: usize, bStep: usize, y: usize): void {
-  const end = addWide(4, y, y + ((n & ~15) << 2), x, xStep, b, bStep);
-  if (n & 15) addNarrow(4, n, x, xStep, b, bStep, y, end);
+  const end = addColumns(4, y, y + ((n & ~15) << 2), x, xStep, b, bStep);
+  if (n & 15) addLastColumns(4, n, x, xStep, b, bStep, y, end);
 }
 
 function addOne(n: usize, x: usize, b: usize, y: usize): void {
-  addNarrow(1, n, x, 0, b, 0, y, y);
+  addLastColumns(1, n, x, 0, b, 0, y, y);
 }
 
 /**
  * Adds eight or four rows to the elements of y up to `end`, sixteen at a time.
  *
- * Branch: `row` is never 0. Without the branches V8 11 would load everything first, and spill: 0.7 of the speed. With one
- * for each row: 0.97.
+ * Branch: `row` is never 0. Without these V8 11 would load everything first, and spill: 0.7 of the speed.
  */
 // @ts-ignore: decorator
-@inline function addWide(
-  rows: usize, y: usize, end: usize, x: usize, xStep: usize, b: usize, bStep: usize,
-): usize {
+@inline function addColumns(rows: usize, y: usize, end: usize, x: usize, xStep: usize, b: usize, bStep: usize): usize {
   const x0 = splatAt<v128>(x);
   const x1 = splatAt<v128>(x + xStep);
   const x2 = splatAt<v128>(x + xStep * 2);
@@ -132,7 +130,7 @@ function addOne(n: usize, x: usize, b: usize, y: usize): void {
 
 /** Adds eight, four or one row to the elements of y from `from` on: four, then one at a time. */
 // @ts-ignore: decorator
-@inline function addNarrow(
+@inline function addLastColumns(
   rows: usize, n: usize, x: usize, xStep: usize, b: usize, bStep: usize, y: usize, from: usize,
 ): void {
   const end = addEach<v128>(rows, from, y + ((n & ~3) << 2), x, xStep, b + (from - y), bStep);
@@ -140,9 +138,7 @@ function addOne(n: usize, x: usize, b: usize, y: usize): void {
 }
 
 // @ts-ignore: decorator
-@inline function addEach<T>(
-  rows: usize, y: usize, end: usize, x: usize, xStep: usize, b: usize, bStep: usize,
-): usize {
+@inline function addEach<T>(rows: usize, y: usize, end: usize, x: usize, xStep: usize, b: usize, bStep: usize): usize {
   const x0 = splatAt<T>(x);
   const x1 = rows > 1 ? splatAt<T>(x + xStep) : x0;
   const x2 = rows > 1 ? splatAt<T>(x + xStep * 2) : x0;
