@@ -207,13 +207,17 @@ function columns(
   m: usize, n: usize, k: usize, alpha: f32, a: usize, aLine: usize, b: usize, bStep: usize,
   beta: f32, c: usize, cRow: usize, bias: usize, activation: i32, sums: usize,
 ): void {
+  const to = sums ? sums : c;
   const toRow = sums ? n * 4 : cRow;
-  let to = sums ? sums : c;
+  const relu = activation == ACTIVATION_RELU;
   sumColumns(m, n, k, a, aLine, b, bStep, to, toRow);
-  if (!sums && alpha == 1 && !bias && !activation) return;
-  for (; m; m--) {
-    end(n, to, c, alpha, beta, bias, 4, activation);
-    to += toRow;
+  if (sums || alpha != 1 || bias || relu) finish(m, n, to, toRow, c, cRow, alpha, beta, bias, 4, relu);
+  if (activation > ACTIVATION_RELU) activateRows(m, n, activation, c, cRow);
+}
+
+function activateRows(rows: usize, columns: usize, activation: i32, c: usize, cRow: usize): void {
+  for (; rows; rows--) {
+    activation_f32(activation, columns, c, c);
     c += cRow;
   }
 }
@@ -263,9 +267,7 @@ function product(
       }
       pc += kc;
     } while (pc < k);
-    if (activation > ACTIVATION_RELU) {
-      for (let i: usize = 0; i < m; i++) activation_f32(activation, nc, cj + i * cRow, cj + i * cRow);
-    }
+    if (activation > ACTIVATION_RELU) activateRows(m, nc, activation, cj, cRow);
   }
 }
 

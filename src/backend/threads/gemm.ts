@@ -15,6 +15,9 @@ const COLUMNS = 16;
 /** Where rows are cut: 12 would leave chunks too unequal, for 128 rows by a tenth. */
 const ROW_GRAIN = 4;
 
+/** What a multiply-add of one row, or of up to three columns, counts: in tiles three are done in its time. */
+const THIN = 3;
+
 // Those of the arguments that differ from chunk to chunk.
 const BATCH = 0;
 const M = 1;
@@ -116,7 +119,8 @@ export function threadedGemm(
       batch, m, n, k, alpha, a, strideA, lda, transposeA, b, strideB, ldb, transposeB,
       beta, c, strideC, ldc, bias, activation, scratch,
     ) {
-      const isShared = pool.isWorthwhile(batch * m * n * k, GAINS_AWAKE, GAINS_ASLEEP) && share(
+      const work = batch * m * n * k * (m === 1 || n <= 3 ? THIN : 1);
+      const isShared = pool.isWorthwhile(work, GAINS_AWAKE, GAINS_ASLEEP) && share(
         batch, m, n, k, alpha, a, strideA, lda, transposeA, b, strideB, ldb, transposeB,
         beta, c, strideC, ldc, bias, activation, scratch,
       );

@@ -22,6 +22,8 @@ export function warmUpCore(exports: WebAssembly.Exports, memory: WebAssembly.Mem
   product(kernels, 27, 259, 15, 1, 1, 0, tanh);
   product(kernels, SIZE, 12, SIZE);
   product(kernels, SIZE, 4, SIZE);
+  product(kernels, 37, 2, 31);
+  product(kernels, 37, 3, 31);
   product(kernels, 1, 253, 31, 0, 0, 0, sigmoid);
   product(kernels, 253, 1, 31, 0, 0, 0, relu);
   kernels.pack_f32(45, 51, B, 45, 0, PACKED_B);
