@@ -280,7 +280,7 @@ function product(
 /** The same for B's rows; its columns are always packed. */
 // @ts-ignore: decorator
 @inline function worthPackingB(m: usize, n: usize, k: usize): bool {
-  return m >= PACKED_ROWS && (n * k >= 8192 || n >= 256);
+  return m >= PACKED_ROWS && (n * k >= (WIDE || m < 32 ? 8192 : 6144) || n >= 256);
 }
 
 /**
