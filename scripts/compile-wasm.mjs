@@ -19,7 +19,7 @@ const FEATURES = [
 ];
 
 /** Compiles a binary: the files that were looked for, and whether its text has a register tile, whose size depends on the target. */
-async function compile({ name, target, entries, embedded, isFamily = false }) {
+async function compile({ name, target, entries, embedded }) {
   const outFile = `build/wasm/${name}.wasm`;
   const files = new Set();
   const readFile = (file, folder) => {
@@ -43,7 +43,7 @@ async function compile({ name, target, entries, embedded, isFamily = false }) {
     outFile,
     (text) => {
       hasTile = text.includes('(import "schedule"');
-      return schedule(isFamily ? hoistConstants(text) : text, embedded);
+      return schedule(hoistConstants(text), embedded);
     },
     !embedded,
   );

@@ -1,10 +1,11 @@
 import {
   FORM_BIAS_CORRECTION, FORM_CENTERED, FORM_EPS_IN_MEAN, FORM_EPS_OUTSIDE, FORM_EPS_RATIO, FORM_FRAMEWORK,
-  FORM_MEAN_FROM_GRADIENT, FORM_MEAN_LERP, FORM_MOMENTUM, FORM_NESTEROV, FORM_RATE_AFTER, FORM_RATE_LAST,
+  FORM_MEAN_FROM_GRADIENT, FORM_MEAN_LERP, FORM_MOMENTUM, FORM_NEGATIVE, FORM_NESTEROV, FORM_RATE_AFTER, FORM_RATE_LAST,
   FORM_RECIPROCAL, FORM_SEGMENT_RATE, FORM_SQUARE_LERP, FORM_SQUARE_PRODUCT, FORM_VARIANCE_FLOOR, MODE_CLAMP_LAST,
   MODE_COUPLED_DECAY, MODE_DECAY_FACTOR, MODE_DECAY_TWICE, MODE_DECOUPLED_DECAY, MODE_FRAMEWORK, MODE_RESCALE,
   MODE_RESCALE_DIVIDE, MODE_RESCALE_TWICE,
 } from "../../src/abi/step-table";
+
 import { Off, On, add, div, mul, pmax, splat, sqrt, sub } from "../simd";
 import { PARAM, STATE_0, STATE_1, STATE_2, copiesOf, put, resultOf } from "./result";
 import { FORM_TRANSFORMS, Group, Segment, formOf } from "./step-table";
@@ -21,8 +22,14 @@ import { walk } from "./walk";
 // The frameworks' forms differ from it in the order of operations; the bits of `FORM_FRAMEWORK` say where:
 //   v ← decay·v + ((1−decay)·g)·g, or v + (1−decay)·(g² − v)                      m ← m + (1−meanDecay)·(g − m)
 //   s = v − m², without a floor
-//   u = rateAfter·(lr·g / d), or rateAfter·((lr·g)·(1/d))                         p ← p − rateLast·b
+//   u = lr·(g / d), or lr·(g·(1/d)), or (lr·g)·(1/d)                              p ← p − lr·b, or p + b with −lr
 // AdaGrad is such a form too: v ← 1·v + (1·g)·g.
+
+/** The learning rate is not a factor of the gradient. */
+const RATE_LATER: u32 = FORM_RATE_AFTER | FORM_RATE_LAST;
+
+/** Forms whose division is not (lr·g) / d and nothing else; wide mode multiplies by a factor that may be 1. */
+const RARE: u32 = WIDE ? FORM_RECIPROCAL | FORM_RATE_AFTER : FORM_RECIPROCAL | RATE_LATER;
 
 // @ts-ignore: decorator
 @inline function variance<T>(s: T, mean: T): T {
@@ -53,14 +60,16 @@ import { walk } from "./walk";
  * nothing spills. V8 of Node 20 keeps an address for each v128.load32_splat in the loop; what few segments need is
  * f32x4.splat.
  * Wide: V8 fuses the two halves only while everything that feeds a pair of stores pairs up block by block, so each
- * branch serves both halves and none is between the division and the parameter's stores but Nesterov's and
- * RateLast's, which feed the momentum's stores beside them too.
+ * branch serves both halves and none stands between the division and the parameter's stores but Nesterov's and
+ * RateLast's, which feed the momentum's stores beside them too. So the learning rate is three factors there, two of
+ * them 1 or −1; without pairs it is multiplied where the form has it.
  * Tried (Zen 4, V8 of Node 20 and 24; speed against this form; docs/decisions/0010-dialects.md has more):
  * - scalars of the plain formula by f32x4.splat: V8 moves the splats into the loop; centered 0.89.
  * - options without branches (multiply by 1, bitselect by mask): plain 0.8, the others 0.5.
  * - centered and momentum as branches too: 0.94, and V8 no longer fuses the halves.
  * - no branches, one loop for each set of options: 0.98–1.02, at four times the code.
  * - every load at the top, every store at the end: centered 0.90–0.98; momentum stored at once: wide 0.65.
+ * - wide: the rate where the form has it, a branch each: no pairs with momentum, 0.6. Its factors loaded in the loop: 0.5–1.
  * - distances from p instead of pointers: 0.94 and 1.02. The division of a pair in the next turn: 0.97–1.01.
  */
 function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group): void {
@@ -70,6 +79,15 @@ function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group):
   let learningRate = v128.load32_splat(groupPtr, offsetof<Group>("learningRate"));
   if (isInteger<Framework>()) {
     if (form & FORM_SEGMENT_RATE) learningRate = v128.load32_splat(segmentPtr, offsetof<Segment>("scalar1"));
+  }
+  let rateBefore = learningRate;
+  let rateAfter = learningRate;
+  let rateLast = learningRate;
+  if (WIDE && isInteger<Framework>()) {
+    const one = f32x4.splat(1);
+    if (form & RATE_LATER) rateBefore = one;
+    if (!(form & FORM_RATE_AFTER)) rateAfter = one;
+    if (form & FORM_NEGATIVE) rateLast = f32x4.splat(-1);
   }
   const decay = v128.load32_splat(groupPtr, offsetof<Group>("decay"));
   const complement = v128.load32_splat(groupPtr, offsetof<Group>("decayComplement"));
@@ -219,8 +237,12 @@ function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group):
     }
     let d0 = sqrt<v128>(s0);
     let d1 = sqrt<v128>(s1);
-    let u0 = mul<v128>(learningRate, g0);
-    let u1 = mul<v128>(learningRate, g1);
+    let u0 = g0;
+    let u1 = g1;
+    if (!isInteger<Framework>() || WIDE) {
+      u0 = mul<v128>(rateBefore, g0);
+      u1 = mul<v128>(rateBefore, g1);
+    }
     if (form & FORM_EPS_OUTSIDE) {
       if (!isInteger<Framework>() && form & FORM_EPS_RATIO) {
         u0 = mul<v128>(u0, d0);
@@ -232,7 +254,11 @@ function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group):
       d0 = add<v128>(d0, epsOutside);
       d1 = add<v128>(d1, epsOutside);
     }
-    if (isInteger<Framework>() && form & (FORM_RECIPROCAL | FORM_RATE_AFTER)) {
+    if (isInteger<Framework>() && form & RARE) {
+      if (!WIDE && !(form & RATE_LATER)) {
+        u0 = mul<v128>(learningRate, u0);
+        u1 = mul<v128>(learningRate, u1);
+      }
       if (form & FORM_RECIPROCAL) {
         u0 = mul<v128>(u0, reciprocal<v128>(d0));
         u1 = mul<v128>(u1, reciprocal<v128>(d1));
@@ -240,10 +266,15 @@ function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group):
         u0 = div<v128>(u0, d0);
         u1 = div<v128>(u1, d1);
       }
-      const rate = v128.load32_splat(groupPtr, offsetof<Group>("rateAfter"));
-      u0 = mul<v128>(u0, rate);
-      u1 = mul<v128>(u1, rate);
+      if (WIDE || form & FORM_RATE_AFTER) {
+        u0 = mul<v128>(u0, rateAfter);
+        u1 = mul<v128>(u1, rateAfter);
+      }
     } else {
+      if (isInteger<Framework>() && !WIDE) {
+        u0 = mul<v128>(learningRate, u0);
+        u1 = mul<v128>(learningRate, u1);
+      }
       u0 = div<v128>(u0, d0);
       u1 = div<v128>(u1, d1);
     }
@@ -258,16 +289,25 @@ function vectors<Framework, Centered, Momentum>(segment: Segment, group: Group):
         u1 = b1;
       }
     }
-    if (isInteger<Framework>() && form & FORM_RATE_LAST) {
-      const rate = v128.load32_splat(groupPtr, offsetof<Group>("rateLast"));
-      u0 = mul<v128>(u0, rate);
-      u1 = mul<v128>(u1, rate);
+    if (WIDE && isInteger<Framework>() && form & (FORM_RATE_LAST | FORM_NEGATIVE)) {
+      u0 = mul<v128>(u0, rateLast);
+      u1 = mul<v128>(u1, rateLast);
     }
 
     const p0 = v128.load(decayed);
     const p1 = v128.load(decayed, 16);
-    put(PARAM, p, o, sub<v128>(p0, u0), 0);
-    put(PARAM, p, o, sub<v128>(p1, u1), 16);
+    if (!WIDE && isInteger<Framework>() && form & (FORM_RATE_LAST | FORM_NEGATIVE)) {
+      if (form & FORM_NEGATIVE) {
+        put(PARAM, p, o, add<v128>(p0, u0), 0);
+        put(PARAM, p, o, add<v128>(p1, u1), 16);
+      } else {
+        put(PARAM, p, o, sub<v128>(p0, mul<v128>(u0, learningRate)), 0);
+        put(PARAM, p, o, sub<v128>(p1, mul<v128>(u1, learningRate)), 16);
+      }
+    } else {
+      put(PARAM, p, o, sub<v128>(p0, u0), 0);
+      put(PARAM, p, o, sub<v128>(p1, u1), 16);
+    }
     if (isInteger<Momentum>()) {
       put(STATE_2, b, o, b0, 0);
       put(STATE_2, b, o, b1, 16);
@@ -304,7 +344,7 @@ function remainder(segment: Segment, group: Group): void {
     }
 
     let d = sqrt<f32>(s + group.epsInside);
-    let u = learningRate * g;
+    let u = form & RATE_LATER ? g : learningRate * g;
     if (form & FORM_EPS_OUTSIDE) {
       if (form & FORM_EPS_RATIO) {
         u *= d;
@@ -313,13 +353,14 @@ function remainder(segment: Segment, group: Group): void {
       d += group.epsOutside;
     }
     u = form & FORM_RECIPROCAL ? u * reciprocal<f32>(d) : u / d;
-    if (form & (FORM_RECIPROCAL | FORM_RATE_AFTER)) u *= group.rateAfter;
+    if (form & FORM_RATE_AFTER) u *= learningRate;
     if (form & FORM_MOMENTUM) {
       const b = accumulate<f32>(load<f32>(segment.state2Ptr + offset), u, group.momentum);
       store<f32>(segment.state2Ptr + offset, b);
       u = form & FORM_NESTEROV ? accumulate<f32>(b, u, group.momentum) : b;
     }
-    if (form & FORM_RATE_LAST) u *= group.rateLast;
+    if (form & FORM_RATE_LAST) u *= learningRate;
+    if (form & FORM_NEGATIVE) u = -u;
     store<f32>(segment.paramPtr + offset, load<f32>(segment.paramPtr + offset) - u);
   }
 }

@@ -61,14 +61,11 @@ export const GROUP_EPS_OUTSIDE = 10;
 export const GROUP_MOMENTUM = 11;
 export const GROUP_MEAN_DECAY = 12;
 export const GROUP_MEAN_DECAY_COMPLEMENT = 13;
-/** Factors of the increment before and after the momentum: 1, or the learning rate where a dialect has it there. */
-export const GROUP_RATE_AFTER = 14;
-export const GROUP_RATE_LAST = 15;
 /** What a rule needs besides; each rule has its own. */
-export const GROUP_SCALAR = 16;
+export const GROUP_SCALAR = 14;
 export const GROUP_SCALARS = 8;
 /** Where it is > 0, clipping by norm multiplies by min(1, (1 / (‖g‖ + clipEps))·clipNorm), as PyTorch does, in float32. */
-export const GROUP_CLIP_EPS = 24;
+export const GROUP_CLIP_EPS = 22;
 
 /** Bytes of a block; the last words are not used yet. */
 export const GROUP_BYTES = 128;
@@ -128,11 +125,13 @@ export const FORM_EPS_IN_MEAN = 1 << 10;
 export const FORM_RECIPROCAL = 1 << 11;
 /** The segment's second scalar is the learning rate. */
 export const FORM_SEGMENT_RATE = 1 << 12;
-/** The increment is multiplied by rateAfter after the division, with rateLast after the momentum. */
+/** The increment is multiplied by the learning rate after the division, or after the momentum, in place of before both. */
 export const FORM_RATE_AFTER = 1 << 13;
 export const FORM_RATE_LAST = 1 << 14;
 /** With CENTERED: a variance that rounded below 0 counts as 0. Lanewise's own; no framework has it. */
 export const FORM_VARIANCE_FLOOR = 1 << 15;
+/** The learning rate is negative, and the increment is added. Not with RATE_LAST. */
+export const FORM_NEGATIVE = 1 << 16;
 
 /** Any of the forms that are not Lanewise's own. Bit 31 is the kernels' own. */
 export const FORM_FRAMEWORK =
@@ -144,4 +143,5 @@ export const FORM_FRAMEWORK =
   FORM_RECIPROCAL |
   FORM_SEGMENT_RATE |
   FORM_RATE_AFTER |
-  FORM_RATE_LAST;
+  FORM_RATE_LAST |
+  FORM_NEGATIVE;

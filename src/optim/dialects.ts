@@ -2,14 +2,12 @@ import {
   FORM_EPS_IN_MEAN,
   FORM_MEAN_FROM_GRADIENT,
   FORM_MEAN_LERP,
+  FORM_NEGATIVE,
   FORM_RATE_AFTER,
   FORM_RATE_LAST,
   FORM_RECIPROCAL,
   FORM_SQUARE_LERP,
   FORM_SQUARE_PRODUCT,
-  GROUP_LEARNING_RATE,
-  GROUP_RATE_AFTER,
-  GROUP_RATE_LAST,
   MODE_CLAMP_LAST,
   MODE_CLIP_GLOBAL_NORM,
   MODE_CLIP_KERAS,
@@ -25,7 +23,7 @@ import {
   MODE_RESCALE_TWICE,
 } from "../abi/step-table.js";
 import type { GroupOptions } from "./options.js";
-import type { ParameterAverage, RatePlacement, UpdateRule } from "./update-rule.js";
+import type { ParameterAverage, UpdateRule } from "./update-rule.js";
 
 /** A framework whose RMSProp is followed, rounding by rounding. */
 export type DialectName =
@@ -62,10 +60,6 @@ export interface Variant {
   /** Whether there is a momentum buffer. Default: with momentum > 0. */
   readonly buffered?: boolean;
   readonly epsPlacement?: "inside" | "outside";
-  /** Where the formula has the learning rate, and its sign. */
-  readonly rate?: RatePlacement;
-  /** Negative: the buffer is minus the update. */
-  readonly rateLast?: number;
 }
 
 /** One framework's RMSProp. */
@@ -110,9 +104,7 @@ const ALWAYS_DECAY = MODE_COUPLED_DECAY;
 
 /** Of MXNet with a mean: the buffer is minus the update. */
 const NEGATIVE: Variant = {
-  form: FORM_RATE_LAST,
-  rateLast: -1,
-  rate: { word: GROUP_LEARNING_RATE, sign: -1 },
+  form: FORM_NEGATIVE,
   complementOfRounded: true,
   buffered: true,
 };
@@ -153,7 +145,6 @@ export const DIALECTS: Readonly<Record<DialectName, Dialect>> = {
         (Math.fround(1 - decay) < 0.5 ? FORM_MEAN_LERP : FORM_MEAN_FROM_GRADIENT) |
         (momentum > 0 ? FORM_RATE_LAST : 0),
       epsPlacement: "outside",
-      rate: { word: momentum > 0 ? GROUP_RATE_LAST : GROUP_LEARNING_RATE, sign: 1 },
     }),
   },
   keras3: {
@@ -200,14 +191,8 @@ export const DIALECTS: Readonly<Record<DialectName, Dialect>> = {
       const mode = options.mode | (options.mode & MODE_CLIP_GLOBAL_NORM ? MODE_CLIP_OPTAX | MODE_RESCALE_TWICE : 0);
       const form = FORM_RECIPROCAL | FORM_RATE_AFTER;
       // Only a buffer shows the sign.
-      if (options.momentum === undefined) return { form, mode, rate: { word: GROUP_RATE_AFTER, sign: 1 } };
-      return {
-        form: form | FORM_RATE_LAST,
-        mode,
-        rate: { word: GROUP_RATE_AFTER, sign: -1 },
-        rateLast: -1,
-        buffered: true,
-      };
+      if (options.momentum === undefined) return { form, mode };
+      return { form: form | FORM_NEGATIVE, mode, buffered: true };
     },
   },
   tfjs: {
@@ -222,9 +207,8 @@ export const DIALECTS: Readonly<Record<DialectName, Dialect>> = {
     variant: (options) => {
       const clamp = options.mode & MODE_RESCALE ? MODE_CLAMP_LAST : 0;
       const mode = (options.mode & ~MODE_RESCALE) | ALWAYS_DECAY | clamp;
-      if (options.centered) return { ...NEGATIVE, form: FORM_SQUARE_PRODUCT | FORM_RATE_LAST, mode };
-      const rate = { word: GROUP_RATE_AFTER, sign: 1 } as const;
-      return { form: FORM_RATE_AFTER, mode, rate, complementOfRounded: true, buffered: false };
+      if (options.centered) return { ...NEGATIVE, form: FORM_SQUARE_PRODUCT | FORM_NEGATIVE, mode };
+      return { form: FORM_RATE_AFTER, mode, complementOfRounded: true, buffered: false };
     },
   },
   mxnet2: {

@@ -1,6 +1,6 @@
 import { checkChoice, checkFinite, checkInteger, checkNumber } from "../checks.js";
 import { type GradientTransformOptions, resolveTransforms } from "./gradient-transforms.js";
-import type { ParameterAverage, RatePlacement, Scalars, StepScalars, UpdateRule } from "./update-rule.js";
+import type { ParameterAverage, Scalars, StepScalars, UpdateRule } from "./update-rule.js";
 
 /** The learning rate of an iteration, counted from 0: a pure function. */
 export type Schedule = (iteration: number) => number;
@@ -82,7 +82,6 @@ export interface Hyperparameters {
   /** Start value of each state array; `undefined` where the group does without it. */
   readonly initial: readonly (number | undefined)[];
   readonly stepScalars: StepScalars | undefined;
-  readonly rate: RatePlacement | undefined;
   readonly average: ParameterAverage | undefined;
 }
 
@@ -112,7 +111,6 @@ export function resolveOptions(
     weightDecay: options.weightDecay ?? 0,
     initial,
     stepScalars: formula.stepScalars,
-    rate: formula.rate,
     average:
       emaDecay === undefined
         ? undefined

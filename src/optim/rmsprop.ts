@@ -16,7 +16,6 @@ import {
   GROUP_MEAN_DECAY,
   GROUP_MEAN_DECAY_COMPLEMENT,
   GROUP_MOMENTUM,
-  GROUP_RATE_LAST,
 } from "../abi/step-table.js";
 import { coreFamily } from "../backend/families/core.js";
 import { checkBoolean, checkChoice, checkFinite, checkNumber } from "../checks.js";
@@ -216,8 +215,7 @@ function resolve(
   if (corrected) form |= FORM_BIAS_CORRECTION;
   if (buffered) form |= FORM_MOMENTUM;
   if (nesterov) form |= FORM_NESTEROV;
-  const isLast = !rateInMomentum && buffered;
-  if (isLast) form |= FORM_RATE_LAST;
+  if (!rateInMomentum && buffered) form |= FORM_RATE_LAST;
   const isInside = epsPlacement === "inside" && !(form & FORM_EPS_IN_MEAN);
   if (epsPlacement !== "inside") form |= FORM_EPS_OUTSIDE;
   if (epsPlacement === "ratio") form |= FORM_EPS_RATIO;
@@ -227,7 +225,6 @@ function resolve(
   return {
     form,
     mode: variant.mode ?? mode,
-    rate: isLast ? { word: GROUP_RATE_LAST, sign: 1 } : variant.rate,
     ...(framework?.average && { average: framework.average(options.emaDecay ?? 0) }),
     scalars: [
       [GROUP_DECAY, decay],
@@ -237,7 +234,6 @@ function resolve(
       [GROUP_MOMENTUM, momentum],
       [GROUP_MEAN_DECAY, fromGradient ? Math.fround(meanDecayComplement) - 1 : meanDecay],
       [GROUP_MEAN_DECAY_COMPLEMENT, meanDecayComplement],
-      [GROUP_RATE_LAST, variant.rateLast ?? 1],
     ],
     initial: [initialScale, centered ? 0 : undefined, buffered ? 0 : undefined],
     stepScalars: corrected ? correction(decay, meanDecay, framework) : undefined,

@@ -1,11 +1,10 @@
 import {
+  FORM_NEGATIVE,
   GROUP_BYTES,
   GROUP_DECOUPLED_DECAY,
   GROUP_FORM,
   GROUP_LEARNING_RATE,
   GROUP_MODE,
-  GROUP_RATE_AFTER,
-  GROUP_RATE_LAST,
   MODE_DECAY_FACTOR,
   SEGMENT_ACCUMULATOR,
   SEGMENT_AVERAGE_COMPLEMENT,
@@ -26,9 +25,7 @@ import type { Core } from "../core.js";
 import { type Hyperparameters, STATES } from "./options.js";
 import type { OwnedMemory } from "./owned-memory.js";
 import type { Slot } from "./slots.js";
-import { type ParameterAverage, type RatePlacement, SCALAR_F64 } from "./update-rule.js";
-
-const IN_FRONT: RatePlacement = { word: GROUP_LEARNING_RATE, sign: 1 };
+import { type ParameterAverage, SCALAR_F64 } from "./update-rule.js";
 
 /**
  * The step table of an optimizer in linear memory: a segment for each parameter, then a block for each group; the words
@@ -43,7 +40,8 @@ export class SegmentTable {
   readonly #memory: OwnedMemory;
   readonly #writtenRates: Float64Array;
   readonly #weightDecays: Float64Array;
-  readonly #placements: RatePlacement[] = [];
+  /** Of each group: 1 or −1, what its learning rate is multiplied by. */
+  readonly #signs: number[] = [];
   /** Of each group: whether decoupled decay multiplies the parameter with 1 − lr·wd. */
   readonly #decaysByFactor: boolean[] = [];
   #f32: Float32Array = new Float32Array(0);
@@ -105,18 +103,13 @@ export class SegmentTable {
   }
 
   /** Writes a group's block; each scalar is rounded to float32 here, and nowhere else. */
-  writeGroup(
-    group: number,
-    mode: number,
-    { form, scalars, doubles, rate = IN_FRONT, weightDecay }: Hyperparameters,
-  ): void {
+  writeGroup(group: number, mode: number, { form, scalars, doubles, weightDecay }: Hyperparameters): void {
     const at = this.#groupWord(group);
     this.#u32[at + GROUP_MODE] = mode;
     this.#u32[at + GROUP_FORM] = form;
     this.#weightDecays[group] = weightDecay;
-    this.#placements[group] = rate;
+    this.#signs[group] = form & FORM_NEGATIVE ? -1 : 1;
     this.#decaysByFactor[group] = (mode & MODE_DECAY_FACTOR) !== 0;
-    for (const word of [GROUP_LEARNING_RATE, GROUP_RATE_AFTER, GROUP_RATE_LAST]) this.#f32[at + word] = 1;
     for (const [word, value] of scalars) this.#f32[at + word] = value;
     // Two words: an attached heap's blocks need not be aligned to eight bytes.
     for (const [word, value] of doubles) this.#u32.set(new Uint32Array(Float64Array.of(value).buffer), at + word);
@@ -175,9 +168,8 @@ export class SegmentTable {
     if (this.#writtenRates[group] === rate) return;
     this.renew();
     const at = this.#groupWord(group);
-    const { word, sign } = this.#placements[group]!;
     const decay = rate * this.#weightDecays[group]!;
-    this.#f32[at + word] = sign * rate;
+    this.#f32[at + GROUP_LEARNING_RATE] = this.#signs[group]! * rate;
     this.#f32[at + GROUP_DECOUPLED_DECAY] = this.#decaysByFactor[group] ? 1 - decay : decay;
     this.#writtenRates[group] = rate;
   }

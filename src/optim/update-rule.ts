@@ -4,13 +4,6 @@ import type { GroupOptions, StepOptions } from "./options.js";
 /** Values of a group's block, by word of src/abi/step-table.ts; words that are not named are 0. */
 export type Scalars = readonly (readonly [word: number, value: number])[];
 
-/** Which factor of the update the learning rate is, and with which sign. */
-export interface RatePlacement {
-  /** GROUP_LEARNING_RATE, GROUP_RATE_AFTER or GROUP_RATE_LAST. */
-  readonly word: number;
-  readonly sign: 1 | -1;
-}
-
 /** A moving average of the parameter: a ← decay·a + complement·θ. */
 export interface ParameterAverage {
   readonly decay: number;
@@ -58,8 +51,6 @@ export interface Formula {
   readonly initial: readonly (number | undefined)[];
   /** Scalars that change from step to step; absent where the formula has none. */
   readonly stepScalars?: StepScalars | undefined;
-  /** Where the learning rate enters. Default: GROUP_LEARNING_RATE, positive. */
-  readonly rate?: RatePlacement | undefined;
   /** A framework's own moving average of the parameters, where it differs. */
   readonly average?: Partial<ParameterAverage>;
 }

@@ -29,6 +29,7 @@ import {
   FORM_MEAN_FROM_GRADIENT,
   FORM_MEAN_LERP,
   FORM_MOMENTUM,
+  FORM_NEGATIVE,
   FORM_NESTEROV,
   FORM_RATE_AFTER,
   FORM_RATE_LAST,
@@ -59,8 +60,6 @@ const SCALARS: GroupSpec = {
   momentum: 0.8,
   meanDecay: 0.7,
   meanDecayComplement: 1 - 0.7,
-  rateAfter: 0.6,
-  rateLast: -1.7,
 };
 
 // One list of choices for each option; a set of options takes one choice of each.
@@ -99,13 +98,16 @@ const GROUPS = combine(CHOICES);
 
 const modes = (...list: number[]): GroupSpec[] => list.map((mode) => ({ mode }));
 
-/** The forms of the frameworks, in sets that frameworks have and in many others: 1620 groups. */
+/** The forms of the frameworks, in sets that frameworks have and in many others: 2484 groups. */
 const FORMS = combine([
   modes(FORM_SQUARE_PRODUCT, FORM_SQUARE_LERP, FORM_RECIPROCAL),
   modes(0, FORM_CENTERED, FORM_CENTERED | FORM_MEAN_LERP, FORM_CENTERED | FORM_MEAN_FROM_GRADIENT),
   modes(0, FORM_MOMENTUM, FORM_MOMENTUM | FORM_NESTEROV),
   [...modes(0, FORM_EPS_IN_MEAN), { mode: FORM_EPS_OUTSIDE, epsInside: 0, epsOutside: 1e-3 }],
-  modes(0, FORM_RATE_AFTER, FORM_RATE_LAST, FORM_SEGMENT_RATE | FORM_BIAS_CORRECTION),
+  [
+    ...modes(0, FORM_RATE_AFTER, FORM_RATE_LAST, FORM_SEGMENT_RATE | FORM_BIAS_CORRECTION),
+    ...modes(FORM_NEGATIVE, FORM_NEGATIVE | FORM_RATE_AFTER).map((form) => ({ ...form, learningRate: -0.01 })),
+  ],
   [
     { mode: 0 },
     { mode: MODE_DECOUPLED_DECAY | MODE_DECAY_FACTOR, decoupledDecay: 0.997 },
@@ -168,21 +170,21 @@ function element(row: RowSpec, i: number, group: GroupSpec, gradScale: number, r
     variance = round(variance - (has(FORM_EPS_IN_MEAN) ? round(square + s("epsOutside")) : square));
     if (has(FORM_VARIANCE_FLOOR) && variance < 0) variance = 0;
   }
-  let u = round(learningRate * g);
+  let u = has(FORM_RATE_AFTER) || has(FORM_RATE_LAST) ? g : round(learningRate * g);
   let d = round(Math.sqrt(round(variance + s("epsInside"))));
   if (has(FORM_EPS_RATIO)) {
     u = round(u * round(Math.sqrt(variance)));
     d = round(variance + s("epsOutside"));
   } else if (has(FORM_EPS_OUTSIDE)) d = round(round(Math.sqrt(variance)) + s("epsOutside"));
   u = has(FORM_RECIPROCAL) ? round(u * round(1 / d)) : round(u / d);
-  if (has(FORM_RATE_AFTER) || has(FORM_RECIPROCAL)) u = round(u * s("rateAfter"));
+  if (has(FORM_RATE_AFTER)) u = round(u * learningRate);
   let b: number | undefined;
   if (has(FORM_MOMENTUM)) {
     b = round(round(s("momentum") * row.states[2]![i]!) + u);
     u = has(FORM_NESTEROV) ? round(round(s("momentum") * b) + u) : b;
   }
-  if (has(FORM_RATE_LAST)) u = round(u * s("rateLast"));
-  return { param: round(p - u), states: [v, m, b] };
+  if (has(FORM_RATE_LAST)) u = round(u * learningRate);
+  return { param: round(has(FORM_NEGATIVE) ? p + u : p - u), states: [v, m, b] };
 }
 
 /** Compares every element of a row with the formula, bit for bit. */
@@ -228,7 +230,7 @@ describeConformance("rmsprop_f32", () => {
   });
 
   it("every form of the frameworks", () => {
-    expect(FORMS.length).toBe(1620);
+    expect(FORMS.length).toBe(2484);
     for (let start = 0; start < FORMS.length; start += 800) {
       const groups = FORMS.slice(start, start + 800);
       const rows = groups.map((group, k) => makeRow(k, group, 8 + (k % 13), k));

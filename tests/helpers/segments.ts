@@ -39,6 +39,7 @@ if (Object.entries(abi).some(([name, bit]) => name.startsWith("MODE_") && bit >=
 /** FORM_… bits, as `GroupSpec.mode` has them. */
 export const {
   MOMENTUM: FORM_MOMENTUM,
+  NEGATIVE: FORM_NEGATIVE,
   NESTEROV: FORM_NESTEROV,
   CENTERED: FORM_CENTERED,
   BIAS_CORRECTION: FORM_BIAS_CORRECTION,
@@ -86,8 +87,6 @@ export interface GroupSpec {
   momentum?: number;
   meanDecay?: number;
   meanDecayComplement?: number;
-  rateAfter?: number;
-  rateLast?: number;
   /** From GROUP_SCALAR on. */
   scalars?: number[];
 }

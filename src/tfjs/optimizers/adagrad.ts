@@ -1,10 +1,4 @@
-import {
-  FORM_RATE_AFTER,
-  GROUP_DECAY,
-  GROUP_DECAY_COMPLEMENT,
-  GROUP_EPS_INSIDE,
-  GROUP_RATE_AFTER,
-} from "../../abi/step-table.js";
+import { FORM_RATE_AFTER, GROUP_DECAY, GROUP_DECAY_COMPLEMENT, GROUP_EPS_INSIDE } from "../../abi/step-table.js";
 import { coreFamily } from "../../backend/families/core.js";
 import { checkFinite } from "../../checks.js";
 import type { Core } from "../../core.js";
@@ -42,7 +36,6 @@ const RULE: UpdateRule<AdagradOptions> = {
     checkFinite(name("initialScale"), initialScale, 0);
     return {
       form: FORM_RATE_AFTER,
-      rate: { word: GROUP_RATE_AFTER, sign: 1 },
       scalars: [
         [GROUP_DECAY, 1],
         [GROUP_DECAY_COMPLEMENT, 1],

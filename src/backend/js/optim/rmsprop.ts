@@ -7,6 +7,7 @@ import {
   FORM_MEAN_FROM_GRADIENT,
   FORM_MEAN_LERP,
   FORM_MOMENTUM,
+  FORM_NEGATIVE,
   FORM_NESTEROV,
   FORM_RATE_AFTER,
   FORM_RATE_LAST,
@@ -24,8 +25,6 @@ import {
   GROUP_MEAN_DECAY,
   GROUP_MEAN_DECAY_COMPLEMENT,
   GROUP_MOMENTUM,
-  GROUP_RATE_AFTER,
-  GROUP_RATE_LAST,
   SEGMENT_PARAM,
   SEGMENT_SCALAR,
   SEGMENT_STATE,
@@ -105,7 +104,8 @@ function subtractMean(
 }
 
 /**
- * u = lr·g / d, with the reciprocal lr·g·(1/d), as a ratio lr·g·√s / (s + eps); d = √(s + epsInside) + epsOutside.
+ * u = lr·g / d, with the reciprocal lr·g·(1/d), as a ratio lr·g·√s / (s + eps); d = √(s + epsInside) + epsOutside. A
+ * rate that comes later is 1 here.
  */
 function increments(
   f32: Float32Array,
@@ -115,10 +115,10 @@ function increments(
   u: Float32Array,
   count: number,
   form: number,
-  segment: number,
   group: number,
+  rateWord: number,
 ): void {
-  const learningRate = f32[form & FORM_SEGMENT_RATE ? segment + SEGMENT_SCALAR + 1 : group + GROUP_LEARNING_RATE]!;
+  const learningRate = form & (FORM_RATE_AFTER | FORM_RATE_LAST) ? 1 : f32[rateWord]!;
   const epsInside = f32[group + GROUP_EPS_INSIDE]!;
   const epsOutside = form & FORM_EPS_OUTSIDE ? f32[group + GROUP_EPS_OUTSIDE]! : 0;
   if (form & FORM_EPS_RATIO) {
@@ -155,6 +155,7 @@ export function rmspropKernels(views: Views): Pick<CoreKernels, "rmsprop_f32"> {
   return {
     rmsprop_f32: walker(views, (f32, i32, segment, group, start, count, g, at) => {
       const form = i32[group + GROUP_FORM]!;
+      const rateWord = form & FORM_SEGMENT_RATE ? segment + SEGMENT_SCALAR + 1 : group + GROUP_LEARNING_RATE;
       averageSquares(f32, indexOf(i32, segment + SEGMENT_STATE, start), g, at, s, count, form, group);
       if (form & FORM_BIAS_CORRECTION) multiply(f32, s, count, segment + SEGMENT_SCALAR);
       if (form & FORM_CENTERED) {
@@ -162,13 +163,14 @@ export function rmspropKernels(views: Views): Pick<CoreKernels, "rmsprop_f32"> {
         if (form & FORM_BIAS_CORRECTION) multiply(f32, u, count, segment + SEGMENT_SCALAR + 1);
         subtractMean(f32, u, s, count, form, group);
       }
-      increments(f32, g, at, s, u, count, form, segment, group);
-      if (form & (FORM_RECIPROCAL | FORM_RATE_AFTER)) multiply(f32, u, count, group + GROUP_RATE_AFTER);
+      increments(f32, g, at, s, u, count, form, group, rateWord);
+      if (form & FORM_RATE_AFTER) multiply(f32, u, count, rateWord);
       if (form & FORM_MOMENTUM)
         addMomentum(f32, indexOf(i32, segment + SEGMENT_STATE + 2, start), u, count, form, group);
-      if (form & FORM_RATE_LAST) multiply(f32, u, count, group + GROUP_RATE_LAST);
+      if (form & FORM_RATE_LAST) multiply(f32, u, count, rateWord);
       const p = indexOf(i32, segment + SEGMENT_PARAM, start);
-      for (let i = 0; i < count; i++) f32[p + i]! -= u[i]!;
+      if (form & FORM_NEGATIVE) for (let i = 0; i < count; i++) f32[p + i]! += u[i]!;
+      else for (let i = 0; i < count; i++) f32[p + i]! -= u[i]!;
     }),
   };
 }
