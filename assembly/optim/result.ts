@@ -4,7 +4,7 @@
 import { SEGMENT_BYTES } from "../../src/abi/step-table";
 import { Segment } from "./step-table";
 
-/** Elements of a piece at most: its arrays and their copies stay in the first cache, or nearly. */
+/** Elements of a piece at most. */
 export const PIECE_ELEMENTS = 512;
 /** Segments of a piece at most. */
 export const PIECE_SEGMENTS = 32;

@@ -9,7 +9,7 @@ import { proveWide } from "../../src/backend/wasm/wide/prove.js";
 import { compileWide } from "../../src/backend/wasm/wide/revectorize.js";
 import { warmUpCore } from "../../src/backend/wasm/wide/warm-up.js";
 import { fill } from "../../src/backend/wasm/wide/warm-up-steps.js";
-import { createCore, createCoreSync, matmul, RMSProp, SGD } from "../../src/entry/inline.js";
+import { Adam, createCore, createCoreSync, matmul, RMSProp, SGD } from "../../src/entry/inline.js";
 import { canWiden } from "../helpers/conformance.js";
 
 const memory = new WebAssembly.Memory({ initial: 1 });
@@ -47,6 +47,27 @@ describe.runIf(canWiden)("wide mode where V8 widens", () => {
     });
     const [wide, narrow] = await Promise.all(results);
     expect(wide).toEqual(narrow);
+  });
+
+  it("has them on two threads, in steps of which a worker computes a share", async () => {
+    const count = 400_003;
+    const results = [{ wide: true, threads: 2 }, {}].map(async (options) => {
+      const core = await createCore(options);
+      const grad = core.tensor([count], (i) => Math.cos(i));
+      const params = Array.from({ length: 6 }, () => core.tensor([count], (i) => Math.sin(i)));
+      const forms = [{}, { momentum: 0.9 }, { centered: true, eps: 0.1 }, { centered: true, momentum: 0.9, eps: 0.1 }];
+      const optimizers = [
+        ...forms.map((form, i) => new RMSProp(core, params[i]!, form)),
+        new Adam(core, params[4]!, { globalClipNorm: 1 }),
+        new SGD(core, params[5]!, { momentum: 0.9, nesterov: true }),
+      ];
+      for (let step = 0; step < 3; step++) for (const optimizer of optimizers) optimizer.step(grad);
+      const bits = params.map(({ data }) => new Uint32Array(data.slice().buffer));
+      core.dispose();
+      return bits;
+    });
+    const [wide, narrow] = await Promise.all(results);
+    for (const [i, bits] of wide!.entries()) expect(bits.findIndex((word, k) => word !== narrow![i]![k])).toBe(-1);
   });
 
   /** A clock by which products take so long, in turns. */
