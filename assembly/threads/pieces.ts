@@ -44,7 +44,7 @@ const CONTROL_SEGMENTS: usize = 2;
   while (from < end) {
     if (segmentAt(from, 0).groupPtr != group) {
       group = segmentAt(from, 0).groupPtr;
-      most = min(PIECE_ELEMENTS << 2, (COPIED / arraysOf(from)) & ~63);
+      most = min<usize>(PIECE_ELEMENTS << 2, (COPIED / arraysOf(from)) & ~63);
       memory.copy(block + TO_GROUP, group, GROUP_BYTES);
       // What says where results go was right if the chunk was still this worker's after it was read.
       if (atomic.load<u32>(control, CONTROL_STATE << 2) != done << 1) unreachable();
