@@ -17,7 +17,14 @@ const reference = node("programs/command.mjs", "{}");
 const hex = (name) => readFileSync(join(directory, `node_modules/lanewise/dist/wasm/${name}.wasm`)).toString("hex");
 
 /** Letters that are found in a bundle only with what they stand for. */
-const MARKS = { simd: hex("simd"), relaxed: hex("relaxed"), network: hex("nn"), optimizers: "epsPlacement" };
+const MARKS = {
+  simd: hex("simd"),
+  relaxed: hex("relaxed"),
+  network: hex("nn"),
+  optimizers: "epsPlacement",
+  adam: hex("adam"),
+  dropout: hex("dropout"),
+};
 
 const rows = [];
 
@@ -75,7 +82,7 @@ describe.each(Object.keys(bundlers))("%s", (bundler) => {
 
   it("keeps the bits, and what is loaded on demand", async () => {
     const { file, marks } = await bundle(bundler, "command");
-    expect(marks).toEqual(["simd", "relaxed", "network", "optimizers"]);
+    expect(marks).toEqual(["simd", "relaxed", "network", "optimizers", "adam", "dropout"]);
     for (const threads of [1, 2]) {
       const report = node(file, JSON.stringify({ threads }));
       expect(report.reason).toMatch(threads === 1 ? /^simd passed its self-test$/ : /; 2 threads$/);
@@ -86,7 +93,7 @@ describe.each(Object.keys(bundlers))("%s", (bundler) => {
 
 it.each([
   ["workerd", "matmul", ["simd.wasm"]],
-  ["workerd", "dense", ["nn.wasm", "simd.wasm"]],
+  ["workerd", "dense", ["nn.wasm", "regression.wasm", "simd.wasm"]],
   ["edge-light", "dense", []],
 ])("under the condition %s %s takes along the kernels that it uses", async (condition, program, expected) => {
   const folder = await bundleFor(directory, `programs/${program}.mjs`, "esm", [condition, "worker", "browser"]);
