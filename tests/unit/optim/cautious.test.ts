@@ -34,6 +34,16 @@ describe.each(backends)("stepCautiously on %s", (backend) => {
     expect([...w]).toEqual([0, 0, 0, 0]);
   });
 
+  it("moves them at most 1,000 times as far", () => {
+    const w = new Float32Array(4000);
+    const optimizer = new SGD(core, w, { learningRate: 1, momentum: 0.5 });
+    optimizer.step(new Float32Array(4000).fill(-8).fill(8, 0, 1)); // of what follows, only the first agrees
+    w.fill(0);
+    stepCautiously(optimizer, new Float32Array(4000).fill(1));
+    expect(w[0]).toBe(Math.fround(-5 * Math.fround(1 / Math.fround(1e-3))));
+    expect(w.subarray(1).every((value) => value === 0)).toBe(true);
+  });
+
   it("is an ordinary step without momentum, for what is frozen and what has no gradient", () => {
     const params = () => ({ a: core.tensor([33], randomValues(33, 1)), b: randomValues(5, 2), c: randomValues(3, 3) });
     const [x, y] = [params(), params()];

@@ -2,6 +2,8 @@
 
 import { describe, expect, it } from "vitest";
 import {
+  Adam,
+  CheckpointError,
   DisposedError,
   type Gradients,
   type OptionChanges,
@@ -197,6 +199,51 @@ describe.each(backends)("on %s", (backend) => {
       });
       expect(results[1]).toEqual(results[0]);
       expect(results[0]).toEqual([Math.fround(1 - Math.fround(Math.fround(0.9) * 3 + 1)), 2, -0]); // b begins with g
+    });
+
+    it("loads no array that neither options in the state nor its own need, and is what it was after a refusal", () => {
+      const make = () => {
+        const w = core.tensor([2], [1, 2]);
+        const optimizer = new RMSProp(core, { w }, { momentum: 0.9, centered: true });
+        optimizer.step({ w: vector(1, -1) });
+        return { w, optimizer };
+      };
+      const [kept, tried] = [make(), make()];
+      const other = new RMSProp(core, { w: vector(1, 2) }, { momentum: 0.9 });
+      const foreign = other.state();
+      other.setOptions({ momentum: 0, decay: 0.5 });
+      const changed = other.state();
+      const { w } = changed.parameters;
+      for (const damaged of [
+        { ...changed, parameters: { w: { ...w, squareAverage: vector(1) } } },
+        { ...changed, parameters: { w: { ...w, gradientAverage: vector(1, 2, 3) } } },
+        { ...changed, parameters: {} },
+      ]) {
+        expect(() => tried.optimizer.load(damaged as never)).toThrow(CheckpointError);
+        expect(tried.optimizer.state()).toEqual(kept.optimizer.state());
+        expect(tried.optimizer.description()).toEqual(kept.optimizer.description());
+      }
+      for (const { optimizer } of [kept, tried]) {
+        optimizer.setOptions({ emaDecay: 0.5 });
+        optimizer.step({ w: vector(2, 3) });
+      }
+      expect(tried.optimizer.state()).toEqual(kept.optimizer.state());
+      expect([...tried.w.data]).toEqual([...kept.w.data]);
+
+      const [adam, twin] = [vector(1, 2), vector(1, 2)].map((values) => ({
+        values,
+        optimizer: new Adam(core, values),
+      }));
+      const faster = new Adam(core, vector(1, 2));
+      faster.setOptions({ beta1: 0.5, beta2: 0.5 });
+      expect(() => adam!.optimizer.load({ ...faster.state(), parameters: {} })).toThrow(CheckpointError);
+      for (const { optimizer } of [adam!, twin!]) optimizer.step(vector(3, -4)); // corrects the bias of its own beta
+      expect([...adam!.values]).toEqual([...twin!.values]);
+
+      // Without options in it a state is of the constructor's, which here needs no momentum.
+      const plain = new RMSProp(core, { w: vector(1, 2) });
+      plain.setOptions({ decay: 0.5 });
+      expect(() => plain.load(foreign)).toThrow("state.parameters.w.momentumBuffer is unknown to this optimizer");
     });
 
     it("changes nothing when memory runs out", () => {
