@@ -29,3 +29,16 @@ export const CORE_STEPS = {
     ],
   },
 } as const satisfies Readonly<Record<string, StepKernelInfo>>;
+
+/** Those of the families adam and sgd, which workers compute in pieces as well. */
+export const ADAM_STEPS = {
+  adam_f32: { cut: "elements", variants: [{ states: 2 }, { states: 3 }, { states: 2, mode: MODE_RESCALE }] },
+} as const satisfies Readonly<Record<string, StepKernelInfo>>;
+
+export const SGD_STEPS = {
+  sgd_f32: {
+    cut: "elements",
+    variants: [{}, { mode: MODE_RESCALE }, { form: FORM_MOMENTUM }, { form: FORM_MOMENTUM | FORM_NESTEROV }],
+    signedState: true,
+  },
+} as const satisfies Readonly<Record<string, StepKernelInfo>>;

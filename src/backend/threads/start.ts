@@ -1,7 +1,7 @@
 import type { Allocator } from "../arena.js";
 import type { Backend } from "../backend.js";
 import type { CoreKernels } from "../families/core.js";
-import { CORE_STEPS } from "../families/core-steps.js";
+import { ADAM_STEPS, CORE_STEPS, SGD_STEPS } from "../families/core-steps.js";
 import type { KernelFamily, StepKernel } from "../family.js";
 import { binary as copies } from "../wasm/binaries/copies.js";
 import { binary as pieces } from "../wasm/binaries/pieces.js";
@@ -15,8 +15,10 @@ import { type ScratchBytes, StepSplitter } from "./step.js";
 const STEP_NAMES = Object.keys(CORE_STEPS) as (keyof typeof CORE_STEPS)[];
 const NAMES: readonly (keyof CoreKernels)[] = ["gemm_f32", "accumulate_f32", ...STEP_NAMES];
 
+const STEPS_IN_PIECES = { ...CORE_STEPS, ...ADAM_STEPS, ...SGD_STEPS };
+
 /** The step kernels as workers have them (assembly/threads/pieces.ts), which JavaScript has not. */
-const PIECES = { name: "pieces", binary: pieces, steps: CORE_STEPS } as unknown as KernelFamily<object>;
+const PIECES = { name: "pieces", binary: pieces, steps: STEPS_IN_PIECES } as unknown as KernelFamily<object>;
 
 /** The kernels of a backend on several threads. */
 export interface Threads {
@@ -75,7 +77,7 @@ export async function startThreads(
   };
   return {
     kernels,
-    share: (family, own, other) => shareFamily(pool, steps, namesInPieces, family, own, other),
+    share: (family, own, other) => shareFamily(pool, steps, family, own, other),
     get reason() {
       return pool.reason;
     },
@@ -89,7 +91,6 @@ export async function startThreads(
 function shareFamily<K>(
   pool: Pool,
   splitter: StepSplitter,
-  namesInPieces: readonly string[],
   family: KernelFamily<K>,
   one: K,
   module: WebAssembly.Module,
@@ -108,7 +109,7 @@ function shareFamily<K>(
       else {
         const { scratch, ...step } = steps[name]!;
         const bytes = scratch === undefined ? undefined : (own[scratch] as ScratchBytes);
-        const isInPieces = namesInPieces.includes(name);
+        const isInPieces = name in STEPS_IN_PIECES;
         kernels[name] = splitter.threaded(own[name] as StepKernel, { ...step, isInPieces }, run, bytes) as Kernel;
       }
     }
