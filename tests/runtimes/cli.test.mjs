@@ -40,6 +40,8 @@ describe.each([
     return stdout;
   };
   const backends = args.includes("--jitless") ? ["js"] : ["js", "wasm"];
+  /** An interpreter takes a minute and more for the self-test. */
+  const timeout = 300_000;
 
   it("doctor has the digest of the other runtimes", async () => {
     const report = JSON.parse(await lanewise("doctor", "--json"));
@@ -47,7 +49,7 @@ describe.each([
     expect(report.environment.runtime).toMatch(new RegExp(`^${name}\\b`));
     expect(report.cores).toHaveLength(5);
     expect(report.cores[0].backend).toBe(backends.at(-1));
-  });
+  }, timeout);
 
   it("bench measures what runs there", async () => {
     const sizes = ["--steps", "100", "--products", "9"];
@@ -71,7 +73,7 @@ describe.each([
     // The text is wrapped at the width of a terminal, so a line may end inside the words.
     expect(doctor.replace(/\s+/g, " ")).toContain(`digest ${reference.digest}`);
     expect(help + doctor).not.toContain("\x1b");
-  });
+  }, timeout);
 
   it("ends with code 2 at a wrong argument", async () => {
     await expect(lanewise("dance")).rejects.toMatchObject({
