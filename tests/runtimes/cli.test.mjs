@@ -43,13 +43,17 @@ describe.each([
   /** An interpreter takes a minute and more for the self-test. */
   const timeout = 300_000;
 
-  it("doctor has the digest of the other runtimes", async () => {
-    const report = JSON.parse(await lanewise("doctor", "--json"));
-    expect(report).toMatchObject({ ok: true, digest: reference.digest, expected: reference.digest });
-    expect(report.environment.runtime).toMatch(new RegExp(`^${name}\\b`));
-    expect(report.cores).toHaveLength(5);
-    expect(report.cores[0].backend).toBe(backends.at(-1));
-  }, timeout);
+  it(
+    "doctor has the digest of the other runtimes",
+    async () => {
+      const report = JSON.parse(await lanewise("doctor", "--json"));
+      expect(report).toMatchObject({ ok: true, digest: reference.digest, expected: reference.digest });
+      expect(report.environment.runtime).toMatch(new RegExp(`^${name}\\b`));
+      expect(report.cores).toHaveLength(5);
+      expect(report.cores[0].backend).toBe(backends.at(-1));
+    },
+    timeout,
+  );
 
   it("bench measures what runs there", async () => {
     const sizes = ["--steps", "100", "--products", "9"];
@@ -66,14 +70,18 @@ describe.each([
     expect(sameBits).toBe(backends.length === 1 ? undefined : true);
   });
 
-  it("prints without escape codes in a pipe", async () => {
-    const help = await lanewise("--help");
-    const doctor = await lanewise("doctor");
-    expect(help).toContain("Usage: lanewise");
-    // The text is wrapped at the width of a terminal, so a line may end inside the words.
-    expect(doctor.replace(/\s+/g, " ")).toContain(`digest ${reference.digest}`);
-    expect(help + doctor).not.toContain("\x1b");
-  }, timeout);
+  it(
+    "prints without escape codes in a pipe",
+    async () => {
+      const help = await lanewise("--help");
+      const doctor = await lanewise("doctor");
+      expect(help).toContain("Usage: lanewise");
+      // The text is wrapped at the width of a terminal, so a line may end inside the words.
+      expect(doctor.replace(/\s+/g, " ")).toContain(`digest ${reference.digest}`);
+      expect(help + doctor).not.toContain("\x1b");
+    },
+    timeout,
+  );
 
   it("ends with code 2 at a wrong argument", async () => {
     await expect(lanewise("dance")).rejects.toMatchObject({
