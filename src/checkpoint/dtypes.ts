@@ -1,4 +1,4 @@
-import { detached, isDetached, isNumericArray, unexpected } from "../checks.js";
+import { detached, isDetached, isNumericArray, tagOf, unexpected } from "../checks.js";
 import { fromBrain, fromHalf, toBrain, toHalf } from "./float16.js";
 
 /** Elements of a stored tensor, in row-major order. */
@@ -55,11 +55,6 @@ export const DTYPE_NAMES = /* @__PURE__ */ Object.keys(DTYPES);
 /** Bits of an element; `undefined` if there is no such dtype. */
 export function bitsOf(dtype: unknown): number | undefined {
   return typeof dtype === "string" && Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype]![0] : undefined;
-}
-
-/** "Float32Array" for one of any realm. */
-export function tagOf(value: unknown): string {
-  return Object.prototype.toString.call(value).slice(8, -1);
 }
 
 /** By name, so that a runtime that lacks one can still have the others. */

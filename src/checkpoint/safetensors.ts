@@ -1,8 +1,8 @@
-import { checkInteger, checkKeys, describe, quote, unexpected } from "../checks.js";
+import { checkInteger, checkKeys, describe, quote, tagOf, unexpected } from "../checks.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { isRecord } from "../optim/parameters.js";
 import { type Shape, sizeOf } from "../tensor.js";
-import { type Bytes, bitsOf, DTYPE_NAMES, decode, dtypeOf, encode, hasSize, type StoredData, tagOf } from "./dtypes.js";
+import { type Bytes, bitsOf, DTYPE_NAMES, decode, dtypeOf, encode, hasSize, type StoredData } from "./dtypes.js";
 import { kindOf } from "./foreign.js";
 import { damaged, type Header, METADATA, readHeader } from "./header.js";
 import { encodeUtf8 } from "./utf8.js";

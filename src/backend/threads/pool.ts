@@ -1,4 +1,4 @@
-import { BackendError } from "../../errors.js";
+import { BackendError, messageOf } from "../../errors.js";
 import type { Allocator } from "../arena.js";
 import {
   BLOCK_BYTES,
@@ -189,7 +189,7 @@ export class Pool {
       try {
         member.handle = spawn({ answered, ended: (reason) => this.#remove(member, reason) });
       } catch (error) {
-        this.#remove(member, error instanceof Error ? error.message : String(error));
+        this.#remove(member, messageOf(error));
       }
     }
   }
@@ -224,7 +224,7 @@ export class Pool {
       try {
         member.handle?.post(message);
       } catch (error) {
-        this.#remove(member, error instanceof Error ? error.message : String(error));
+        this.#remove(member, messageOf(error));
       }
     });
     this.#callToEventLoop();

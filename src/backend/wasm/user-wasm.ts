@@ -1,5 +1,5 @@
 import { instantiate, instantiateSync as loadSync } from "@assemblyscript/loader";
-import { isNumericArray } from "../../checks.js";
+import { isNumericArray, tagOf } from "../../checks.js";
 import { builtinModule } from "../builtin.js";
 import type { Instantiated, WasmSource, WasmVariant } from "../select.js";
 import { bytesFor, compileFamily, instantiated, isShared } from "./instantiate.js";
@@ -69,6 +69,6 @@ function checked(binary: Instantiated, variant: WasmVariant): Instantiated {
 
 /** `instanceof` for any realm. */
 function isA(name: string, value: unknown): boolean {
-  const tag = Object.prototype.toString.call(value);
-  return tag === `[object ${name}]` || tag === `[object WebAssembly.${name}]`;
+  const tag = tagOf(value);
+  return tag === name || tag === `WebAssembly.${name}`;
 }

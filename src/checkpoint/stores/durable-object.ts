@@ -1,7 +1,6 @@
-import { unexpected } from "../../checks.js";
+import { tagOf, unexpected } from "../../checks.js";
 import { CheckpointError, OptionError } from "../../errors.js";
 import { isRecord } from "../../optim/parameters.js";
-import { tagOf } from "../dtypes.js";
 import { type CheckpointStore, checkName, makeStore } from "./store.js";
 
 /** What is used of a Durable Object's storage (`ctx.storage`). */

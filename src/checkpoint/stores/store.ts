@@ -1,6 +1,6 @@
-import { cut, describe, unexpected } from "../../checks.js";
+import { cut, describe, tagOf, unexpected } from "../../checks.js";
 import { CheckpointError } from "../../errors.js";
-import { type Bytes, tagOf } from "../dtypes.js";
+import type { Bytes } from "../dtypes.js";
 
 /** A place that keeps one file: what `saveCheckpoint` returns, or any bytes. */
 export interface CheckpointStore {

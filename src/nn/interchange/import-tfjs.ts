@@ -1,7 +1,6 @@
-import { tagOf } from "../../checkpoint/dtypes.js";
 import { checkRecord } from "../../checkpoint/json.js";
 import type { Safetensors } from "../../checkpoint/safetensors.js";
-import { checkKeys, quote, unexpected } from "../../checks.js";
+import { checkKeys, quote, tagOf, unexpected } from "../../checks.js";
 import { Core } from "../../core.js";
 import { CheckpointError } from "../../errors.js";
 import type { Model } from "../model.js";
