@@ -5,7 +5,7 @@ import { addProduct, product } from "../schedule";
 import { gather } from "./gemv";
 
 /** Rows of A that a strip has: `sumColumns` needs as many. */
-const ROWS: usize = 8;
+export const COLUMN_ROWS: usize = 8;
 
 /**
  * `m` × `n` sums of k products, m >= 8, n 2 or 3, at `y`.
@@ -19,10 +19,10 @@ const ROWS: usize = 8;
 export function sumColumns(
   m: usize, n: usize, k: usize, a: usize, aLine: usize, b: usize, bStep: usize, y: usize, yRow: usize,
 ): void {
-  for (let i: usize = 0; ; i = min(i + ROWS, m - ROWS)) {
+  for (let i: usize = 0; ; i = min(i + COLUMN_ROWS, m - COLUMN_ROWS)) {
     if (n == 2) twoColumns(k, a + i * aLine, aLine, b, bStep, y + i * yRow, yRow);
     else threeColumns(k, a + i * aLine, aLine, b, bStep, y + i * yRow, yRow);
-    if (i + ROWS == m) break;
+    if (i + COLUMN_ROWS == m) break;
   }
 }
 

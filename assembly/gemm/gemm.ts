@@ -2,7 +2,7 @@ import { ACTIVATION_RELU } from "../../src/abi/activation";
 import { PACKED } from "../../src/abi/packed";
 import { activation_f32 } from "../nn/activation";
 import { add, loadLanes, mul, pmax, splat, storeLanes } from "../simd";
-import { sumColumns } from "./columns";
+import { COLUMN_ROWS, sumColumns } from "./columns";
 import { KC, MC, MR, NC, NR, NV } from "./config";
 import { LINES, STRIP, sumLines, sumRows, sumStrip } from "./gemv";
 import { microkernel, Strided } from "./microkernel";
@@ -43,8 +43,8 @@ export function gemm_f32(
   // A packed column is as it was.
   const isPacked = transposeB == PACKED && n > 1;
   for (; batch; batch--) {
-    if ((n == 2 || n == 3) && m >= LINES && aStep == 4 && (isPacked || bLine == 4)) {
-      const step: usize = isPacked ? 16 : bStep;
+    if ((n == 2 || n == 3) && m >= COLUMN_ROWS && aStep == 4 && (isPacked || bLine == 4)) {
+      const step: usize = isPacked ? widthOf(3) * 4 : bStep; // two columns are packed as wide
       columns(m, n, k, alpha, a, aLine, b, step, beta, c, ldc << 2, bias, activation, sums);
     } else if (isPacked) {
       rows(m, n, k, alpha, a, aLine, aStep, b, beta, c, ldc << 2, bias, activation, scratch, sums);
@@ -148,7 +148,7 @@ export function gemm_scratch_bytes(m: usize, n: usize, k: usize, transposeA: boo
   return fixedScratchBytes(m, n, k) + (beta != 0 ? sumsBytes(m, n, k) : 0);
 }
 
-/** Sums beside C: of up to three columns, of a row, of the rows that go in pairs at a time, or of what waits for the next block of k. */
+/** Sums beside C: of up to three columns, a row, the rows that go in pairs, or what waits for the next block of k. */
 // @ts-ignore: decorator
 @inline function sumsBytes(m: usize, n: usize, k: usize): usize {
   const pairs = min(m, PAIR_ROWS) * min(n, PAIR_COLUMNS);

@@ -5,7 +5,6 @@ import {
   MODE_COUPLED_DECAY, MODE_DECAY_FACTOR, MODE_DECAY_TWICE, MODE_DECOUPLED_DECAY, MODE_FRAMEWORK, MODE_RESCALE,
   MODE_RESCALE_DIVIDE, MODE_RESCALE_TWICE,
 } from "../../src/abi/step-table";
-
 import { Off, On, add, div, mul, pmax, splat, sqrt, sub } from "../simd";
 import { PARAM, STATE_0, STATE_1, STATE_2, copiesOf, put, resultOf } from "./result";
 import { FORM_TRANSFORMS, Group, Segment, formOf } from "./step-table";
@@ -60,7 +59,7 @@ const RARE: u32 = WIDE ? FORM_RECIPROCAL | FORM_RATE_AFTER : FORM_RECIPROCAL | R
  * nothing spills. V8 of Node 20 keeps an address for each v128.load32_splat in the loop; what few segments need is
  * f32x4.splat.
  * Wide: V8 fuses the two halves only while everything that feeds a pair of stores pairs up block by block, so each
- * branch serves both halves and none stands between the division and the parameter's stores but Nesterov's and
+ * branch serves both halves and none is between the division and the parameter's stores but Nesterov's and
  * RateLast's, which feed the momentum's stores beside them too. So the learning rate is three factors there, two of
  * them 1 or −1; without pairs it is multiplied where the form has it.
  * Tried (Zen 4, V8 of Node 20 and 24; speed against this form; docs/decisions/0010-dialects.md has more):

@@ -15,7 +15,7 @@ export const LINE_ELEMENTS = 16;
 // Pieces (assembly/threads/pieces.ts): a worker computes a chunk of a step piece by piece.
 
 /** Bytes of a worker's block: two tables of segments, a group, five arrays. */
-export const PIECE_BLOCK_BYTES = 18112;
+export const PIECE_BLOCK_BYTES = 18_112;
 
 // A chunk's control block: 32-bit words of linear memory, of which the caller knows the first.
 
