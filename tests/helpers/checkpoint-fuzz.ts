@@ -155,9 +155,13 @@ export function fuzzReader(numRuns: number): void {
     ],
     { note: "4" },
   );
+  const begin = 8 + Number(new DataView(valid.buffer, valid.byteOffset).getBigUint64(0, true));
+  const length = valid.length - begin;
+  const otherData = fc.uint8Array({ minLength: length, maxLength: length });
   const bytes = fc.oneof(
     fc.uint8Array({ maxLength: 60 }),
     fc.tuple(fc.json(), fc.uint8Array({ maxLength: 20 })).map(([header, data]) => fileOf(header, data)),
+    otherData.map((data) => Uint8Array.from([...valid.subarray(0, begin), ...data])),
     mutations.map((changes) => mutate(valid, changes)),
     fc
       .tuple(mutations, fc.nat(7))
