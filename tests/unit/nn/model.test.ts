@@ -186,6 +186,26 @@ describe.each(backends)("a graph on %s", (backend) => {
     }
   });
 
+  it.each([{ shape: [4] }, { shape: [2, 2] }])(
+    "keeps what enters a relu for a layer that reads it as $shape",
+    ({ shape }) => {
+      const core = makeCore(backend);
+      const x = input([3]);
+      const h = dense(4).apply(x);
+      const active = relu().apply(h); // made first: its call comes right after the product's
+      const read = shape.length === 1 ? h : reshape(shape).apply(h);
+      const other = tanh().apply(read);
+      const model = new Model(core, { inputs: x, outputs: [active, other], seed: 1 });
+      const plain = new Model(core, { inputs: x, outputs: other, seed: 1 });
+      const xs = randomValues(5 * 3, 1);
+      const expected = plain.predict(xs).data.slice();
+      for (const training of [false, true]) {
+        const [, bent] = model.forward<Tensor[]>(xs, { training });
+        expectSameBits(bent!.data, expected, "tanh");
+      }
+    },
+  );
+
   it("is what Sequential is short for", () => {
     const core = makeCore(backend);
     const layers = [reshape([2, 3]), dense(4), tanh(), flatten(), dropout(0.5), dense(2)];
