@@ -73,20 +73,23 @@ function classOf(value: object): unknown {
   }
 }
 
-/** "Float32Array" for one of any realm: `instanceof` fails for values from another one (node:vm, iframes). */
+/**
+ * "[object Float32Array]" for one of any realm: `instanceof` fails for values from another one (node:vm, iframes). As it
+ * is: a slice of it would be an allocation in each step.
+ */
 export function tagOf(value: unknown): string {
-  return Object.prototype.toString.call(value).slice(8, -1);
+  return Object.prototype.toString.call(value);
 }
 
 /** Float32Array of any realm. */
 export function isFloat32Array(value: unknown): value is Float32Array {
-  return tagOf(value) === "Float32Array";
+  return tagOf(value) === "[object Float32Array]";
 }
 
 /** Any typed array of numbers (not BigInt), of any realm. */
 export function isNumericArray(value: unknown): value is ArrayLike<number> {
   if (Array.isArray(value)) return true;
-  return ArrayBuffer.isView(value) && /^(?!Big|DataView).*Array$/.test(tagOf(value));
+  return ArrayBuffer.isView(value) && /^\[object (?!Big|DataView).*Array\]$/.test(tagOf(value));
 }
 
 /** Whether a view has lost its buffer: Wasm memory that grows leaves the views of it without elements. */

@@ -285,7 +285,7 @@ export class Core {
 function tensorsIn(value: unknown): Tensor[] {
   if (value instanceof Tensor) return [value];
   if (typeof value !== "object" || value === null) return [];
-  const isPlain = Array.isArray(value) || tagOf(value) === "Object";
+  const isPlain = Array.isArray(value) || tagOf(value) === "[object Object]";
   return isPlain ? Object.values(value).flatMap((part) => (part instanceof Tensor ? [part] : [])) : [];
 }
 
@@ -352,7 +352,7 @@ function resolve(options: CoreOptions): SelectOptions {
     if (typeof memory.allocate !== "function" || typeof memory.free !== "function") {
       throw new OptionError("memory.attach needs memory.allocate and memory.free, both functions");
     }
-    if (tagOf(memory.attach) !== "WebAssembly.Memory") {
+    if (tagOf(memory.attach) !== "[object WebAssembly.Memory]") {
       throw unexpected("memory.attach", memory.attach, "a WebAssembly.Memory");
     }
   } else {

@@ -52,6 +52,11 @@ const DTYPES: Readonly<Record<string, readonly [bits: number, array?: string]>> 
 
 export const DTYPE_NAMES = /* @__PURE__ */ Object.keys(DTYPES);
 
+/** "Float32Array" for one of any realm. */
+export function typeNameOf(value: unknown): string {
+  return tagOf(value).slice(8, -1);
+}
+
 /** Bits of an element; `undefined` if there is no such dtype. */
 export function bitsOf(dtype: unknown): number | undefined {
   return typeof dtype === "string" && Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype]![0] : undefined;
@@ -73,7 +78,7 @@ export function decode(dtype: string, bytes: Bytes): StoredData {
 
 /** The dtype that an array is written as when none is named; `undefined` if there is none. */
 export function dtypeOf(data: unknown): string | undefined {
-  const tag = tagOf(data);
+  const tag = typeNameOf(data);
   return tag === "Float16Array" ? "F16" : DTYPE_NAMES.find((name) => DTYPES[name]![1] === tag);
 }
 
@@ -89,7 +94,7 @@ export function hasSize(dtype: string, data: ArrayLike<unknown>, size: number): 
  */
 export function encode(dtype: string, data: ArrayLike<unknown>, bytes: Bytes, name: string): void {
   const array = DTYPES[dtype]![1];
-  const tag = tagOf(data);
+  const tag = typeNameOf(data);
   if (array === undefined) {
     if (tag !== "Uint8Array") throw unexpected(name, data, `a Uint8Array with the bytes of ${dtype}`);
     bytes.set(data as Uint8Array);

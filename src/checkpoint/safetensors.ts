@@ -1,8 +1,18 @@
-import { checkInteger, checkKeys, describe, quote, tagOf, unexpected } from "../checks.js";
+import { checkInteger, checkKeys, describe, quote, unexpected } from "../checks.js";
 import { OptionError, ShapeError } from "../errors.js";
 import { isRecord } from "../optim/parameters.js";
 import { type Shape, sizeOf } from "../tensor.js";
-import { type Bytes, bitsOf, DTYPE_NAMES, decode, dtypeOf, encode, hasSize, type StoredData } from "./dtypes.js";
+import {
+  type Bytes,
+  bitsOf,
+  DTYPE_NAMES,
+  decode,
+  dtypeOf,
+  encode,
+  hasSize,
+  type StoredData,
+  typeNameOf,
+} from "./dtypes.js";
 import { kindOf } from "./foreign.js";
 import { damaged, type Header, METADATA, readHeader } from "./header.js";
 import { encodeUtf8 } from "./utf8.js";
@@ -76,8 +86,8 @@ const ENTRY_BYTES = '"":{"dtype":"F4","shape":[],"data_offsets":[0,0]}'.length;
  * @see https://github.com/huggingface/safetensors#format
  */
 export function readSafetensors(bytes: Uint8Array | ArrayBuffer, limits: SafetensorsLimits = {}): Safetensors {
-  const file = (tagOf(bytes) === "ArrayBuffer" ? new Uint8Array(bytes) : bytes) as Uint8Array;
-  if (tagOf(file) !== "Uint8Array") throw unexpected("bytes", bytes, "a Uint8Array or an ArrayBuffer");
+  const file = (typeNameOf(bytes) === "ArrayBuffer" ? new Uint8Array(bytes) : bytes) as Uint8Array;
+  if (typeNameOf(file) !== "Uint8Array") throw unexpected("bytes", bytes, "a Uint8Array or an ArrayBuffer");
   checkKeys("limits", limits, ["headerBytes", "tensors"]);
   const { headerBytes = HEADER_BYTES, tensors = 1_000_000 } = limits;
   checkInteger("limits.headerBytes", headerBytes, 0);
@@ -240,7 +250,7 @@ function foreign(bytes: Uint8Array, what: string) {
 
 /** What `readSafetensors` has read, or the file itself. */
 export function toSafetensors(file: Uint8Array | ArrayBuffer | Safetensors, limits?: SafetensorsLimits): Safetensors {
-  if (/^(Uint8Array|ArrayBuffer)$/.test(tagOf(file))) return readSafetensors(file as Uint8Array, limits);
+  if (/^(Uint8Array|ArrayBuffer)$/.test(typeNameOf(file))) return readSafetensors(file as Uint8Array, limits);
   const { tensors, metadata } = (file ?? {}) as Safetensors;
   if (tensors instanceof Map && isRecord(metadata)) return { tensors, metadata };
   throw unexpected("bytes", file, "a Uint8Array, an ArrayBuffer, or what readSafetensors returns");

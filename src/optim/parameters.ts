@@ -167,7 +167,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
     value !== null &&
     !(value instanceof Tensor) &&
     !ArrayBuffer.isView(value) && // toString would make a string for each
-    tagOf(value) === "Object"
+    tagOf(value) === "[object Object]"
   );
 }
 

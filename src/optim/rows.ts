@@ -109,7 +109,7 @@ export class RowTable {
 /** An array, or typed array of any realm, for integers. */
 function isIndices(value: unknown): boolean {
   if (Array.isArray(value) || value instanceof Int32Array || value instanceof Uint32Array) return true;
-  return /^(Int|Uint)32Array$/.test(tagOf(value));
+  return /^\[object (Int|Uint)32Array\]$/.test(tagOf(value));
 }
 
 /** Elements of a row. */

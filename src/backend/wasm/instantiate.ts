@@ -56,5 +56,5 @@ export function decodeHex(hex: string, scope: Scope = globalThis as Scope): Uint
 }
 
 export function isShared(memory: WebAssembly.Memory): boolean {
-  return tagOf(memory.buffer) === "SharedArrayBuffer";
+  return tagOf(memory.buffer) === "[object SharedArrayBuffer]";
 }

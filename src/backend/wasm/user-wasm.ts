@@ -70,5 +70,5 @@ function checked(binary: Instantiated, variant: WasmVariant): Instantiated {
 /** `instanceof` for any realm. */
 function isA(name: string, value: unknown): boolean {
   const tag = tagOf(value);
-  return tag === name || tag === `WebAssembly.${name}`;
+  return tag === `[object ${name}]` || tag === `[object WebAssembly.${name}]`;
 }

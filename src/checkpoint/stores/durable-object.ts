@@ -1,6 +1,7 @@
-import { tagOf, unexpected } from "../../checks.js";
+import { unexpected } from "../../checks.js";
 import { CheckpointError, OptionError } from "../../errors.js";
 import { isRecord } from "../../optim/parameters.js";
+import { typeNameOf } from "../dtypes.js";
 import { type CheckpointStore, checkName, makeStore } from "./store.js";
 
 /** What is used of a Durable Object's storage (`ctx.storage`). */
@@ -40,7 +41,7 @@ const KEYS = 128;
  * }
  */
 export function durableObjectStore(storage: DurableObjectStorageLike, key: string): CheckpointStore {
-  if (tagOf(storage) === "Storage") {
+  if (typeNameOf(storage) === "Storage") {
     const advice = "in a browser use indexedDBStore or opfsStore";
     throw new OptionError(`storage is a localStorage, which has room for 5 MB of text and blocks the page; ${advice}`);
   }

@@ -1,6 +1,6 @@
-import { cut, describe, tagOf, unexpected } from "../../checks.js";
+import { cut, describe, unexpected } from "../../checks.js";
 import { CheckpointError } from "../../errors.js";
-import type { Bytes } from "../dtypes.js";
+import { type Bytes, typeNameOf } from "../dtypes.js";
 
 /** A place that keeps one file: what `saveCheckpoint` returns, or any bytes. */
 export interface CheckpointStore {
@@ -41,7 +41,7 @@ export function makeStore(name: string, platform: CheckpointStore): CheckpointSt
   };
   return {
     save: async (bytes) => {
-      if (tagOf(bytes) !== "Uint8Array") throw unexpected("bytes", bytes, "a Uint8Array");
+      if (typeNameOf(bytes) !== "Uint8Array") throw unexpected("bytes", bytes, "a Uint8Array");
       // Now: the caller may change them while others are waited for, and platforms refuse views of shared memory.
       const copy = bytes.slice();
       await next("save", () => platform.save(copy));

@@ -1,6 +1,7 @@
+import { typeNameOf } from "../../checkpoint/dtypes.js";
 import { checkRecord } from "../../checkpoint/json.js";
 import type { Safetensors } from "../../checkpoint/safetensors.js";
-import { checkKeys, quote, tagOf, unexpected } from "../../checks.js";
+import { checkKeys, quote, unexpected } from "../../checks.js";
 import { Core } from "../../core.js";
 import { CheckpointError } from "../../errors.js";
 import type { Model } from "../model.js";
@@ -43,7 +44,7 @@ export function importTfjs(core: Core, files: TfjsFiles, options: ImportOptions)
   const { modelJson, weights } = files;
   const shards = (Array.isArray(weights) ? weights : [weights]) as readonly Uint8Array[];
   for (const [i, shard] of shards.entries()) {
-    if (tagOf(shard) !== "Uint8Array") throw unexpected(`files.weights[${i}]`, shard, "a Uint8Array");
+    if (typeNameOf(shard) !== "Uint8Array") throw unexpected(`files.weights[${i}]`, shard, "a Uint8Array");
   }
   const json = readJson("files.modelJson", "model.json", modelJson);
   const topology = checkRecord("modelTopology", json.modelTopology);
